@@ -1,0 +1,97 @@
+"""Every error that the package raises on purpose.
+
+    AvatarwireError
+    ├── SessionStartError                  the platform refused to start a session
+    ├── NotConnectedError                  also RuntimeError: nothing to send on yet
+    ├── ConnectFailedError                 also ConnectionError: the WebSocket could not be opened
+    ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
+    ├── SessionLostError                   also ConnectionError: the session ended under the caller
+    │   (``SessionLost`` is the same class)
+    ├── AudioFormatError                   also ValueError: sound of another shape than is taken
+    └── MissingExtraError                  also ImportError: an optional dependency is not installed
+
+Bad arguments are the builtin ``TypeError`` and ``ValueError``.
+"""
+
+from enum import Enum
+
+
+class ErrorCode(Enum):
+    """Why the platform refused to start a session (``protocol/liveavatar.md`` §2)."""
+
+    NO_ORCHESTRATION_POD = "NO_ORCHESTRATION_POD"
+    NO_RENDERER_POD = "NO_RENDERER_POD"
+    SESSION_START_FAILED = "SESSION_START_FAILED"
+    PRINCIPAL_UNIDENTIFIED = "PRINCIPAL_UNIDENTIFIED"
+    CONCURRENCY_LIMIT_EXCEEDED = "CONCURRENCY_LIMIT_EXCEEDED"
+    QUOTA_EXHAUSTED = "QUOTA_EXHAUSTED"
+    SESSION_ACCESS_DENIED = "SESSION_ACCESS_DENIED"
+
+
+class AvatarwireError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class SessionStartError(AvatarwireError):
+    """The platform refused, or failed to answer, ``POST /v1/session/start``.
+
+    Attributes:
+        code: the platform's number (40001 to 40007), or the HTTP status when it sent none;
+            0 when there was no answer at all.
+        error_code: what the number means; an unknown number is ``SESSION_START_FAILED``.
+        message: the platform's words, or ours where it had none.
+    """
+
+    def __init__(self, code: int, error_code: ErrorCode, message: str) -> None:
+        self.code = code
+        self.error_code = error_code
+        self.message = message
+        super().__init__(f"[{code}] {error_code.name}: {message}")
+
+    def __reduce__(self) -> tuple[type["SessionStartError"], tuple[int, ErrorCode, str]]:
+        return type(self), (self.code, self.error_code, self.message)
+
+
+class NotConnectedError(AvatarwireError, RuntimeError):
+    """A send before ``start()`` or after ``stop()``."""
+
+
+class ConnectFailedError(AvatarwireError, ConnectionError):
+    """The WebSocket could not be opened."""
+
+
+class HandshakeTimeoutError(AvatarwireError, RuntimeError):
+    """The platform accepted the connection but did not send ``session.init`` in time."""
+
+
+class SessionLostError(AvatarwireError, ConnectionError):
+    """The session ended while a caller depended on it.
+
+    Attributes:
+        code: the WebSocket close code; 1006 when the connection was cut, 1011 when it fell silent.
+        reason: the peer's words; may be empty.
+    """
+
+    def __init__(self, code: int = 1006, reason: str = "") -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"the session has ended (close code {code}{': ' if reason else ''}{reason})")
+
+    def __reduce__(self) -> tuple[type["SessionLostError"], tuple[int, str]]:
+        return type(self), (self.code, self.reason)
+
+
+SessionLost = SessionLostError
+
+
+class AudioFormatError(AvatarwireError, ValueError):
+    """Sound of another shape than the call takes; the text says what it is and what to do."""
+
+
+class MissingExtraError(AvatarwireError, ImportError):
+    """An optional dependency is not installed; the text is the command that installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        self.feature = feature
+        self.extra = extra
+        super().__init__(f'{feature} needs an extra: pip install "avatarwire[{extra}]"')
