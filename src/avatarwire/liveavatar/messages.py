@@ -108,11 +108,10 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _id(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{name} must be non-empty")
+def _prompt_id(name: str, value: object) -> str:
+    # The prompt calls of the published SDK answer a wrong type with ValueError too.
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be non-empty, not {value!r}")
     return value
 
 
@@ -123,7 +122,6 @@ def _integer(name: str, value: object) -> int:
 
 
 def _prompt_integer(name: str, value: object) -> int:
-    # The prompt calls of the published SDK answer a wrong type with ValueError.
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{name} must be an integer, not {type(value).__name__}")
     return value
@@ -172,8 +170,8 @@ def _response_event(name: str, request_id: str, response_id: str, metadata: Meta
 def _prompt_event(name: str, request_id: str, response_id: str) -> Event:
     return {
         "event": name,
-        "requestId": _id("request_id", request_id),
-        "responseId": _id("response_id", response_id),
+        "requestId": _prompt_id("request_id", request_id),
+        "responseId": _prompt_id("response_id", response_id),
     }
 
 
