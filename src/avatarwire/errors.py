@@ -75,7 +75,9 @@ class SessionLostError(AvatarwireError, ConnectionError):
     def __init__(self, code: int = 1006, reason: str = "") -> None:
         self.code = code
         self.reason = reason
-        super().__init__(f"the session has ended (close code {code}{': ' if reason else ''}{reason})")
+        super().__init__(
+            f"the session has ended (close code {code}{': ' if reason else ''}{reason})"
+        )
 
     def __reduce__(self) -> tuple[type["SessionLostError"], tuple[int, str]]:
         return type(self), (self.code, self.reason)

@@ -269,8 +269,9 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
     found = frame_type(data)
     if found is not wanted:
         raise ValueError(
-            f"the bytes are not {kind.__name__} as packed, but "
-            f"{'no known frame' if found is None else found.name.lower()}: raw PCM goes to send_audio"
+            f"the bytes are not a packed {kind.__name__} but "
+            f"{'no known frame' if found is None else f'an {found.name.lower()} frame'}: "
+            "raw PCM goes to send_audio"
         )
     kind.unpack(data)
     return data
@@ -279,6 +280,7 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:
     if len(message) > MAX_BINARY_BYTES:
         raise ValueError(
-            f"{what} of {len(message):,} bytes is over the platform's {MAX_BINARY_BYTES:,}: {advice}"
+            f"{what} of {len(message):,} bytes is over the platform's limit of "
+            f"{MAX_BINARY_BYTES:,}: {advice}"
         )
     return message

@@ -7,7 +7,7 @@ Source: the wire protocol, "Text events".
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar
 
 from avatarwire.liveavatar.messages import Event, SessionState
 
@@ -24,68 +24,79 @@ __all__ = [
 ]
 
 
+class Inbound:
+    """One event of the platform.
+
+    Attributes:
+        callback: the listener's method that takes it, its fields being the arguments in order.
+    """
+
+    __slots__ = ()
+    callback: ClassVar[str]
+
+    def arguments(self) -> tuple[object, ...]:
+        """Give what the callback is called with."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+
 @dataclass(frozen=True, slots=True)
-class SessionInit:
+class SessionInit(Inbound):
     """``session.init``: the session is open and waits for ``session.ready``."""
 
+    callback = "on_session_init"
     session_id: str
     user_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class SessionStateChanged:
+class SessionStateChanged(Inbound):
     """``session.state``: what the avatar does now."""
 
+    callback = "on_session_state"
     state: SessionState
 
 
 @dataclass(frozen=True, slots=True)
-class SessionClosing:
+class SessionClosing(Inbound):
     """``session.closing``: the platform is about to close."""
 
+    callback = "on_session_closing"
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class TextInput:
+class TextInput(Inbound):
     """``input.text``: the user typed, or the platform recognised, text."""
 
+    callback = "on_text_input"
     text: str
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class IdleTrigger:
+class IdleTrigger(Inbound):
     """``system.idleTrigger``: nobody has spoken for a while."""
 
+    callback = "on_idle_trigger"
     reason: str
     idle_time_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformError:
+class PlatformError(Inbound):
     """``error``: the platform reports a fault."""
 
+    callback = "on_error"
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class OtherEvent:
+class OtherEvent(Inbound):
     """An event that no callback of its own takes, as it came."""
 
+    callback = "on_event"
     event: Event
-
-
-Inbound: TypeAlias = (
-    SessionInit
-    | SessionStateChanged
-    | SessionClosing
-    | TextInput
-    | IdleTrigger
-    | PlatformError
-    | OtherEvent
-)
 
 
 def _text(event: Event, fields: Event, key: str) -> str:
@@ -98,9 +109,7 @@ def _text(event: Event, fields: Event, key: str) -> str:
 def _session_init(event: Event, data: Event) -> Inbound:
     # Only the session matters to us; some deployments have no user to name.
     user_id = data.get("userId")
-    return SessionInit(
-        _text(event, data, "sessionId"), user_id if isinstance(user_id, str) else ""
-    )
+    return SessionInit(_text(event, data, "sessionId"), user_id if isinstance(user_id, str) else "")
 
 
 def _session_state(event: Event, data: Event) -> Inbound:

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from avatarwire.codec import AudioFrame
@@ -120,7 +120,9 @@ class Callbacks:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _run(self, name: str, callback: Callable[..., object], args: tuple[object, ...]) -> None:
+    async def _run(
+        self, name: str, callback: Callable[..., object], args: tuple[object, ...]
+    ) -> None:
         try:
             result = callback(*args)
             if inspect.isawaitable(result):

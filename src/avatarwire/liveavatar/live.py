@@ -9,15 +9,7 @@ from urllib.parse import urlsplit
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import ConnectFailedError, HandshakeTimeoutError, SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.liveavatar.inbound import (
-    IdleTrigger,
-    OtherEvent,
-    PlatformError,
-    SessionClosing,
-    SessionInit,
-    SessionStateChanged,
-    TextInput,
-)
+from avatarwire.liveavatar.inbound import SessionClosing, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
@@ -142,28 +134,14 @@ class LiveSession:
             self._tell(received)
 
     def _tell(self, received: Received) -> None:
-        call = self.callbacks.call
-        match received:
-            case AudioFrame():
-                self.callbacks.audio(received)
-            case TextInput():
-                call("on_text_input", received.text, received.request_id)
-            case SessionStateChanged():
-                call("on_session_state", received.state)
-            case SessionInit():
-                task = call("on_session_init", received.session_id, received.user_id)
-                if not self._initialised.done():
-                    self._initialised.set_result(task)
-            case IdleTrigger():
-                call("on_idle_trigger", received.reason, received.idle_time_ms)
-            case PlatformError():
-                call("on_error", received.code, received.message)
-            case SessionClosing():
-                call("on_session_closing", received.reason)
-                if self._closing_task is None and self._link is not None:
-                    self._closing_task = asyncio.create_task(self._link.close())
-            case OtherEvent():
-                call("on_event", received.event)
+        if isinstance(received, AudioFrame):
+            self.callbacks.audio(received)
+            return
+        task = self.callbacks.call(received.callback, *received.arguments())
+        if isinstance(received, SessionInit) and not self._initialised.done():
+            self._initialised.set_result(task)
+        if isinstance(received, SessionClosing) and self._link and not self._closing_task:
+            self._closing_task = asyncio.create_task(self._link.close())
 
     # End
 

@@ -1,7 +1,7 @@
 """The text events of the Live Avatar Channel: their names, and how each is built.
 
-Nothing here touches a socket. ``MessageBuilder`` gives an event as a dict, ``encode`` and ``decode``
-turn it into JSON and back. Source: the wire protocol, "Text events".
+Nothing here touches a socket. ``MessageBuilder`` gives an event as a dict, ``encode`` and
+``decode`` turn it into JSON and back. Source: the wire protocol, "Text events".
 """
 
 import math
@@ -246,9 +246,7 @@ class MessageBuilder:
         }
 
     @staticmethod
-    def input_asr_partial(
-        request_id: str, text: str, seq: int, metadata: Metadata = None
-    ) -> Event:
+    def input_asr_partial(request_id: str, text: str, seq: int, metadata: Metadata = None) -> Event:
         """Whoever runs ASR: a result that may still change."""
         return {
             "event": "input.asr.partial",
@@ -326,9 +324,7 @@ class MessageBuilder:
         return {"event": "response.cancel", "responseId": _text("response_id", response_id)}
 
     @staticmethod
-    def response_audio_start(
-        request_id: str, response_id: str, metadata: Metadata = None
-    ) -> Event:
+    def response_audio_start(request_id: str, response_id: str, metadata: Metadata = None) -> Event:
         """Agent: audio frames of a turn follow."""
         return _response_event("response.audio.start", request_id, response_id, metadata)
 

@@ -28,7 +28,8 @@ class AvatarAgent(AgentCalls):
 
     Example::
 
-        async with AvatarAgent(AvatarAgentConfig(api_key="sk-...", avatar_id="a-1"), listener) as agent:
+        config = AvatarAgentConfig(api_key="sk-...", avatar_id="avatar-123")
+        async with AvatarAgent(config, listener) as agent:
             await agent.wait_closed()
 
     Args:
