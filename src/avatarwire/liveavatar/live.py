@@ -46,7 +46,6 @@ class LiveSession:
         self._http = shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
-        self._connection: Connection | None = None
         self._link: Link | None = None
         self._initialised: asyncio.Future[asyncio.Task[None] | None] = (
             asyncio.get_running_loop().create_future()
@@ -75,7 +74,7 @@ class LiveSession:
             raise SessionLostError(*self._ending)
         if self.protocol.is_closing:
             raise SessionLostError(NORMAL_CLOSURE, "the platform is closing the session")
-        return self._connection if self.protocol.is_open else None
+        return self._link.connection if self._link and self.protocol.is_open else None
 
     # Start
 
@@ -107,14 +106,19 @@ class LiveSession:
 
     async def _open(self, url: str | None) -> None:
         config = self._config
-        self._connection = await connect(
-            _checked_url(url, config.base_url),
-            open_timeout_s=config.timeout,
-            ping_interval_s=config.ping_interval,
-            ping_timeout_s=config.ping_timeout,
-            ssl_context=config.ssl_context,
-        )
-        self._link = Link(self._connection, self._receive, self._end)
+        checked = _checked_url(url, config.base_url)
+
+        async def dial() -> Connection:
+            return await connect(
+                checked,
+                open_timeout_s=config.timeout,
+                ping_interval_s=config.ping_interval,
+                ping_timeout_s=config.ping_timeout,
+                ssl_context=config.ssl_context,
+            )
+
+        self._link = Link(dial, self._receive, self._end)
+        await self._link.open()
         try:
             async with asyncio.timeout(config.timeout):
                 on_session_init = await self._initialised
@@ -198,15 +202,15 @@ class LiveSession:
     async def _close_link(self) -> None:
         if self._link is None:
             return
-        if self._ending is None and not self.protocol.is_closing:
+        if self.protocol.is_open and self._ending is None and not self.protocol.is_closing:
             self._write_event(MessageBuilder.session_stop())
         await self._link.close()
 
     def _write_event(self, event: Event) -> None:
         """Write without waiting; a connection that is ending has no use for it."""
-        if self._connection is not None:
+        if self._link is not None:
             with suppress(SessionLostError):
-                self._connection.write_batch(client_message(encode(event), text=True))
+                self._link.connection.write_batch(client_message(encode(event), text=True))
 
 
 def _checked_url(url: str | None, base_url: str) -> str:
