@@ -2,6 +2,7 @@
 
     AvatarwireError
     ├── SessionStartError                  the platform refused to start a session
+    ├── RestError                          a REST call got no usable answer
     ├── NotConnectedError                  also RuntimeError: nothing to send on yet
     ├── ConnectFailedError                 also ConnectionError: the WebSocket could not be opened
     ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
@@ -50,6 +51,13 @@ class SessionStartError(AvatarwireError):
 
     def __reduce__(self) -> tuple[type["SessionStartError"], tuple[int, ErrorCode, str]]:
         return type(self), (self.code, self.error_code, self.message)
+
+
+class RestError(AvatarwireError):
+    """A REST call that could not be made, or to which no complete answer came.
+
+    An answer with an error status is not this; it is a ``transport.Response``.
+    """
 
 
 class NotConnectedError(AvatarwireError, RuntimeError):
