@@ -11,7 +11,7 @@ else:
     import json
     from json import JSONDecodeError, loads
 
-    def dumps(value: Any, /) -> bytes:
+    def dumps(value: Any, /) -> bytes:  # noqa: ANN401 - as orjson's
         """Encode ``value`` compactly as UTF-8."""
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode()

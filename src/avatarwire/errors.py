@@ -2,6 +2,7 @@
 
     AvatarwireError
     ├── SessionStartError                  the platform refused to start a session
+    ├── RestError                          a REST call got no usable answer
     ├── NotConnectedError                  also RuntimeError: nothing to send on yet
     ├── ConnectFailedError                 also ConnectionError: the WebSocket could not be opened
     ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
@@ -52,6 +53,13 @@ class SessionStartError(AvatarwireError):
         return type(self), (self.code, self.error_code, self.message)
 
 
+class RestError(AvatarwireError):
+    """A REST call that could not be made, or to which no complete answer came.
+
+    An answer with an error status is not this; it is a ``transport.Response``.
+    """
+
+
 class NotConnectedError(AvatarwireError, RuntimeError):
     """A send before ``start()`` or after ``stop()``."""
 
@@ -75,7 +83,9 @@ class SessionLostError(AvatarwireError, ConnectionError):
     def __init__(self, code: int = 1006, reason: str = "") -> None:
         self.code = code
         self.reason = reason
-        super().__init__(f"the session has ended (close code {code}{': ' if reason else ''}{reason})")
+        super().__init__(
+            f"the session has ended (close code {code}{': ' if reason else ''}{reason})"
+        )
 
     def __reduce__(self) -> tuple[type["SessionLostError"], tuple[int, str]]:
         return type(self), (self.code, self.reason)

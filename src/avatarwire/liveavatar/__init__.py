@@ -1,0 +1,30 @@
+"""The Live Avatar Channel: agent, listener, configuration and the events between them."""
+
+from typing import TYPE_CHECKING
+
+from avatarwire._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.listener import AgentListener
+    from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
+    from avatarwire.liveavatar.session import AvatarAgent
+
+__all__ = [
+    "AgentListener",
+    "AvatarAgent",
+    "AvatarAgentConfig",
+    "EventType",
+    "MessageBuilder",
+    "SessionStartResult",
+    "SessionState",
+]
+
+_HOMES = {
+    "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.listener": "AgentListener",
+    "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
+    "avatarwire.liveavatar.session": "AvatarAgent",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

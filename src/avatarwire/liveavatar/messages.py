@@ -1,7 +1,7 @@
 """The text events of the Live Avatar Channel: their names, and how each is built.
 
-Nothing here touches a socket. ``MessageBuilder`` gives an event as a dict, ``encode`` and ``decode``
-turn it into JSON and back. Source: the wire protocol, "Text events".
+Nothing here touches a socket. ``MessageBuilder`` gives an event as a dict, ``encode`` and
+``decode`` turn it into JSON and back. Source: the wire protocol, "Text events".
 """
 
 import math
@@ -108,11 +108,10 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _id(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"{name} must be non-empty")
+def _prompt_id(name: str, value: object) -> str:
+    # The prompt calls of the published SDK answer a wrong type with ValueError too.
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be non-empty, not {value!r}")
     return value
 
 
@@ -123,7 +122,6 @@ def _integer(name: str, value: object) -> int:
 
 
 def _prompt_integer(name: str, value: object) -> int:
-    # The prompt calls of the published SDK answer a wrong type with ValueError.
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{name} must be an integer, not {type(value).__name__}")
     return value
@@ -172,8 +170,8 @@ def _response_event(name: str, request_id: str, response_id: str, metadata: Meta
 def _prompt_event(name: str, request_id: str, response_id: str) -> Event:
     return {
         "event": name,
-        "requestId": _id("request_id", request_id),
-        "responseId": _id("response_id", response_id),
+        "requestId": _prompt_id("request_id", request_id),
+        "responseId": _prompt_id("response_id", response_id),
     }
 
 
@@ -248,9 +246,7 @@ class MessageBuilder:
         }
 
     @staticmethod
-    def input_asr_partial(
-        request_id: str, text: str, seq: int, metadata: Metadata = None
-    ) -> Event:
+    def input_asr_partial(request_id: str, text: str, seq: int, metadata: Metadata = None) -> Event:
         """Whoever runs ASR: a result that may still change."""
         return {
             "event": "input.asr.partial",
@@ -328,9 +324,7 @@ class MessageBuilder:
         return {"event": "response.cancel", "responseId": _text("response_id", response_id)}
 
     @staticmethod
-    def response_audio_start(
-        request_id: str, response_id: str, metadata: Metadata = None
-    ) -> Event:
+    def response_audio_start(request_id: str, response_id: str, metadata: Metadata = None) -> Event:
         """Agent: audio frames of a turn follow."""
         return _response_event("response.audio.start", request_id, response_id, metadata)
 

@@ -1,0 +1,89 @@
+"""Drive a live avatar from Python: speech, text and images over one WebSocket.
+
+The names of the Live Avatar Channel and of the frame codec are here; nothing is imported until it
+is used, so ``import avatarwire.codec`` loads neither asyncio nor an HTTP client.
+"""
+
+from typing import TYPE_CHECKING
+
+from avatarwire._lazy import lazy_names
+from avatarwire._version import __version__
+
+if TYPE_CHECKING:
+    from avatarwire.codec import (
+        AudioFrame,
+        AudioFrameBuilder,
+        ExternalAudioFrame,
+        FrameType,
+        ImageFrame,
+        ImageFrameBuilder,
+        PcmFramer,
+        client_message,
+        frame_type,
+    )
+    from avatarwire.errors import (
+        AudioFormatError,
+        AvatarwireError,
+        ConnectFailedError,
+        ErrorCode,
+        HandshakeTimeoutError,
+        MissingExtraError,
+        NotConnectedError,
+        SessionLost,
+        SessionLostError,
+        SessionStartError,
+    )
+    from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.listener import AgentListener
+    from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
+    from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.transport.backoff import ExponentialBackoffStrategy
+
+__all__ = [
+    "AgentListener",
+    "AudioFormatError",
+    "AudioFrame",
+    "AudioFrameBuilder",
+    "AvatarAgent",
+    "AvatarAgentConfig",
+    "AvatarwireError",
+    "ConnectFailedError",
+    "ErrorCode",
+    "EventType",
+    "ExponentialBackoffStrategy",
+    "ExternalAudioFrame",
+    "FrameType",
+    "HandshakeTimeoutError",
+    "ImageFrame",
+    "ImageFrameBuilder",
+    "MessageBuilder",
+    "MissingExtraError",
+    "NotConnectedError",
+    "PcmFramer",
+    "SessionLost",
+    "SessionLostError",
+    "SessionStartError",
+    "SessionStartResult",
+    "SessionState",
+    "__version__",
+    "client_message",
+    "frame_type",
+]
+
+_HOMES = {
+    "avatarwire.codec": (
+        "AudioFrame AudioFrameBuilder ExternalAudioFrame FrameType ImageFrame ImageFrameBuilder"
+        " PcmFramer client_message frame_type"
+    ),
+    "avatarwire.errors": (
+        "AudioFormatError AvatarwireError ConnectFailedError ErrorCode HandshakeTimeoutError"
+        " MissingExtraError NotConnectedError SessionLost SessionLostError SessionStartError"
+    ),
+    "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.listener": "AgentListener",
+    "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
+    "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -1,0 +1,286 @@
+"""Every ``send_*`` call of an agent, as what it puts on the wire.
+
+Each call returns once its message has been handed to the connection; it waits only while the
+connection's buffer is over its high-water mark. Bad arguments are a ``TypeError`` or a
+``ValueError`` before anything is sent. Before ``start()`` and after ``stop()`` every call raises
+``NotConnectedError`` (a RuntimeError); after the session was lost, ``SessionLostError`` (a
+ConnectionError). Source: the wire protocol, "Text events" and the sections on frames.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
+from avatarwire.liveavatar.messages import Event, MessageBuilder
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["AgentCalls"]
+
+Metadata: TypeAlias = Mapping[str, Any] | None
+
+#: A larger binary message, header included, makes the platform close the connection.
+MAX_BINARY_BYTES = 65_536
+
+
+class AgentCalls(ABC):
+    """The calls that need nothing but a way to send."""
+
+    def __init__(self) -> None:
+        self._framer: PcmFramer | None = None
+
+    @abstractmethod
+    async def _send_event(self, event: Event) -> None:
+        """Send one text event."""
+
+    @abstractmethod
+    async def _send_binary(self, message: "Buffer") -> None:
+        """Send one binary message."""
+
+    @abstractmethod
+    async def _send_wire(self, wire: bytes) -> None:
+        """Send masked WebSocket messages as they are, in one write."""
+
+    @abstractmethod
+    def _require_open(self) -> None:
+        """Raise unless something can be sent now."""
+
+    # Text that the platform speaks
+
+    async def send_response_start(
+        self,
+        request_id: str,
+        response_id: str,
+        *,
+        speed: float = 1.0,
+        volume: float = 1.0,
+        mood: str | None = None,
+        metadata: Metadata = None,
+    ) -> None:
+        """Begin a text response (optional): speed 0.5 to 2, volume 0 to 1.5, mood an open set."""
+        await self._send_event(
+            MessageBuilder.response_start(request_id, response_id, speed, volume, mood, metadata)
+        )
+
+    async def send_response_chunk(
+        self,
+        request_id: str,
+        response_id: str,
+        seq: int,
+        timestamp: int,
+        text: str,
+        metadata: Metadata = None,
+    ) -> None:
+        """Send the next piece of a text response: ``seq`` from 0, ``timestamp`` in ms."""
+        await self._send_event(
+            MessageBuilder.response_chunk(request_id, response_id, seq, timestamp, text, metadata)
+        )
+
+    async def send_response_done(
+        self, request_id: str, response_id: str, metadata: Metadata = None
+    ) -> None:
+        """Complete a text response."""
+        await self._send_event(MessageBuilder.response_done(request_id, response_id, metadata))
+
+    async def send_response_cancel(self, response_id: str) -> None:
+        """Abandon a text response."""
+        await self._send_event(MessageBuilder.response_cancel(response_id))
+
+    async def send_prompt(self, text: str, metadata: Metadata = None) -> None:
+        """Have ``text`` spoken to wake an idle user."""
+        await self._send_event(MessageBuilder.system_prompt(text, metadata))
+
+    # Speech that the backend makes
+
+    async def send_response_audio_start(
+        self, request_id: str, response_id: str, metadata: Metadata = None
+    ) -> None:
+        """Begin an audio turn; the next ``send_audio`` starts with a key frame."""
+        event = MessageBuilder.response_audio_start(request_id, response_id, metadata)
+        await self._start_audio(event)
+
+    async def send_response_audio_finish(
+        self, request_id: str, response_id: str, metadata: Metadata = None
+    ) -> None:
+        """Complete an audio turn."""
+        await self._send_event(
+            MessageBuilder.response_audio_finish(request_id, response_id, metadata)
+        )
+
+    async def send_prompt_audio_start(self) -> None:
+        """Begin the audio of an idle prompt; the next ``send_audio`` starts with a key frame."""
+        await self._start_audio(MessageBuilder.response_audio_prompt_start())
+
+    async def send_prompt_audio_finish(self) -> None:
+        """Complete the audio of an idle prompt."""
+        await self._send_event(MessageBuilder.response_audio_prompt_finish())
+
+    async def send_audio(
+        self,
+        pcm: "Buffer",
+        *,
+        sample_rate: int = 24000,
+        channels: int = 1,
+        frame_ms: int = 40,
+    ) -> None:
+        """Cut PCM into frames and send them all in one write, at once and unpaced.
+
+        Nothing is held back: the last frame may be short. Sequence numbers and timestamps run on
+        across calls and turns; the first frame after a start event or a change of format carries
+        the key bit.
+
+        Args:
+            pcm: 16-bit little-endian samples, interleaved when stereo; any contiguous buffer.
+            sample_rate: 16000, 24000 or 48000 Hz.
+            channels: 1 or 2.
+            frame_ms: milliseconds of sound in a frame.
+
+        Raises:
+            TypeError: ``pcm`` is not a buffer.
+            ValueError: ``pcm`` is not whole samples, or the format cannot be framed.
+        """
+        self._require_open()
+        with memoryview(pcm) as view:
+            if view.nbytes % (2 * channels if channels in {1, 2} else 2):
+                raise ValueError(
+                    f"pcm must be whole 16-bit samples of {channels} channel(s), "
+                    f"not {view.nbytes} bytes: keep the odd bytes for the next call"
+                )
+            framer = self._framer_for(sample_rate, channels, frame_ms)
+            wire = framer.websocket(view) + framer.flush_websocket()
+        if wire:
+            await self._send_wire(wire)
+
+    async def send_audio_frame(self, frame: "AudioFrame | Buffer") -> None:
+        """Send one audio frame: an ``AudioFrame``, or the bytes that a builder made.
+
+        Raises:
+            TypeError: neither a frame nor a buffer.
+            ValueError: the bytes are no whole audio frame, or more than 65,536 in all.
+        """
+        self._require_open()
+        message = frame.pack() if isinstance(frame, AudioFrame) else _packed(frame, AudioFrame)
+        await self._send_binary(_within_limit(message, "an audio frame", "use send_audio"))
+
+    async def send_image_frame(self, frame: "ImageFrame | Buffer") -> None:
+        """Send one image: an ``ImageFrame``, or the bytes that a builder made.
+
+        Raises:
+            TypeError: neither a frame nor a buffer.
+            ValueError: the bytes are no whole image frame, or more than 65,536 in all.
+        """
+        self._require_open()
+        message = frame.pack() if isinstance(frame, ImageFrame) else _packed(frame, ImageFrame)
+        await self._send_binary(
+            _within_limit(message, "an image frame", "scale or compress the image")
+        )
+
+    # Speech that the backend recognises
+
+    async def send_voice_start(self, request_id: str, metadata: Metadata = None) -> None:
+        """Say that the user began to speak."""
+        await self._send_event(MessageBuilder.input_voice_start(request_id, metadata))
+
+    async def send_asr_partial(
+        self, request_id: str, text: str, seq: int, metadata: Metadata = None
+    ) -> None:
+        """Send a recognition result that may still change."""
+        await self._send_event(MessageBuilder.input_asr_partial(request_id, text, seq, metadata))
+
+    async def send_voice_finish(self, request_id: str, metadata: Metadata = None) -> None:
+        """Say that the user stopped speaking."""
+        await self._send_event(MessageBuilder.input_voice_finish(request_id, metadata))
+
+    async def send_asr_final(self, request_id: str, text: str, metadata: Metadata = None) -> None:
+        """Send the final recognition result."""
+        await self._send_event(MessageBuilder.input_asr_final(request_id, text, metadata))
+
+    # Control
+
+    async def send_interrupt(
+        self, request_id: str | None = None, metadata: Metadata = None
+    ) -> None:
+        """Stop what is playing; with a request id, only what answers that request."""
+        await self._send_event(MessageBuilder.control_interrupt(request_id, metadata))
+
+    async def send_error(self, code: str, message: str, request_id: str | None = None) -> None:
+        """Report a fault to the platform."""
+        await self._send_event(MessageBuilder.error(code, message, request_id))
+
+    async def send_custom_event(
+        self, request_id: str | None, event: str, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Send an event that the protocol does not define, with ``data`` as it is.
+
+        Raises:
+            TypeError: a wrong type, or ``data`` that JSON cannot carry.
+            ValueError: an empty event name.
+        """
+        if not isinstance(event, str):
+            raise TypeError(f"event must be str, not {type(event).__name__}")
+        if not event:
+            raise ValueError("event must be a name such as my.custom.event, not empty")
+        message: Event = {"event": event}
+        if request_id is not None:
+            if not isinstance(request_id, str):
+                raise TypeError(f"request_id must be str, not {type(request_id).__name__}")
+            message["requestId"] = request_id
+        if data is not None:
+            if not isinstance(data, Mapping):
+                raise TypeError(f"data must be a dict, not {type(data).__name__}")
+            message["data"] = dict(data)
+        await self._send_event(message)
+
+    async def _start_audio(self, event: Event) -> None:
+        await self._send_event(event)
+        if self._framer is not None:
+            self._framer.reset(seq=self._framer.seq, timestamp=self._framer.timestamp)
+
+    def _framer_for(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
+        framer = self._framer
+        if framer is not None and (framer.sample_rate, framer.channels, framer.frame_ms) == (
+            sample_rate,
+            channels,
+            frame_ms,
+        ):
+            return framer
+        seq, timestamp = (0, 0) if framer is None else (framer.seq, framer.timestamp)
+        self._framer = PcmFramer(
+            sample_rate=sample_rate,
+            channels=channels,
+            frame_ms=frame_ms,
+            seq=seq,
+            timestamp=timestamp,
+        )
+        return self._framer
+
+
+def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> bytes:
+    """Check that bytes are one whole frame of ``kind``."""
+    try:
+        data = bytes(memoryview(message))
+    except TypeError:
+        raise TypeError(
+            f"frame must be {kind.__name__} or its packed bytes, not {type(message).__name__}"
+        ) from None
+    wanted = FrameType.AUDIO if kind is AudioFrame else FrameType.IMAGE
+    found = frame_type(data)
+    if found is not wanted:
+        raise ValueError(
+            f"the bytes are not a packed {kind.__name__} but "
+            f"{'no known frame' if found is None else f'an {found.name.lower()} frame'}: "
+            "raw PCM goes to send_audio"
+        )
+    kind.unpack(data)
+    return data
+
+
+def _within_limit(message: bytes, what: str, advice: str) -> bytes:
+    if len(message) > MAX_BINARY_BYTES:
+        raise ValueError(
+            f"{what} of {len(message):,} bytes is over the platform's limit of "
+            f"{MAX_BINARY_BYTES:,}: {advice}"
+        )
+    return message

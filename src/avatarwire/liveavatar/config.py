@@ -1,0 +1,115 @@
+"""What an agent is told before it starts, and what it learns when it has."""
+
+import math
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["AvatarAgentConfig", "SessionStartResult"]
+
+
+@dataclass
+class AvatarAgentConfig:
+    """Configuration of an ``AvatarAgent``.
+
+    Raises:
+        ValueError: an empty key or avatar id, a base URL that is not http(s), a time that is not a
+            positive number.
+
+    Attributes:
+        api_key: the platform's API key. It belongs on a server, and is in no log and no repr.
+        avatar_id: which avatar to drive.
+        base_url: where the platform answers REST.
+        sandbox: send ``X-Env-Sandbox: true``.
+        timeout: seconds for each HTTP request and for the WebSocket handshake.
+        developer_tts: the backend sends audio itself. For the reader; nothing is sent for it.
+        developer_asr: the backend recognises speech itself. For the reader; nothing is sent for it.
+        voice_id: a voice other than the avatar's own.
+        voice_config: ``volume``, ``speed``, ``stability``, ``similarity_boost``, ``style``,
+            ``pitch``; None values are left out.
+        reconnect: kept for programs written for the published SDK. Reconnection is not built yet:
+            ``start()`` says so in a warning, and a lost connection ends the session.
+        reconnect_base_delay: seconds; kept with ``reconnect``.
+        reconnect_max_delay: seconds; kept with ``reconnect``.
+        ping_interval: seconds between WebSocket pings.
+        ping_timeout: seconds without a pong after which the peer counts as gone.
+        ssl_context: trust more than the system does; certificates are always verified.
+    """
+
+    api_key: str = field(repr=False)
+    avatar_id: str
+    base_url: str = "https://facemarket.ai/vih/dispatcher"
+    sandbox: bool = False
+    timeout: float = 30.0
+    developer_tts: bool = False
+    developer_asr: bool = True
+    voice_id: str | None = None
+    voice_config: dict[str, float | None] | None = None
+    reconnect: bool = False
+    reconnect_base_delay: float = 1.0
+    reconnect_max_delay: float = 60.0
+    _: KW_ONLY
+    ping_interval: float = 5.0
+    ping_timeout: float = 20.0
+    ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    def validate(self) -> None:
+        """Check every field; ``start()`` checks again, since fields can be assigned.
+
+        Raises:
+            ValueError: see the class.
+        """
+        for name, hint in (
+            ("api_key", "get one from the platform's console"),
+            ("avatar_id", "the platform's console lists them"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f"{name} is empty: {hint}")
+        if not self.api_key.isascii() or not self.api_key.isprintable():
+            raise ValueError("api_key holds characters that no HTTP header can carry")
+        self._validate_base_url()
+        for name in ("timeout", "ping_interval", "ping_timeout"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
+        for name, number in (self.voice_config or {}).items():
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"voice_config[{name!r}] must be a finite number, not {number!r}")
+
+    def _validate_base_url(self) -> None:
+        try:
+            url = urlsplit(self.base_url)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname)
+        except (ValueError, AttributeError):
+            usable = False
+        if not usable:
+            raise ValueError(
+                "base_url must be an http:// or https:// URL such as "
+                f"https://facemarket.ai/vih/dispatcher, not {self.base_url!r}"
+            )
+
+
+@dataclass
+class SessionStartResult:
+    """What the platform gave for a new session. Tokens are left out of the repr.
+
+    Attributes:
+        session_id: the session's id.
+        sfu_url: where the browser joins the video room.
+        user_token: what the browser joins it with.
+        agent_token: only in the platform's RTC mode.
+        agent_ws_url: where the agent connected; it holds a one-time token and is spent.
+    """
+
+    session_id: str
+    sfu_url: str
+    user_token: str = field(repr=False)
+    agent_token: str | None = field(default=None, repr=False)
+    agent_ws_url: str | None = field(default=None, repr=False)

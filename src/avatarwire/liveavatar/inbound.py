@@ -1,0 +1,160 @@
+"""What the platform says, as typed values.
+
+Only what a callback takes has a type here; every other event stays the dict it came as.
+Source: the wire protocol, "Text events".
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from avatarwire.liveavatar.messages import Event, SessionState
+
+__all__ = [
+    "IdleTrigger",
+    "Inbound",
+    "OtherEvent",
+    "PlatformError",
+    "SessionClosing",
+    "SessionInit",
+    "SessionStateChanged",
+    "TextInput",
+    "parse",
+]
+
+
+class Inbound:
+    """One event of the platform.
+
+    Attributes:
+        callback: the listener's method that takes it, its fields being the arguments in order.
+    """
+
+    __slots__ = ()
+    callback: ClassVar[str]
+
+    def arguments(self) -> tuple[object, ...]:
+        """Give what the callback is called with."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInit(Inbound):
+    """``session.init``: the session is open and waits for ``session.ready``."""
+
+    callback = "on_session_init"
+    session_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStateChanged(Inbound):
+    """``session.state``: what the avatar does now."""
+
+    callback = "on_session_state"
+    state: SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosing(Inbound):
+    """``session.closing``: the platform is about to close."""
+
+    callback = "on_session_closing"
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TextInput(Inbound):
+    """``input.text``: the user typed, or the platform recognised, text."""
+
+    callback = "on_text_input"
+    text: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTrigger(Inbound):
+    """``system.idleTrigger``: nobody has spoken for a while."""
+
+    callback = "on_idle_trigger"
+    reason: str
+    idle_time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformError(Inbound):
+    """``error``: the platform reports a fault."""
+
+    callback = "on_error"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEvent(Inbound):
+    """An event that no callback of its own takes, as it came."""
+
+    callback = "on_event"
+    event: Event
+
+
+def _text(event: Event, fields: Event, key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise ValueError(f'{event["event"]}: "{key}" must be text, not {type(value).__name__}')
+    return value
+
+
+def _session_init(event: Event, data: Event) -> Inbound:
+    # Only the session matters to us; some deployments have no user to name.
+    user_id = data.get("userId")
+    return SessionInit(_text(event, data, "sessionId"), user_id if isinstance(user_id, str) else "")
+
+
+def _session_state(event: Event, data: Event) -> Inbound:
+    return SessionStateChanged(SessionState(_text(event, data, "state")))
+
+
+def _session_closing(_event: Event, data: Event) -> Inbound:
+    reason = data.get("reason")
+    return SessionClosing(reason if isinstance(reason, str) else None)
+
+
+def _text_input(event: Event, data: Event) -> Inbound:
+    return TextInput(_text(event, data, "text"), _text(event, event, "requestId"))
+
+
+def _idle_trigger(event: Event, data: Event) -> Inbound:
+    idle_time_ms = data.get("idleTimeMs")
+    if not isinstance(idle_time_ms, int | float) or not math.isfinite(idle_time_ms):
+        raise ValueError(f'{event["event"]}: "idleTimeMs" must be a number')
+    return IdleTrigger(_text(event, data, "reason"), int(idle_time_ms))
+
+
+def _platform_error(_event: Event, data: Event) -> Inbound:
+    # An error is told whatever its shape: some platforms number their codes.
+    return PlatformError(str(data.get("code", "")), str(data.get("message", "")))
+
+
+_PARSERS: dict[str, Callable[[Event, Event], Inbound]] = {
+    "session.init": _session_init,
+    "session.state": _session_state,
+    "session.closing": _session_closing,
+    "input.text": _text_input,
+    "system.idleTrigger": _idle_trigger,
+    "error": _platform_error,
+}
+
+
+def parse(event: Event) -> Inbound:
+    """Give a decoded event its type.
+
+    Raises:
+        ValueError: a field that its callback needs is missing or of the wrong type.
+    """
+    parser = _PARSERS.get(event["event"])
+    if parser is None:
+        return OtherEvent(event)
+    data = event.get("data")
+    return parser(event, data if isinstance(data, dict) else {})

@@ -1,0 +1,138 @@
+"""Callbacks: what a program overrides, and how it is called.
+
+Each callback runs in a task of its own, started in the order of arrival, so that one that never
+returns stops nothing. Audio frames are the exception: they are handed over one at a time, from a
+bounded lane that drops its oldest frame, counts it and says so when the callback is too slow.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from avatarwire.codec import AudioFrame
+from avatarwire.liveavatar.messages import Event, SessionState
+
+__all__ = ["AgentListener", "Callbacks"]
+
+logger = logging.getLogger("avatarwire.liveavatar")
+
+#: Ten seconds of 40 ms frames: longer is stale for a recogniser.
+AUDIO_LANE_FRAMES = 250
+
+
+class AgentListener:
+    """Override what you need; every method does nothing by default.
+
+    A listener may also be any other object that has some of these methods, sync or async.
+    """
+
+    async def on_text_input(self, text: str, request_id: str) -> None:
+        """The user typed ``text``, or the platform recognised it: answer with ``request_id``."""
+
+    async def on_session_init(self, session_id: str, user_id: str) -> None:
+        """The handshake is complete; ``session.ready`` has been sent."""
+
+    async def on_session_state(self, state: SessionState) -> None:
+        """The avatar does something else now."""
+
+    async def on_session_closing(self, reason: str | None) -> None:
+        """The platform is about to close; nothing can be sent any more."""
+
+    async def on_idle_trigger(self, reason: str, idle_time_ms: int) -> None:
+        """Nobody has spoken for ``idle_time_ms`` milliseconds."""
+
+    async def on_audio_frame(self, frame: AudioFrame) -> None:
+        """The user's audio, one frame at a time (developer ASR)."""
+
+    async def on_error(self, code: str, message: str) -> None:
+        """The platform reports a fault."""
+
+    async def on_closed(self, code: int, reason: str) -> None:
+        """The session has ended; ``code`` is the WebSocket close code, 1006 for a cut."""
+
+    async def on_event(self, event: Event) -> None:
+        """Any event that no other callback takes, as the dict it came as."""
+
+
+class Callbacks:
+    """Calls one listener, for one session.
+
+    Attributes:
+        dropped_frames: audio frames that were dropped because ``on_audio_frame`` was too slow.
+    """
+
+    def __init__(self, listener: object) -> None:
+        self._listener = listener
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._frames: deque[AudioFrame] = deque()
+        self._frame_task: asyncio.Task[None] | None = None
+        self.dropped_frames = 0
+
+    def call(self, name: str, *args: object) -> asyncio.Task[None] | None:
+        """Start a callback; None when the listener does not have it."""
+        callback = self._callback(name)
+        if callback is None:
+            return None
+        return self._start(self._run(name, callback, args), name)
+
+    def audio(self, frame: AudioFrame) -> None:
+        """Queue a frame for ``on_audio_frame``."""
+        callback = self._callback("on_audio_frame")
+        if callback is None:
+            return
+        if len(self._frames) == AUDIO_LANE_FRAMES:
+            self._frames.popleft()
+            self.dropped_frames += 1
+            if self.dropped_frames == 1:
+                logger.warning(
+                    "on_audio_frame is slower than the audio: the oldest frames are dropped and"
+                    " counted (dropped_audio_frames)"
+                )
+        self._frames.append(frame)
+        if self._frame_task is None:
+            self._frame_task = self._start(self._drain(callback), "on_audio_frame")
+
+    async def settle(self, task: asyncio.Task[None] | None, timeout_s: float) -> None:
+        """Wait for a callback that was started, but no longer than ``timeout_s``."""
+        if task is not None:
+            await asyncio.wait([task], timeout=timeout_s)
+
+    def cancel(self, keep: set[asyncio.Task[Any]]) -> list[asyncio.Task[None]]:
+        """Cancel what still runs, except ``keep``, and give the tasks cancelled."""
+        self._frames.clear()
+        doomed = [task for task in self._tasks if task not in keep]
+        for task in doomed:
+            task.cancel()
+        return doomed
+
+    def _callback(self, name: str) -> Callable[..., object] | None:
+        callback = getattr(self._listener, name, None)
+        if callback is None or getattr(callback, "__func__", None) is getattr(AgentListener, name):
+            return None
+        return callback if callable(callback) else None
+
+    def _start(self, work: Any, name: str) -> asyncio.Task[None]:  # noqa: ANN401
+        task: asyncio.Task[None] = asyncio.create_task(work, name=f"avatarwire {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(
+        self, name: str, callback: Callable[..., object], args: tuple[object, ...]
+    ) -> None:
+        try:
+            result = callback(*args)
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            logger.exception("%s raised", name)
+
+    async def _drain(self, callback: Callable[..., object]) -> None:
+        try:
+            while self._frames:
+                await self._run("on_audio_frame", callback, (self._frames.popleft(),))
+        finally:
+            self._frame_task = None

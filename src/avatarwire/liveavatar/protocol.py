@@ -1,0 +1,80 @@
+"""One connection's conversation with the platform, without a socket.
+
+Messages go in, typed values come out, and what the protocol itself has to answer waits in
+``replies``. What the platform gets wrong is counted and told once a kind, never fatal.
+Source: the wire protocol, "Connection".
+"""
+
+import logging
+from collections import Counter
+from typing import TypeAlias
+
+from avatarwire.codec import AudioFrame, FrameType, frame_type
+from avatarwire.liveavatar.inbound import Inbound, SessionClosing, SessionInit, parse
+from avatarwire.liveavatar.messages import Event, MessageBuilder, decode
+
+__all__ = ["LiveAvatarProtocol", "Received"]
+
+logger = logging.getLogger("avatarwire.liveavatar")
+
+Received: TypeAlias = Inbound | AudioFrame
+
+
+class LiveAvatarProtocol:
+    """The agent's side of one connection.
+
+    Attributes:
+        is_open: ``session.init`` has come and has been answered.
+        is_closing: ``session.closing`` has come: nothing more may be sent.
+        ignored: how many messages were passed over, by cause.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.is_closing = False
+        self.ignored: Counter[str] = Counter()
+        self._replies: list[Event] = []
+
+    def receive(self, message: str | bytes) -> Received | None:
+        """Take one message in; None when there is nothing to tell."""
+        return self._binary(message) if isinstance(message, bytes) else self._event(message)
+
+    def replies(self) -> list[Event]:
+        """Give, once, the events that the protocol itself has to send now."""
+        replies, self._replies = self._replies, []
+        return replies
+
+    def _event(self, message: str) -> Inbound | None:
+        try:
+            event = decode(message)
+        except ValueError:
+            # The decoder's words quote the message; a log holds no payload.
+            return self._ignore("text that is not a JSON event")
+        try:
+            inbound = parse(event)
+        except ValueError as exc:
+            return self._ignore(f"an event with a missing field ({exc})")
+        match inbound:
+            case SessionInit():
+                self.is_open = True
+                self._replies.append(MessageBuilder.session_ready())
+            case SessionClosing():
+                self.is_closing = True
+        return inbound
+
+    def _binary(self, message: bytes) -> AudioFrame | None:
+        match frame_type(message):
+            case FrameType.AUDIO:
+                try:
+                    return AudioFrame.unpack(message)
+                except ValueError:
+                    return self._ignore("a truncated audio frame")
+            case None:
+                return self._ignore("a binary message of unknown type")
+            case kind:
+                return self._ignore(f"a frame of type {kind.name} (only audio is expected)")
+
+    def _ignore(self, cause: str) -> None:
+        self.ignored[cause] += 1
+        if self.ignored[cause] == 1:
+            logger.warning("the platform sent %s: passed over; told once, then counted", cause)

@@ -1,0 +1,134 @@
+"""The platform's two REST calls. Source: the wire protocol, "REST"."""
+
+import logging
+from typing import Any
+
+from avatarwire.errors import ErrorCode, SessionStartError
+from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+from avatarwire.transport import HttpClient, RestAnswer, RestError, post_json
+
+__all__ = ["SessionApi"]
+
+logger = logging.getLogger("avatarwire.liveavatar")
+
+_ERROR_CODES = {
+    40001: ErrorCode.NO_ORCHESTRATION_POD,
+    40002: ErrorCode.NO_RENDERER_POD,
+    40003: ErrorCode.SESSION_START_FAILED,
+    40004: ErrorCode.PRINCIPAL_UNIDENTIFIED,
+    40005: ErrorCode.CONCURRENCY_LIMIT_EXCEEDED,
+    40006: ErrorCode.QUOTA_EXHAUSTED,
+    40007: ErrorCode.SESSION_ACCESS_DENIED,
+    401: ErrorCode.PRINCIPAL_UNIDENTIFIED,
+    403: ErrorCode.SESSION_ACCESS_DENIED,
+}
+
+#: What the published SDK's camelCase keys are called in the Python configuration.
+_VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
+
+#: stop() must not hang on a platform that has stopped answering.
+STOP_TIMEOUT_S = 2.0
+
+
+class SessionApi:
+    """Starts and stops sessions with one account."""
+
+    def __init__(self, client: HttpClient, config: AvatarAgentConfig) -> None:
+        self._client = client
+        self._config = config
+        self._base_url = config.base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {config.api_key}"}
+        if config.sandbox:
+            self._headers["X-Env-Sandbox"] = "true"
+
+    async def start(self) -> SessionStartResult:
+        """Start a session.
+
+        Raises:
+            SessionStartError: the platform refused, answered what it should not, or not at all.
+        """
+        try:
+            answer = await self._post("/v1/session/start", self._start_body(), self._config.timeout)
+        except RestError as exc:
+            raise self._failure(0, f"the platform did not answer: {exc}") from exc
+        data = self._data(answer)
+        try:
+            return _result(data)
+        except (KeyError, TypeError) as exc:
+            session_id = data.get("sessionId")
+            if isinstance(session_id, str):
+                await self.stop(session_id)
+            raise self._failure(answer.status, f"the platform's answer lacks {exc}") from exc
+
+    async def stop(self, session_id: str) -> None:
+        """Stop a session; a failure is logged, since the session also ends by disconnecting."""
+        timeout_s = min(self._config.timeout, STOP_TIMEOUT_S)
+        try:
+            answer = await self._post("/v1/session/stop", {"sessionId": session_id}, timeout_s)
+        except RestError as exc:
+            logger.warning("session %s: stopping it at the platform failed: %s", session_id, exc)
+            return
+        code = _code(answer)
+        if code != 0:
+            logger.warning(
+                "session %s: stopping it at the platform was answered with %s",
+                session_id,
+                f"HTTP {answer.status}" if code is None else code,
+            )
+
+    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> RestAnswer:
+        return await post_json(
+            self._client, self._base_url + path, body, headers=self._headers, timeout_s=timeout_s
+        )
+
+    def _start_body(self) -> dict[str, Any]:
+        config = self._config
+        body: dict[str, Any] = {"avatarId": config.avatar_id}
+        if config.voice_id is not None:
+            body["voiceId"] = config.voice_id
+        if config.voice_config:
+            body["voiceConfig"] = {
+                _VOICE_CONFIG_KEYS.get(key, key): value
+                for key, value in config.voice_config.items()
+                if value is not None
+            }
+        return body
+
+    def _data(self, answer: RestAnswer) -> dict[str, Any]:
+        """Give the answer's ``data``, or raise what the answer means."""
+        code = _code(answer)
+        if code == 0 and answer.status == 200:
+            data = answer.body.get("data")
+            if isinstance(data, dict):
+                return data
+            raise self._failure(answer.status, 'the platform\'s answer lacks "data"')
+        # The platform's own number says more than the HTTP status, if it is one we know.
+        number = code if code in _ERROR_CODES or (code and answer.status == 200) else answer.status
+        message = answer.body.get("message") if isinstance(answer.body, dict) else None
+        if not isinstance(message, str) or not message:
+            message = (
+                f"the platform answered HTTP {answer.status} without JSON: is base_url right?"
+                if answer.body is None
+                else f"the platform answered HTTP {answer.status}"
+            )
+        raise self._failure(number, message)
+
+    def _failure(self, number: int, message: str) -> SessionStartError:
+        error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
+        # A server may quote the request back at us.
+        return SessionStartError(number, error_code, message.replace(self._config.api_key, "***"))
+
+
+def _code(answer: RestAnswer) -> int | None:
+    code = answer.body.get("code") if isinstance(answer.body, dict) else None
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _result(data: dict[str, Any]) -> SessionStartResult:
+    required = [data[key] for key in ("sessionId", "sfuUrl", "userToken")]
+    optional = [data.get(key) for key in ("agentToken", "agentWsUrl")]
+    if not all(isinstance(value, str) for value in required):
+        raise TypeError("text for sessionId, sfuUrl and userToken")
+    if not all(value is None or isinstance(value, str) for value in optional):
+        raise TypeError("text for agentToken and agentWsUrl")
+    return SessionStartResult(*required, *optional)

@@ -1,0 +1,160 @@
+"""The agent: starts and stops a session, and sends on it."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from avatarwire.codec import client_message
+from avatarwire.errors import NotConnectedError
+from avatarwire.liveavatar.calls import AgentCalls
+from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+from avatarwire.liveavatar.live import LiveSession
+from avatarwire.liveavatar.messages import Event, encode
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from avatarwire.transport import Connection
+
+__all__ = ["AvatarAgent"]
+
+T = TypeVar("T")
+
+
+class AvatarAgent(AgentCalls):
+    """One agent that drives one avatar.
+
+    Example::
+
+        config = AvatarAgentConfig(api_key="sk-...", avatar_id="avatar-123")
+        async with AvatarAgent(config, listener) as agent:
+            await agent.wait_closed()
+
+    Args:
+        config: what to connect to, and how.
+        listener: an ``AgentListener``, or any object with some of its methods.
+    """
+
+    def __init__(self, config: AvatarAgentConfig, listener: object) -> None:
+        super().__init__()
+        if not isinstance(config, AvatarAgentConfig):
+            raise TypeError(f"config must be AvatarAgentConfig, not {type(config).__name__}")
+        self._config = config
+        self._listener = listener
+        self._live: LiveSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "not running"
+        return f"<AvatarAgent {self._config.avatar_id!r} {state}, session {self.session_id}>"
+
+    @property
+    def session_id(self) -> str | None:
+        """The platform's id of the session; None before ``start()`` and after ``stop()``."""
+        live = self._live
+        return None if live is None or live.result is None else live.result.session_id
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the handshake is complete and the session has not ended."""
+        return self._live is not None and self._live.is_open
+
+    @property
+    def ignored_messages(self) -> Mapping[str, int]:
+        """How many messages of the platform were passed over in this session, by cause."""
+        live = self._live
+        return MappingProxyType({} if live is None else dict(live.protocol.ignored))
+
+    @property
+    def dropped_audio_frames(self) -> int:
+        """How many frames were dropped in this session because ``on_audio_frame`` was slow."""
+        return 0 if self._live is None else self._live.callbacks.dropped_frames
+
+    async def start(self) -> SessionStartResult:
+        """Start a session: REST, connect, ``session.init``, ``session.ready``.
+
+        Returns when ``on_session_init`` has run, or after ``config.timeout`` if it takes longer.
+
+        Raises:
+            RuntimeError: already started, or the platform gave no WebSocket URL.
+            ValueError: the configuration is unusable.
+            SessionStartError: the platform refused, or did not answer properly.
+            ConnectFailedError: the WebSocket could not be opened.
+            HandshakeTimeoutError: no ``session.init`` in time.
+            SessionLostError: the connection ended during the handshake.
+        """
+        if self._live is not None:
+            raise RuntimeError("Already started — call stop() first")
+        self._config.validate()
+        self._loop = asyncio.get_running_loop()
+        live = self._live = LiveSession(self._config, self._listener)
+        try:
+            return await live.start()
+        except BaseException:
+            if self._live is live:
+                self._live = None
+            raise
+
+    async def stop(self) -> None:
+        """End the session: ``session.stop``, close, REST stop. Safe to call twice, and anywhere.
+
+        ``on_closed`` has been called with 1000 when it returns; callbacks that still run are
+        cancelled, except those that called ``stop()``.
+        """
+        live = self._live
+        if live is None:
+            return
+        await live.stop()
+        if self._live is live:
+            self._live = None
+
+    async def wait_closed(self) -> None:
+        """Wait until the session has ended, whoever ended it; at once when there is none."""
+        if self._live is not None:
+            await asyncio.shield(self._live.closed)
+
+    def call_threadsafe(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run one of the agent's coroutines from another thread.
+
+        Example::
+
+            agent.call_threadsafe(agent.send_asr_final(request_id, text)).result()
+
+        Raises:
+            NotConnectedError: ``start()`` has not been called.
+        """
+        if self._loop is None:
+            work.close()
+            raise NotConnectedError("Not connected — call start() first")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _require_open(self) -> "Connection":
+        connection = None if self._live is None else self._live.require_open()
+        if connection is None:
+            raise NotConnectedError("Not connected — call start() first")
+        return connection
+
+    async def _send_event(self, event: Event) -> None:
+        await self._send_wire(client_message(encode(event), text=True))
+
+    async def _send_binary(self, message: "Buffer") -> None:
+        await self._send_wire(client_message(message))
+
+    async def _send_wire(self, wire: bytes) -> None:
+        connection = self._require_open()
+        if not connection.write_batch(wire):
+            await connection.writable()

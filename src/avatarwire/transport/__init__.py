@@ -1,0 +1,24 @@
+"""One supervised connection to a platform, and REST calls beside it.
+
+Bytes and text only: what they mean is the business of the rooms above.
+"""
+
+from avatarwire.transport.backoff import ExponentialBackoffStrategy
+from avatarwire.transport.link import Link
+from avatarwire.transport.memory import MemoryConnection, memory_pair
+from avatarwire.transport.port import Connection
+from avatarwire.transport.rest import Response, post_json, shared_client
+from avatarwire.transport.websocket import WebSocketConnection, connect
+
+__all__ = [
+    "Connection",
+    "ExponentialBackoffStrategy",
+    "Link",
+    "MemoryConnection",
+    "Response",
+    "WebSocketConnection",
+    "connect",
+    "memory_pair",
+    "post_json",
+    "shared_client",
+]

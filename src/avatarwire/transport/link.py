@@ -1,0 +1,125 @@
+"""One supervised connection: dial, open, read, close."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from avatarwire.errors import NotConnectedError, SessionLostError
+from avatarwire.transport.port import Connection
+
+__all__ = ["Link"]
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """Opens a connection, delivers what it receives, and tells once how it ended.
+
+    One task of the link's own dials, reads, and ends with the connection. Messages are delivered
+    from it, one after the other in arrival order, possibly before ``open()`` has returned. A
+    handler that raises is logged and does not end the connection.
+
+    Args:
+        dial: opens a connection; called anew for every attempt, since addresses serve once.
+        on_message: called with every message; must not block.
+        on_end: called with the close code and the reason, exactly once for a link that opened,
+            after its last message. A link that never opened says so from ``open()`` alone.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[Connection]],
+        on_message: Callable[[str | bytes], None],
+        on_end: Callable[[int, str], None],
+    ) -> None:
+        self._dial = dial
+        self._on_message = on_message
+        self._on_end = on_end
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The connection to write to; it stays, ended, after the link has ended.
+
+        Raises:
+            NotConnectedError: before ``open()`` has succeeded.
+        """
+        if self._connection is None:
+            raise NotConnectedError("the connection is not open yet")
+        return self._connection
+
+    async def open(self) -> None:
+        """Dial, and return when the connection is open.
+
+        Raises:
+            RuntimeError: when called twice; a link opens once.
+            SessionLostError: when ``close()`` was called meanwhile.
+            Exception: whatever ``dial`` raises.
+        """
+        if self._task is not None:
+            raise RuntimeError("a link opens once")
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(opened))
+        # A task that is cancelled before its first step never runs its own handlers.
+        self._task.add_done_callback(lambda _: _fail(opened, SessionLostError(1000, "closed")))
+        try:
+            await asyncio.shield(opened)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection, or give up dialling; return when nothing of the link is left.
+
+        Idempotent, and safe from any task, one started by a handler included.
+
+        Args:
+            code: the close code to send.
+            reason: words for the peer, at most 123 bytes as UTF-8.
+        """
+        if self._task is None:
+            return
+        if self._connection is None:
+            self._task.cancel()
+        else:
+            await self._connection.close(code, reason)
+        await asyncio.wait([self._task])
+
+    async def _run(self, opened: asyncio.Future[None]) -> None:
+        try:
+            connection = await self._dial()
+        except Exception as exc:
+            _fail(opened, exc)
+            return
+        self._connection = connection
+        opened.set_result(None)
+        code, reason = 1006, ""
+        try:
+            code, reason = await self._read(connection)
+        finally:
+            # Also when this task is cancelled with its loop: the socket must not outlive it.
+            await connection.close()
+            try:
+                self._on_end(code, reason)
+            except Exception:
+                _log.exception("the handler of the connection's end failed")
+
+    async def _read(self, connection: Connection) -> tuple[int, str]:
+        receive, deliver = connection.receive, self._on_message
+        while True:
+            try:
+                message = await receive()
+            except SessionLostError as lost:
+                return lost.code, lost.reason
+            try:
+                deliver(message)
+            except Exception:
+                _log.exception("a message handler failed; the connection goes on")
+
+
+def _fail(opened: asyncio.Future[None], exc: Exception) -> None:
+    if not opened.done():
+        opened.set_exception(exc)
+        # The caller of open() may be gone; asyncio would log an error that no one fetched.
+        opened.exception()

@@ -1,0 +1,70 @@
+"""The port: what a session asks of one open connection, whatever carries it."""
+
+from typing import Protocol
+
+__all__ = ["Connection"]
+
+
+class Connection(Protocol):
+    """One open connection that takes framed bytes and gives whole messages.
+
+    A connection is opened by whoever made it, ends once, and is not opened again. Its calls belong
+    to one event loop; ``receive()`` has one caller at a time, the others any number.
+    """
+
+    @property
+    def close_code(self) -> int | None:
+        """Why the connection ended, as ``receive()`` tells it; None until it has."""
+
+    @property
+    def close_reason(self) -> str:
+        """The words that came with the close code; empty when there were none."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes accepted by ``write_batch`` that have not left the process yet."""
+
+    def write_batch(self, wire: bytes) -> bool:
+        """Write complete client frames, already masked, in one transport write.
+
+        Args:
+            wire: one or more whole RFC 6455 messages, as they go on the wire.
+
+        Returns:
+            False when the write buffer is over its high water: the bytes are accepted, but the
+            caller should await ``writable()`` before it writes more.
+
+        Raises:
+            SessionLostError: when the connection is closing or closed. While the closing handshake
+                runs the peer's code is not known yet, and 1006 stands in for it.
+        """
+
+    async def writable(self) -> None:
+        """Return when the write buffer has room: at once, or when it falls to its low water.
+
+        Raises:
+            SessionLostError: when the connection has ended, or ends in the meantime.
+        """
+
+    async def receive(self) -> str | bytes:
+        """Return the next whole message: ``str`` for text, ``bytes`` for binary.
+
+        Raises:
+            SessionLostError: at the end, after the last message. Its code is the peer's when the
+                peer closed first and ours when we did (1009: a message over the limit; 1011: the
+                peer fell silent); 1006 when the connection was cut.
+        """
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close, and return when the connection has ended.
+
+        Idempotent. It returns within the connection's close timeout (2 s) even when the peer is
+        dead or does not read.
+
+        Args:
+            code: what the peer is told.
+            reason: words for the peer, at most 123 bytes as UTF-8.
+
+        Raises:
+            ValueError: when RFC 6455 does not allow the code or the reason on the wire.
+        """

@@ -1,0 +1,48 @@
+"""The configuration refuses what cannot work, and keeps its secrets."""
+
+import math
+from dataclasses import fields
+
+import pytest
+
+from avatarwire import AvatarAgentConfig, SessionStartResult
+
+
+def test_defaults_are_those_of_the_published_sdk():
+    config = AvatarAgentConfig("sk-1", "avatar-1")
+    assert config.base_url == "https://facemarket.ai/vih/dispatcher"
+    assert (config.sandbox, config.timeout, config.reconnect) == (False, 30.0, False)
+    assert (config.developer_tts, config.developer_asr, config.voice_id) == (False, True, None)
+    assert (config.reconnect_base_delay, config.reconnect_max_delay) == (1.0, 60.0)
+    assert [field.name for field in fields(config)][:3] == ["api_key", "avatar_id", "base_url"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"api_key": ""}, "api_key is empty"),
+        ({"api_key": None}, "api_key is empty"),
+        ({"api_key": "sk-\n1"}, "no HTTP header can carry"),
+        ({"avatar_id": " "}, "avatar_id is empty"),
+        ({"base_url": "facemarket.ai"}, "base_url must be an http:// or https:// URL"),
+        ({"base_url": "ftp://x"}, "base_url must be"),
+        ({"base_url": "http://[::1"}, "base_url must be"),
+        ({"base_url": None}, "base_url must be"),
+        ({"timeout": 0}, "timeout must be a positive number of seconds, not 0"),
+        ({"timeout": math.nan}, "timeout must be"),
+        ({"timeout": "30"}, "timeout must be"),
+        ({"ping_interval": True}, "ping_interval must be"),
+        ({"voice_config": {"speed": math.inf}}, r"voice_config\['speed'\] must be a finite"),
+    ],
+)
+def test_unusable_field_is_named(changes, words):
+    with pytest.raises(ValueError, match=words):
+        AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
+
+
+def test_no_secret_in_a_repr():
+    config = AvatarAgentConfig("sk-secret", "avatar-1")
+    result = SessionStartResult("s-1", "wss://sfu", "user-secret", "agent-secret", "ws://x?secret")
+    assert "secret" not in repr(config) + str(config) + repr(result) + str(result)
+    assert "avatar-1" in repr(config)
+    assert "s-1" in repr(result)

@@ -1,0 +1,53 @@
+"""Each event of the platform, typed for its callback."""
+
+import pytest
+
+from avatarwire.liveavatar.inbound import parse
+from avatarwire.liveavatar.messages import MessageBuilder, SessionState
+
+
+@pytest.mark.parametrize(
+    ("event", "callback", "arguments"),
+    [
+        (MessageBuilder.session_init("s", "u"), "on_session_init", ("s", "u")),
+        ({"event": "session.init", "data": {"sessionId": "s"}}, "on_session_init", ("s", "")),
+        (MessageBuilder.session_state("IDLE", 1, 2), "on_session_state", (SessionState.IDLE,)),
+        (MessageBuilder.session_closing("idle"), "on_session_closing", ("idle",)),
+        ({"event": "session.closing"}, "on_session_closing", (None,)),
+        (MessageBuilder.input_text("r", "hi"), "on_text_input", ("hi", "r")),
+        (MessageBuilder.system_idle_trigger("quiet", 7), "on_idle_trigger", ("quiet", 7)),
+        (MessageBuilder.error("E", "words"), "on_error", ("E", "words")),
+        ({"event": "error", "data": {"code": 42}}, "on_error", ("42", "")),
+        ({"event": "my.own", "x": 1}, "on_event", ({"event": "my.own", "x": 1},)),
+        ({"event": "scene.ready"}, "on_event", ({"event": "scene.ready"},)),
+    ],
+)
+def test_event_names_its_callback(event, callback, arguments):
+    inbound = parse(event)
+    assert inbound.callback == callback
+    assert inbound.arguments() == arguments
+
+
+def test_unknown_state_is_delivered():
+    (state,) = parse(MessageBuilder.session_state("DANCING", 1, 2)).arguments()
+    assert state.value == "DANCING"
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"event": "session.init"}, '"sessionId" must be text'),
+        ({"event": "session.init", "data": []}, '"sessionId" must be text'),
+        ({"event": "session.state", "data": {"state": 3}}, '"state" must be text, not int'),
+        ({"event": "input.text", "data": {"text": "x"}}, '"requestId" must be text, not NoneType'),
+        ({"event": "input.text", "requestId": "r"}, '"text" must be text'),
+        ({"event": "system.idleTrigger", "data": {"reason": "x"}}, '"idleTimeMs" must be a number'),
+        (
+            {"event": "system.idleTrigger", "data": {"reason": "x", "idleTimeMs": float("inf")}},
+            '"idleTimeMs" must be a number',
+        ),
+    ],
+)
+def test_missing_field_is_named(event, words):
+    with pytest.raises(ValueError, match=words):
+        parse(event)
