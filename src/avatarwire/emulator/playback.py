@@ -16,7 +16,9 @@ PCM_CODEC = 0
 TEXT_PLAYS_S = 0.05
 
 Kind: TypeAlias = Literal["audio", "prompt audio", "text", "prompt text"]
-Outcome: TypeAlias = Literal["playing", "finished", "interrupted", "cancelled", "replaced", "unfinished"]
+Outcome: TypeAlias = Literal[
+    "playing", "finished", "interrupted", "cancelled", "replaced", "unfinished"
+]
 
 
 class Timer(Protocol):
