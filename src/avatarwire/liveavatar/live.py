@@ -114,7 +114,7 @@ class LiveSession:
                 open_timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,
                 ping_timeout_s=config.ping_timeout,
-                ssl_context=config.ssl_context,
+                ssl_context=config.ssl_context if checked.startswith("wss:") else None,
             )
 
         self._link = Link(dial, self._receive, self._end)

@@ -1,11 +1,14 @@
 """The platform's two REST calls. Source: the wire protocol, "REST"."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from avatarwire.errors import ErrorCode, SessionStartError
+from avatarwire.errors import ErrorCode, RestError, SessionStartError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.transport import HttpClient, RestAnswer, RestError, post_json
+from avatarwire.transport import Response, post_json
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["SessionApi"]
 
@@ -33,7 +36,7 @@ STOP_TIMEOUT_S = 2.0
 class SessionApi:
     """Starts and stops sessions with one account."""
 
-    def __init__(self, client: HttpClient, config: AvatarAgentConfig) -> None:
+    def __init__(self, client: "httpx.AsyncClient", config: AvatarAgentConfig) -> None:
         self._client = client
         self._config = config
         self._base_url = config.base_url.rstrip("/")
@@ -76,7 +79,7 @@ class SessionApi:
                 f"HTTP {answer.status}" if code is None else code,
             )
 
-    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> RestAnswer:
+    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> Response:
         return await post_json(
             self._client, self._base_url + path, body, headers=self._headers, timeout_s=timeout_s
         )
@@ -94,7 +97,7 @@ class SessionApi:
             }
         return body
 
-    def _data(self, answer: RestAnswer) -> dict[str, Any]:
+    def _data(self, answer: Response) -> dict[str, Any]:
         """Give the answer's ``data``, or raise what the answer means."""
         code = _code(answer)
         if code == 0 and answer.status == 200:
@@ -119,7 +122,7 @@ class SessionApi:
         return SessionStartError(number, error_code, message.replace(self._config.api_key, "***"))
 
 
-def _code(answer: RestAnswer) -> int | None:
+def _code(answer: Response) -> int | None:
     code = answer.body.get("code") if isinstance(answer.body, dict) else None
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 

@@ -1,0 +1,250 @@
+"""Every send call, by what arrives at the platform."""
+
+import array
+
+import pytest
+
+from avatarwire import (
+    AudioFrame,
+    AudioFrameBuilder,
+    AvatarAgent,
+    AvatarAgentConfig,
+    ImageFrame,
+    ImageFrameBuilder,
+)
+
+META = {"trace": "t-1"}
+
+# (call, positional arguments, keywords, the event that must arrive)
+CALLS = [
+    (
+        "send_response_start",
+        ("r", "p"),
+        {"speed": 1.5, "volume": 0.5, "mood": "happy", "metadata": META},
+        {
+            "event": "response.start",
+            "requestId": "r",
+            "responseId": "p",
+            "data": {"audioConfig": {"speed": 1.5, "volume": 0.5, "mood": "happy"}, **META},
+        },
+    ),
+    (
+        "send_response_chunk",
+        ("r", "p", 3, 1000, "word "),
+        {},
+        {
+            "event": "response.chunk",
+            "requestId": "r",
+            "responseId": "p",
+            "seq": 3,
+            "timestamp": 1000,
+            "data": {"text": "word "},
+        },
+    ),
+    (
+        "send_response_done",
+        ("r", "p"),
+        {"metadata": META},
+        {"event": "response.done", "requestId": "r", "responseId": "p", "data": META},
+    ),
+    ("send_response_cancel", ("p",), {}, {"event": "response.cancel", "responseId": "p"}),
+    (
+        "send_response_audio_start",
+        ("r", "p"),
+        {},
+        {"event": "response.audio.start", "requestId": "r", "responseId": "p"},
+    ),
+    (
+        "send_response_audio_finish",
+        ("r", "p", META),
+        {},
+        {"event": "response.audio.finish", "requestId": "r", "responseId": "p", "data": META},
+    ),
+    ("send_prompt_audio_start", (), {}, {"event": "response.audio.promptStart"}),
+    ("send_prompt_audio_finish", (), {}, {"event": "response.audio.promptFinish"}),
+    (
+        "send_voice_start",
+        ("r",),
+        {"metadata": META},
+        {"event": "input.voice.start", "requestId": "r", "data": META},
+    ),
+    (
+        "send_asr_partial",
+        ("r", "hel", 1),
+        {},
+        {
+            "event": "input.asr.partial",
+            "requestId": "r",
+            "seq": 1,
+            "data": {"text": "hel", "final": False},
+        },
+    ),
+    ("send_voice_finish", ("r",), {}, {"event": "input.voice.finish", "requestId": "r"}),
+    (
+        "send_asr_final",
+        ("r", "hello"),
+        {},
+        {"event": "input.asr.final", "requestId": "r", "data": {"text": "hello"}},
+    ),
+    ("send_interrupt", (), {}, {"event": "control.interrupt"}),
+    (
+        "send_interrupt",
+        ("r", META),
+        {},
+        {"event": "control.interrupt", "requestId": "r", "data": META},
+    ),
+    (
+        "send_prompt",
+        ("still there?",),
+        {},
+        {"event": "system.prompt", "data": {"text": "still there?"}},
+    ),
+    (
+        "send_error",
+        ("ASR", "deaf", "r"),
+        {},
+        {"event": "error", "requestId": "r", "data": {"code": "ASR", "message": "deaf"}},
+    ),
+    (
+        "send_custom_event",
+        ("r", "my.event", {"x": [1, None, "é"]}),
+        {},
+        {"event": "my.event", "requestId": "r", "data": {"x": [1, None, "é"]}},
+    ),
+    ("send_custom_event", (None, "my.event"), {}, {"event": "my.event"}),
+    ("send_custom_event", (None, "my.event", {}), {}, {"event": "my.event", "data": {}}),
+]
+BINARY_CALLS = {"send_audio", "send_audio_frame", "send_image_frame"}
+
+
+@pytest.mark.parametrize(("call", "arguments", "keywords", "event"), CALLS)
+async def test_event_arrives_as_the_protocol_says(
+    agent, session, call, arguments, keywords, event
+):
+    await getattr(agent, call)(*arguments, **keywords)
+    assert await session.wait_for(event["event"]) == event
+
+
+def test_every_send_call_is_covered():
+    calls = {name for name in dir(AvatarAgent) if name.startswith("send_")}
+    assert calls == {call for call, *_ in CALLS} | BINARY_CALLS
+
+
+@pytest.mark.parametrize(("call", "arguments", "keywords", "_event"), CALLS)
+async def test_every_call_before_start_says_so(call, arguments, keywords, _event):
+    agent = AvatarAgent(AvatarAgentConfig("sk-1", "a-1"), object())
+    with pytest.raises(RuntimeError, match=r"Not connected — call start\(\) first"):
+        await getattr(agent, call)(*arguments, **keywords)
+
+
+async def marker(agent, session):
+    """Wait until everything sent so far has arrived."""
+    await agent.send_custom_event(None, "test.marker")
+    await session.wait_for("test.marker")
+
+
+def arrived_frames(session):
+    binaries = [entry.data for entry in session.transcript if entry.kind == "binary"]
+    return [AudioFrame.unpack(data) for data in binaries]
+
+
+async def test_audio_frame_or_its_bytes(agent, session):
+    frame = AudioFrame(seq=100, timestamp=5000, sample_rate=1, samples=2, payload=b"\x01\x02\x03\x04")
+    built = AudioFrameBuilder().mono().sample_rate_24k().samples(2).payload(b"\x05\x06\x07\x08")
+    await agent.send_audio_frame(frame)
+    await agent.send_audio_frame(built.build())
+    await agent.send_audio_frame(bytearray(built.build()))
+    await marker(agent, session)
+    sent = [entry.data for entry in session.transcript if entry.kind == "binary"]
+    assert sent == [frame.pack(), built.build(), built.build()]
+    assert session.pcm == b"\x01\x02\x03\x04" + b"\x05\x06\x07\x08" * 2
+
+
+async def test_image_frame_or_its_bytes(agent, session):
+    frame = ImageFrame(format=1, image_id=7, width=2, height=3, payload=b"png")
+    built = ImageFrameBuilder().jpeg().quality(70).image_id(8).size(4, 5).payload(b"jpg").build()
+    await agent.send_image_frame(frame)
+    await agent.send_image_frame(built)
+    await marker(agent, session)
+    assert session.images == [frame, ImageFrame.unpack(built)]
+
+
+async def test_audio_is_framed_across_calls_and_turns(agent, session):
+    pcm = bytes(range(256)) * 30  # 7,680 bytes: 160 ms at 24 kHz
+    await agent.send_response_audio_start("r1", "p1")
+    await agent.send_audio(pcm)
+    await agent.send_audio(pcm[:100])
+    await agent.send_response_audio_finish("r1", "p1")
+    await agent.send_prompt_audio_start()
+    await agent.send_audio(memoryview(pcm))
+    await agent.send_audio(array.array("h", [1, -1]), sample_rate=48000, channels=2, frame_ms=20)
+    await marker(agent, session)
+    frames = arrived_frames(session)
+    assert session.pcm == pcm + pcm[:100] + pcm + array.array("h", [1, -1]).tobytes()
+    assert [frame.seq for frame in frames] == list(range(len(frames)))
+    # 160 ms, then 50 samples of 24 kHz (2 ms, rounded down), then 160 ms more.
+    assert [frame.timestamp for frame in frames] == [0, 40, 80, 120, 160, 162, 202, 242, 282, 322]
+    assert [frame.key for frame in frames] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert [frame.samples for frame in frames] == [960] * 4 + [50] + [960] * 4 + [1]
+    assert (frames[-1].sample_rate, frames[-1].channel, frames[0].sample_rate) == (2, 1, 1)
+
+
+async def test_all_frames_of_a_call_leave_in_one_write(agent, session, monkeypatch):
+    writes = []
+    connection = agent._require_open()
+    original = connection.write_batch
+    monkeypatch.setattr(
+        connection, "write_batch", lambda wire: writes.append(len(wire)) or original(wire)
+    )
+    await agent.send_audio(bytes(48000))
+    assert len(writes) == 1
+    await agent.send_audio(b"")
+    assert len(writes) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "keywords", "error", "words"),
+    [
+        ("send_audio", (b"\0" * 3,), {}, ValueError, "whole 16-bit samples of 1 channel"),
+        ("send_audio", (b"\0" * 6,), {"channels": 2}, ValueError, "of 2 channel"),
+        ("send_audio", (b"\0" * 4,), {"channels": 3}, ValueError, "channels"),
+        ("send_audio", (b"\0" * 4,), {"sample_rate": 22050}, ValueError, "22050"),
+        ("send_audio", (b"\0" * 4,), {"frame_ms": 0}, ValueError, "frame_ms"),
+        ("send_audio", (b"\0" * 4,), {"frame_ms": 500}, ValueError, "frame_ms"),
+        ("send_audio", ("text",), {}, TypeError, "str"),
+        ("send_audio", (None,), {}, TypeError, "NoneType"),
+        ("send_audio_frame", (b"",), {}, ValueError, "no known frame"),
+        ("send_audio_frame", (b"\0" * 640,), {}, ValueError, "raw PCM goes to send_audio"),
+        ("send_audio_frame", (AudioFrame(payload=b"ab").pack()[:-1],), {}, ValueError, "truncated"),
+        ("send_audio_frame", (ImageFrame().pack(),), {}, ValueError, "image frame"),
+        ("send_audio_frame", ("text",), {}, TypeError, "AudioFrame or its packed bytes, not str"),
+        ("send_audio_frame", (7,), {}, TypeError, "not int"),
+        ("send_audio_frame", (AudioFrame(payload=bytes(65_528)),), {}, ValueError, "65,536"),
+        ("send_image_frame", (ImageFrame(payload=bytes(65_525)),), {}, ValueError, "compress"),
+        ("send_image_frame", (AudioFrame().pack(),), {}, ValueError, "audio frame"),
+        ("send_custom_event", (None, ""), {}, ValueError, "event must be a name"),
+        ("send_custom_event", (None, 3), {}, TypeError, "event must be str"),
+        ("send_custom_event", (3, "x"), {}, TypeError, "request_id must be str"),
+        ("send_custom_event", (None, "x", [1]), {}, TypeError, "data must be a dict"),
+        ("send_custom_event", (None, "x", {"y": {1}}), {}, TypeError, "x: cannot be written"),
+        ("send_response_chunk", ("r", "p", 0, 0, b"x"), {}, TypeError, "text must be str"),
+        ("send_response_start", ("r", "p"), {"speed": float("nan")}, ValueError, "speed"),
+        ("send_asr_final", ("r", "x"), {"metadata": {"text": 1}}, ValueError, "reserved"),
+    ],
+)
+async def test_bad_input_is_refused_and_the_session_goes_on(
+    agent, session, call, arguments, keywords, error, words
+):
+    with pytest.raises(error, match=words):
+        await getattr(agent, call)(*arguments, **keywords)
+    await marker(agent, session)
+    received = [entry for entry in session.transcript if entry.direction == "received"]
+    assert len(received) == 2, "session.ready and the marker, nothing else"
+
+
+async def test_largest_messages_are_accepted(agent, session):
+    await agent.send_audio_frame(AudioFrame(payload=bytes(65_527)))
+    await agent.send_image_frame(ImageFrame(payload=bytes(65_524)))
+    await marker(agent, session)
+    assert len(session.images[0].payload) == 65_524
+    assert len(session.pcm) == 65_527

@@ -1,0 +1,166 @@
+"""How callbacks are called."""
+
+import asyncio
+import logging
+
+import pytest
+
+from avatarwire import AgentListener, AudioFrame
+from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks
+
+
+async def settled(callbacks):
+    while callbacks._tasks:
+        await asyncio.wait(callbacks._tasks)
+
+
+async def test_every_method_does_nothing_by_default():
+    listener = AgentListener()
+    for name in (name for name in dir(AgentListener) if name.startswith("on_")):
+        count = getattr(AgentListener, name).__code__.co_argcount - 1
+        assert await getattr(listener, name)(*[None] * count) is None
+        assert Callbacks(listener).call(name, *[None] * count) is None
+
+
+async def test_callbacks_start_in_the_order_of_arrival_and_overlap():
+    calls = []
+    gate = asyncio.Event()
+
+    class Listener(AgentListener):
+        async def on_text_input(self, text, request_id):
+            calls.append(text)
+            await gate.wait()
+            calls.append(f"{text} done")
+
+    callbacks = Callbacks(Listener())
+    for text in "abc":
+        callbacks.call("on_text_input", text, "r")
+    await asyncio.sleep(0)
+    assert calls == ["a", "b", "c"]
+    gate.set()
+    await settled(callbacks)
+    assert calls[3:] == ["a done", "b done", "c done"]
+
+
+async def test_listener_may_be_any_object_sync_or_async():
+    calls = []
+
+    class Duck:
+        def on_text_input(self, text, request_id):
+            calls.append(text)
+
+        on_error = "not callable"
+
+    duck = Duck()
+    duck.on_closed = lambda code, reason: calls.append(code)
+    callbacks = Callbacks(duck)
+    callbacks.call("on_text_input", "hi", "r")
+    callbacks.call("on_closed", 1000, "")
+    assert callbacks.call("on_error", "c", "m") is None
+    assert callbacks.call("on_session_state", "IDLE") is None
+    await settled(callbacks)
+    assert calls == ["hi", 1000]
+
+
+async def test_what_a_callback_raises_is_logged(caplog):
+    class Listener(AgentListener):
+        async def on_text_input(self, text, request_id):
+            raise ZeroDivisionError("boom")
+
+        async def on_event(self):  # another signature
+            """Never reached."""
+
+    callbacks = Callbacks(Listener())
+    callbacks.call("on_text_input", "hi", "r")
+    callbacks.call("on_event", {})
+    await settled(callbacks)
+    assert [record.getMessage() for record in caplog.records] == [
+        "on_text_input raised",
+        "on_event raised",
+    ]
+    assert "ZeroDivisionError: boom" in caplog.text
+    assert all(record.levelno == logging.ERROR for record in caplog.records)
+
+
+async def test_audio_frames_come_one_at_a_time():
+    running = 0
+    seen = []
+
+    class Listener(AgentListener):
+        async def on_audio_frame(self, frame):
+            nonlocal running
+            running += 1
+            assert running == 1
+            await asyncio.sleep(0)
+            seen.append(frame.seq)
+            running -= 1
+
+    callbacks = Callbacks(Listener())
+    for seq in range(10):
+        callbacks.audio(AudioFrame(seq=seq))
+    await settled(callbacks)
+    callbacks.audio(AudioFrame(seq=10))
+    await settled(callbacks)
+    assert seen == list(range(11))
+    assert callbacks.dropped_frames == 0
+
+
+async def test_slow_audio_callback_loses_the_oldest_frames_and_says_so(caplog):
+    gate = asyncio.Event()
+    seen = []
+
+    class Listener(AgentListener):
+        async def on_audio_frame(self, frame):
+            await gate.wait()
+            seen.append(frame.seq)
+
+    callbacks = Callbacks(Listener())
+    callbacks.audio(AudioFrame(seq=0))
+    await asyncio.sleep(0)  # frame 0 is being handled now
+    for seq in range(1, AUDIO_LANE_FRAMES + 6):
+        callbacks.audio(AudioFrame(seq=seq))
+    gate.set()
+    await settled(callbacks)
+    assert callbacks.dropped_frames == 5
+    assert seen == [0, *range(6, AUDIO_LANE_FRAMES + 6)]
+    (told,) = caplog.records
+    assert "on_audio_frame is slower than the audio" in told.getMessage()
+
+
+async def test_audio_goes_nowhere_without_a_callback():
+    callbacks = Callbacks(AgentListener())
+    callbacks.audio(AudioFrame())
+    assert not callbacks._frames
+    assert not callbacks._tasks
+
+
+async def test_cancel_spares_those_who_asked():
+    class Listener(AgentListener):
+        async def on_text_input(self, text, request_id):
+            await asyncio.Event().wait()
+
+    callbacks = Callbacks(Listener())
+    spared = callbacks.call("on_text_input", "a", "r")
+    doomed = callbacks.call("on_text_input", "b", "r")
+    await asyncio.sleep(0)
+    assert callbacks.cancel(keep={spared}) == [doomed]
+    await asyncio.wait([doomed], timeout=1)
+    assert doomed.cancelled()
+    assert not spared.done()
+    spared.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await spared
+
+
+async def test_settle_does_not_wait_for_ever():
+    class Listener(AgentListener):
+        async def on_text_input(self, text, request_id):
+            await asyncio.Event().wait()
+
+    callbacks = Callbacks(Listener())
+    task = callbacks.call("on_text_input", "a", "r")
+    await callbacks.settle(task, timeout_s=0.01)
+    await callbacks.settle(None, timeout_s=0.01)
+    assert not task.done()
+    callbacks.cancel(keep=set())
+    await settled(callbacks)

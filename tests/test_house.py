@@ -1,0 +1,67 @@
+"""Small checks that keep the structure honest."""
+
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import avatarwire
+
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(avatarwire.__path__, prefix="avatarwire.")
+)
+FACES = [
+    "avatarwire",
+    "avatarwire.audio",
+    "avatarwire.codec",
+    "avatarwire.emulator",
+    "avatarwire.liveavatar",
+    "avatarwire.transport",
+]
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_face_exports_exactly_what_it_names(name):
+    face = import_module(name)
+    assert list(face.__all__) == sorted(face.__all__)
+    assert all(hasattr(face, export) for export in face.__all__)
+    assert set(face.__all__) <= set(dir(face))
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'avatarwire' has no attribute 'Avatar'"):
+        avatarwire.Avatar  # noqa: B018
+
+
+def test_every_module_imports_alone_without_a_warning():
+    names = [name for name in MODULES if not name.endswith("__main__")]
+    assert len(names) > 20
+    for name in names:
+        run(f"import {name}")
+
+
+def test_codec_loads_neither_asyncio_nor_a_network_library():
+    loaded = run(
+        "import sys, avatarwire.codec;"
+        "print([m for m in ('asyncio', 'websockets', 'httpx', 'orjson') if m in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_top_level_import_loads_nothing_heavy():
+    loaded = run(
+        "import sys, avatarwire;"
+        "print([m for m in ('asyncio', 'websockets', 'httpx', 'avatarwire.codec')"
+        " if m in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
