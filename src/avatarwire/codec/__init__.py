@@ -1,0 +1,19 @@
+"""Bytes to frames and back: the native codec. It loads no network code."""
+
+from avatarwire.codec.builders import AudioFrameBuilder, ImageFrameBuilder
+from avatarwire.codec.external import ExternalAudioFrame
+from avatarwire.codec.framer import PcmFramer
+from avatarwire.codec.frames import AudioFrame, FrameType, ImageFrame, frame_type
+from avatarwire.codec.websocket import client_message
+
+__all__ = [
+    "AudioFrame",
+    "AudioFrameBuilder",
+    "ExternalAudioFrame",
+    "FrameType",
+    "ImageFrame",
+    "ImageFrameBuilder",
+    "PcmFramer",
+    "client_message",
+    "frame_type",
+]

@@ -1,0 +1,498 @@
+# cython: freethreading_compatible=True
+"""Audio and image frames, and how to tell the binary messages of a session apart.
+
+Frames are plain values: they compare, print, copy and pickle by their fields, and are unhashable
+because the fields can be assigned.
+"""
+
+from enum import IntEnum
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcpy
+
+from avatarwire.codec._bits cimport (
+    AUDIO_HEADER,
+    AUDIO_PAYLOAD_MAX,
+    AUDIO_TYPE,
+    EXTERNAL_HEADER,
+    IMAGE_HEADER,
+    IMAGE_TYPE,
+    SAMPLES_MAX,
+    SEQ_MASK,
+    TIMESTAMP_MASK,
+    ExternalHeader,
+    is_external,
+    length32_max,
+    pack_audio,
+    pack_image,
+    unpack_audio,
+    unpack_external,
+    unpack_image,
+)
+from avatarwire.codec._borrow cimport Loan, as_bytes, borrow, give_back
+from avatarwire.codec._fields cimport fit, wrap
+from avatarwire.codec._payload cimport check_length, check_size, cut, keep, same, view
+
+
+class FrameType(IntEnum):
+    """What a binary message carries (protocol sections 5 to 7).
+
+    ``AUDIO`` and ``IMAGE`` are the type bits of their headers. External audio has no type bits;
+    it is recognised by its signature.
+    """
+
+    AUDIO = 1
+    IMAGE = 2
+    EXTERNAL = 4
+
+
+cdef object _AUDIO = FrameType.AUDIO
+cdef object _IMAGE = FrameType.IMAGE
+cdef object _EXTERNAL = FrameType.EXTERNAL
+
+
+def frame_type(data):
+    """Say what a binary message is, without unpacking it.
+
+    External audio is told by its signature and its exact length, and tested first: its first
+    bytes also read as an audio header. Otherwise the type bits of the first byte decide, so a
+    message that is cut short still has a type; ``unpack`` says what is wrong with it.
+
+    Args:
+        data: The message, in any contiguous buffer.
+
+    Returns:
+        The type, or None for an empty message or undefined type bits.
+
+    Raises:
+        TypeError: ``data`` is no buffer.
+        ValueError: ``data`` is not contiguous.
+    """
+    cdef Loan loan
+    cdef ExternalHeader external
+    cdef int kind
+    borrow(data, &loan)
+    try:
+        if loan.size >= EXTERNAL_HEADER and is_external(loan.data):
+            unpack_external(loan.data, &external)
+            if loan.size == EXTERNAL_HEADER + external.length:
+                return _EXTERNAL
+        kind = loan.data[0] >> 6 if loan.size else 0
+    finally:
+        give_back(&loan)
+    if kind == AUDIO_TYPE:
+        return _AUDIO
+    return _IMAGE if kind == IMAGE_TYPE else None
+
+
+@cython.final
+@cython.freelist(64)
+cdef class AudioFrame:
+    """One audio message: a 9-byte header and up to 65,535 bytes of payload (protocol section 5).
+
+    Args:
+        channel: 0 for mono, 1 for stereo.
+        key: 1 on the first frame of a stream and where an Opus decoder may start again.
+        seq: Counts frames; any integer, taken modulo 4,096.
+        timestamp: Milliseconds; any integer, taken modulo 1,048,576.
+        sample_rate: 0 for 16 kHz, 1 for 24 kHz, 2 for 48 kHz; 3 is undefined.
+        samples: Samples per channel, 0 to 4,095.
+        codec: 0 for 16-bit little-endian PCM, 1 for Opus; 2 and 3 are undefined.
+        payload: The sound, in any contiguous buffer; copied unless it is bytes.
+
+    Raises:
+        TypeError: A field is no integer, or the payload no buffer.
+        ValueError: A field other than ``seq`` and ``timestamp`` is out of its range, or the
+            payload is too long. Assigning a field raises the same.
+    """
+
+    __match_args__ = (
+        "channel", "key", "seq", "timestamp", "sample_rate", "samples", "codec", "payload",
+    )
+
+    def __cinit__(self):
+        self.source = b""
+
+    def __init__(
+        self,
+        channel=0,
+        key=0,
+        seq=0,
+        timestamp=0,
+        sample_rate=0,
+        samples=0,
+        codec=0,
+        payload=b"",
+    ):
+        self.header.channel = <int> fit(channel, 0, 1, "channel")
+        self.header.key = <int> fit(key, 0, 1, "key")
+        self.header.seq = wrap(seq, SEQ_MASK, "seq")
+        self.header.timestamp = wrap(timestamp, TIMESTAMP_MASK, "timestamp")
+        self.header.sample_rate = <int> fit(sample_rate, 0, 3, "sample_rate")
+        self.header.samples = <int> fit(samples, 0, SAMPLES_MAX, "samples")
+        self.header.codec = <int> fit(codec, 0, 3, "codec")
+        self.load(payload)
+
+    @property
+    def channel(self):
+        """0 for mono, 1 for stereo."""
+        return self.header.channel
+
+    @channel.setter
+    def channel(self, value):
+        self.header.channel = <int> fit(value, 0, 1, "channel")
+
+    @property
+    def key(self):
+        """1 on the first frame of a stream and where an Opus decoder may start again."""
+        return self.header.key
+
+    @key.setter
+    def key(self, value):
+        self.header.key = <int> fit(value, 0, 1, "key")
+
+    @property
+    def seq(self):
+        """Frame counter, 0 to 4,095; any integer is taken modulo 4,096."""
+        return self.header.seq
+
+    @seq.setter
+    def seq(self, value):
+        self.header.seq = wrap(value, SEQ_MASK, "seq")
+
+    @property
+    def timestamp(self):
+        """Milliseconds, 0 to 1,048,575; any integer is taken modulo 1,048,576."""
+        return self.header.timestamp
+
+    @timestamp.setter
+    def timestamp(self, value):
+        self.header.timestamp = wrap(value, TIMESTAMP_MASK, "timestamp")
+
+    @property
+    def sample_rate(self):
+        """0 for 16 kHz, 1 for 24 kHz, 2 for 48 kHz; 3 is undefined."""
+        return self.header.sample_rate
+
+    @sample_rate.setter
+    def sample_rate(self, value):
+        self.header.sample_rate = <int> fit(value, 0, 3, "sample_rate")
+
+    @property
+    def samples(self):
+        """Samples per channel, 0 to 4,095."""
+        return self.header.samples
+
+    @samples.setter
+    def samples(self, value):
+        self.header.samples = <int> fit(value, 0, SAMPLES_MAX, "samples")
+
+    @property
+    def codec(self):
+        """0 for 16-bit little-endian PCM, 1 for Opus; 2 and 3 are undefined."""
+        return self.header.codec
+
+    @codec.setter
+    def codec(self, value):
+        self.header.codec = <int> fit(value, 0, 3, "codec")
+
+    @property
+    def payload(self):
+        """The sound as bytes; a frame unpacked from bytes copies it out on first use."""
+        with cython.critical_section(self):
+            if self.start:
+                self.source = cut(self.source, self.start, self.header.length)
+                self.start = 0
+            return self.source
+
+    @payload.setter
+    def payload(self, value):
+        self.load(value)
+
+    @property
+    def payload_view(self):
+        """The sound as a read-only memoryview, never copied."""
+        with cython.critical_section(self):
+            return view(self.source, self.start, self.header.length)
+
+    cdef int load(self, object payload) except -1:
+        cdef bytes source = as_bytes(payload)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(source)
+        if length > AUDIO_PAYLOAD_MAX:
+            raise ValueError(
+                f"payload has {length} bytes and an audio frame takes {AUDIO_PAYLOAD_MAX}: "
+                "cut PCM into frames with PcmFramer"
+            )
+        with cython.critical_section(self):
+            self.source = source
+            self.start = 0
+            self.header.length = length
+        return 0
+
+    cdef bytes encode(self):
+        cdef bytes message
+        cdef unsigned char* p
+        with cython.critical_section(self):
+            message = PyBytes_FromStringAndSize(NULL, AUDIO_HEADER + self.header.length)
+            p = <unsigned char*> PyBytes_AS_STRING(message)
+            pack_audio(p, &self.header)
+            memcpy(
+                p + AUDIO_HEADER, PyBytes_AS_STRING(self.source) + self.start, self.header.length
+            )
+        return message
+
+    def pack(self):
+        """Return the message: header and payload. Reserved bits are 0."""
+        return self.encode()
+
+    @classmethod
+    def unpack(cls, data):
+        """Read a message.
+
+        Undefined values and reserved bits are accepted, bytes after the payload are ignored.
+
+        Args:
+            data: The message, in any contiguous buffer. Bytes are kept, not copied; from any
+                other buffer the payload is copied at once.
+
+        Raises:
+            TypeError: ``data`` is no buffer.
+            ValueError: ``data`` is shorter than a header, no audio frame, or has less payload
+                than its header says; or it is not contiguous.
+        """
+        cdef Loan loan
+        cdef AudioFrame frame
+        borrow(data, &loan)
+        try:
+            check_size(&loan, AUDIO_HEADER, "Audio frame")
+            if loan.data[0] >> 6 != AUDIO_TYPE:
+                raise ValueError(f"Not an audio frame: the type bits are {loan.data[0] >> 6:02b}")
+            frame = AudioFrame.__new__(AudioFrame)
+            unpack_audio(loan.data, &frame.header)
+            check_length(&loan, AUDIO_HEADER, frame.header.length, "Audio frame")
+            frame.source = keep(data, &loan, AUDIO_HEADER, frame.header.length, &frame.start)
+        finally:
+            give_back(&loan)
+        return frame
+
+    def __eq__(self, other):
+        cdef AudioFrame that
+        if not isinstance(other, AudioFrame):
+            return NotImplemented
+        that = <AudioFrame> other
+        with cython.critical_section(self, that):
+            return (
+                self.header.channel == that.header.channel
+                and self.header.key == that.header.key
+                and self.header.seq == that.header.seq
+                and self.header.timestamp == that.header.timestamp
+                and self.header.sample_rate == that.header.sample_rate
+                and self.header.samples == that.header.samples
+                and self.header.codec == that.header.codec
+                and self.header.length == that.header.length
+                and same(self.source, self.start, that.source, that.start, self.header.length)
+            )
+
+    def __repr__(self):
+        # The payload is somebody's voice and long: only its size is shown.
+        return (
+            f"AudioFrame(channel={self.channel}, key={self.key}, seq={self.seq}, "
+            f"timestamp={self.timestamp}, sample_rate={self.sample_rate}, "
+            f"samples={self.samples}, codec={self.codec}, payload=<{self.header.length} bytes>)"
+        )
+
+    def __reduce__(self):
+        return AudioFrame, (
+            self.channel,
+            self.key,
+            self.seq,
+            self.timestamp,
+            self.sample_rate,
+            self.samples,
+            self.codec,
+            self.payload,
+        )
+
+
+@cython.final
+@cython.freelist(16)
+cdef class ImageFrame:
+    """One image message: a 12-byte header and the encoded image (protocol section 6).
+
+    Args:
+        format: 0 JPG, 1 PNG, 2 WebP, 3 GIF, 4 AVIF; 5 to 15 are undefined.
+        quality: 0 to 255.
+        image_id: Tells images apart, 0 to 65,535.
+        width: Pixels, 0 to 65,535.
+        height: Pixels, 0 to 65,535.
+        payload: The encoded image, in any contiguous buffer, under 4 GiB; copied unless it is
+            bytes.
+
+    Raises:
+        TypeError: A field is no integer, or the payload no buffer.
+        ValueError: A field is out of its range, or the payload is too long. Assigning a field
+            raises the same.
+    """
+
+    __match_args__ = ("format", "quality", "image_id", "width", "height", "payload")
+
+    def __cinit__(self):
+        self.source = b""
+
+    def __init__(self, format=0, quality=85, image_id=0, width=0, height=0, payload=b""):
+        self.header.format = <int> fit(format, 0, 15, "format")
+        self.header.quality = <int> fit(quality, 0, 255, "quality")
+        self.header.image_id = <int> fit(image_id, 0, 65535, "image_id")
+        self.header.width = <int> fit(width, 0, 65535, "width")
+        self.header.height = <int> fit(height, 0, 65535, "height")
+        self.load(payload)
+
+    @property
+    def format(self):
+        """0 JPG, 1 PNG, 2 WebP, 3 GIF, 4 AVIF; 5 to 15 are undefined."""
+        return self.header.format
+
+    @format.setter
+    def format(self, value):
+        self.header.format = <int> fit(value, 0, 15, "format")
+
+    @property
+    def quality(self):
+        """0 to 255."""
+        return self.header.quality
+
+    @quality.setter
+    def quality(self, value):
+        self.header.quality = <int> fit(value, 0, 255, "quality")
+
+    @property
+    def image_id(self):
+        """Tells images apart, 0 to 65,535."""
+        return self.header.image_id
+
+    @image_id.setter
+    def image_id(self, value):
+        self.header.image_id = <int> fit(value, 0, 65535, "image_id")
+
+    @property
+    def width(self):
+        """Pixels, 0 to 65,535."""
+        return self.header.width
+
+    @width.setter
+    def width(self, value):
+        self.header.width = <int> fit(value, 0, 65535, "width")
+
+    @property
+    def height(self):
+        """Pixels, 0 to 65,535."""
+        return self.header.height
+
+    @height.setter
+    def height(self, value):
+        self.header.height = <int> fit(value, 0, 65535, "height")
+
+    @property
+    def payload(self):
+        """The image as bytes; a frame unpacked from bytes copies it out on first use."""
+        with cython.critical_section(self):
+            if self.start:
+                self.source = cut(self.source, self.start, self.header.length)
+                self.start = 0
+            return self.source
+
+    @payload.setter
+    def payload(self, value):
+        self.load(value)
+
+    @property
+    def payload_view(self):
+        """The image as a read-only memoryview, never copied."""
+        with cython.critical_section(self):
+            return view(self.source, self.start, self.header.length)
+
+    cdef int load(self, object payload) except -1:
+        cdef bytes source = as_bytes(payload)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(source)
+        if length > length32_max():
+            raise ValueError(f"payload has {length} bytes and an image frame takes {length32_max()}")
+        with cython.critical_section(self):
+            self.source = source
+            self.start = 0
+            self.header.length = length
+        return 0
+
+    cdef bytes encode(self):
+        cdef bytes message
+        cdef unsigned char* p
+        with cython.critical_section(self):
+            message = PyBytes_FromStringAndSize(NULL, IMAGE_HEADER + self.header.length)
+            p = <unsigned char*> PyBytes_AS_STRING(message)
+            pack_image(p, &self.header)
+            memcpy(
+                p + IMAGE_HEADER, PyBytes_AS_STRING(self.source) + self.start, self.header.length
+            )
+        return message
+
+    def pack(self):
+        """Return the message: header and payload. The version is 0."""
+        return self.encode()
+
+    @classmethod
+    def unpack(cls, data):
+        """Read a message.
+
+        Undefined formats and versions are accepted, bytes after the payload are ignored.
+
+        Args:
+            data: The message, in any contiguous buffer. Bytes are kept, not copied; from any
+                other buffer the payload is copied at once.
+
+        Raises:
+            TypeError: ``data`` is no buffer.
+            ValueError: ``data`` is shorter than a header, no image frame, or has less payload
+                than its header says; or it is not contiguous.
+        """
+        cdef Loan loan
+        cdef ImageFrame frame
+        borrow(data, &loan)
+        try:
+            check_size(&loan, IMAGE_HEADER, "Image frame")
+            if loan.data[0] >> 6 != IMAGE_TYPE:
+                raise ValueError(f"Not an image frame: the type bits are {loan.data[0] >> 6:02b}")
+            frame = ImageFrame.__new__(ImageFrame)
+            unpack_image(loan.data, &frame.header)
+            check_length(&loan, IMAGE_HEADER, frame.header.length, "Image frame")
+            frame.source = keep(data, &loan, IMAGE_HEADER, frame.header.length, &frame.start)
+        finally:
+            give_back(&loan)
+        return frame
+
+    def __eq__(self, other):
+        cdef ImageFrame that
+        if not isinstance(other, ImageFrame):
+            return NotImplemented
+        that = <ImageFrame> other
+        with cython.critical_section(self, that):
+            return (
+                self.header.format == that.header.format
+                and self.header.quality == that.header.quality
+                and self.header.image_id == that.header.image_id
+                and self.header.width == that.header.width
+                and self.header.height == that.header.height
+                and self.header.length == that.header.length
+                and same(self.source, self.start, that.source, that.start, self.header.length)
+            )
+
+    def __repr__(self):
+        return (
+            f"ImageFrame(format={self.format}, quality={self.quality}, "
+            f"image_id={self.image_id}, width={self.width}, height={self.height}, "
+            f"payload=<{self.header.length} bytes>)"
+        )
+
+    def __reduce__(self):
+        return ImageFrame, (
+            self.format, self.quality, self.image_id, self.width, self.height, self.payload,
+        )

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def client_message(payload: Buffer, *, text: bool = False) -> bytes: ...
