@@ -1,0 +1,90 @@
+"""``avatarwire serve``: a platform on this machine until Ctrl-C."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import click
+
+from avatarwire.emulator import LiveAvatarEmulator
+
+__all__ = ["serve"]
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@click.group()
+def serve() -> None:
+    """Run a platform on this machine."""
+
+
+@serve.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port for REST and WebSocket; 0 picks a free one.",
+)
+@click.option(
+    "--record",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Write each session's sound (WAV) and transcript (JSON lines) here.",
+)
+@click.option(
+    "--greeting",
+    metavar="TEXT",
+    default="Hello",
+    show_default=True,
+    help='What each new user types first; "" for nothing.',
+)
+def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
+    """Run a Live Avatar platform; it accepts any API key."""
+    emulator = LiveAvatarEmulator(
+        host=host, port=port, record_dir=record, greeting=greeting or None
+    )
+    # A container is stopped by SIGTERM: it ends as tidily as by Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        asyncio.run(_serve(emulator, loopback=host in LOOPBACK))
+    except KeyboardInterrupt:
+        _say_goodbye(emulator, record)
+    except (OSError, OverflowError) as exc:
+        raise click.ClickException(_explain(exc, host, port)) from exc
+
+
+async def _serve(emulator: LiveAvatarEmulator, *, loopback: bool) -> None:
+    async with emulator:
+        url = emulator.base_url
+        click.echo(f"Live Avatar platform at {url} (Ctrl-C ends it)")
+        if not loopback:
+            click.echo("Other machines can reach it, without a key.")
+        click.echo("Point a client at it, with any key and any avatar:")
+        click.echo(f'  AvatarAgentConfig(api_key="any", avatar_id="any", base_url="{url}")')
+        click.echo(f"  avatarwire stream FILE.wav --url {url} --api-key any --avatar-id any\n")
+        _log_to_stdout()
+        await asyncio.get_running_loop().create_future()
+
+
+def _log_to_stdout() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    events = logging.getLogger("avatarwire.emulator")
+    events.addHandler(handler)
+    events.setLevel(logging.INFO)
+    events.propagate = False
+
+
+def _say_goodbye(emulator: LiveAvatarEmulator, record: str | None) -> None:
+    count = len(emulator.sessions)
+    where = f"; recordings are in {record}" if record and count else ""
+    click.echo(f"\nEnded after {count} session{'' if count == 1 else 's'}{where}")
+
+
+def _explain(exc: Exception, host: str, port: int) -> str:
+    if isinstance(exc, FileExistsError | PermissionError | NotADirectoryError) and exc.filename:
+        return f"cannot record in {exc.filename}: {exc.strerror}; name another --record DIR"
+    return f"cannot listen on {host} port {port}: {exc}; choose another with --host or --port"

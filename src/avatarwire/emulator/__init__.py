@@ -1,0 +1,15 @@
+"""Local platforms to run against: real servers that behave as documented, with faults on demand."""
+
+from avatarwire.errors import MissingExtraError
+
+try:
+    import aiohttp as _aiohttp  # noqa: F401
+except ModuleNotFoundError as exc:
+    raise MissingExtraError("the emulator", "emulator") from exc
+
+from avatarwire.emulator.faults import Faults, StartFault
+from avatarwire.emulator.live import LiveAvatarEmulator
+from avatarwire.emulator.playback import Turn
+from avatarwire.emulator.session import Entry, LiveSession
+
+__all__ = ["Entry", "Faults", "LiveAvatarEmulator", "LiveSession", "StartFault", "Turn"]

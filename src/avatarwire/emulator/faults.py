@@ -1,0 +1,58 @@
+"""What can be made to go wrong, on demand."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+__all__ = ["Faults", "StartFault"]
+
+HTML = "<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFault:
+    """How one ``POST /v1/session/start`` goes wrong.
+
+    Attributes:
+        code: answer with this platform code, such as 40001, and start no session.
+        status: answer with this HTTP status; with ``code`` both are sent.
+        html: answer with a web page, as a proxy in between would.
+        no_answer: keep the client waiting until it gives up or the emulator ends.
+        agent_ws_url: start the session but answer with this URL; empty: leave the field out.
+    """
+
+    code: int | None = None
+    status: int | None = None
+    html: bool = False
+    no_answer: bool = False
+    agent_ws_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.refuses or self.agent_ws_url is not None):
+            raise ValueError("name a fault: code, status, html, no_answer or agent_ws_url")
+
+    @property
+    def refuses(self) -> bool:
+        """Whether no session comes of it."""
+        return self.code is not None or self.status is not None or self.html or self.no_answer
+
+
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """What goes wrong on connections that open from now on; change it at any time.
+
+    Attributes:
+        withhold_init: accept the WebSocket and never send ``session.init``.
+        close_after_messages: close the connection once this many messages, text and binary, have
+            arrived on it (the first is ``session.ready``); None: never.
+        close_code: the close code used for that.
+        starts: one entry for each coming start that fails, oldest first.
+    """
+
+    withhold_init: bool = False
+    close_after_messages: int | None = None
+    close_code: int = 1011
+    starts: deque[StartFault] = field(default_factory=deque)
+
+    def next_start(self) -> StartFault | None:
+        """Take the fault of the start that has just arrived."""
+        return self.starts.popleft() if self.starts else None

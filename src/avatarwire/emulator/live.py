@@ -1,0 +1,288 @@
+"""The Live Avatar platform on this machine: REST and WebSocket on one port."""
+
+import asyncio
+import base64
+import json
+import logging
+import secrets
+import uuid
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import WSCloseCode, web
+
+from avatarwire._json import loads
+from avatarwire.audio import read, write_wav
+from avatarwire.emulator.faults import HTML, Faults, StartFault
+from avatarwire.emulator.session import USER_FORMAT, LiveSession
+from avatarwire.errors import AudioFormatError
+
+__all__ = ["LiveAvatarEmulator"]
+
+log = logging.getLogger("avatarwire.emulator")
+
+AGENT_PATH = "/v1/session/agent"
+# Larger than any event of the protocol; binary messages have a limit of their own.
+MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
+CLOSE_TIMEOUT_S = 1.0
+SHUTDOWN_TIMEOUT_S = 5.0
+
+
+class LiveAvatarEmulator:
+    """A Live Avatar platform to run against, as an async context manager.
+
+    It answers as the platform documents: one-time URLs, the 65,536-byte limit of a binary message
+    (close code 1009), 1002 for malformed JSON, states that follow what arrives. Nothing is
+    rendered. Sessions and all that they received are kept until the emulator is dropped.
+
+    Args:
+        host: the address to listen on; loopback unless you decide otherwise.
+        port: 0 picks a free one.
+        api_key: the only key to accept; None accepts any, and none.
+        greeting: the text that each new user types after ``session.ready``; None: nothing.
+        user_audio: what each new user says after ``session.ready``, sent in real time as 40 ms
+            frames: a 16 kHz mono WAV file, or 16 kHz mono PCM.
+        record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
+            connection ends; made when missing.
+        faults: what goes wrong; also the ``faults`` attribute, at any time.
+
+    Raises:
+        AudioFormatError: ``user_audio`` is a file of another format.
+        OSError: ``user_audio`` cannot be read; on entering, the port or ``record_dir`` cannot
+            be had.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        greeting: str | None = "Hello",
+        user_audio: str | PathLike[str] | bytes | None = None,
+        record_dir: str | PathLike[str] | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.faults = faults or Faults()
+        self.sessions: list[LiveSession] = []
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._greeting = greeting
+        self._user_audio = _load(user_audio)
+        self._record_dir = None if record_dir is None else Path(record_dir)
+        self._by_id: dict[str, LiveSession] = {}
+        self._by_token: dict[str, LiveSession] = {}
+        self._ending = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as the platform's base URL."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+
+    async def __aenter__(self) -> Self:
+        if self._record_dir is not None:
+            await asyncio.to_thread(self._record_dir.mkdir, parents=True, exist_ok=True)
+        app = web.Application()
+        app.router.add_post("/v1/session/start", self._start)
+        app.router.add_post("/v1/session/stop", self._stop)
+        app.router.add_get(AGENT_PATH, self._connect)
+        # No access log: it would hold the one-time tokens.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._port = runner.addresses[0][1]
+        self._runner = runner
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        await asyncio.gather(*(session.close(WSCloseCode.GOING_AWAY) for session in self.sessions))
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for session in self.sessions:
+            session.dispose()
+
+    def fail_next_start(
+        self,
+        *,
+        code: int | None = None,
+        status: int | None = None,
+        html: bool = False,
+        no_answer: bool = False,
+        agent_ws_url: str | None = None,
+        times: int = 1,
+    ) -> None:
+        """Let the next ``times`` starts fail; see ``StartFault`` for the ways."""
+        fault = StartFault(
+            code=code, status=status, html=html, no_answer=no_answer, agent_ws_url=agent_ws_url
+        )
+        self.faults.starts.extend([fault] * times)
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
+        fault = self.faults.next_start()
+        if fault is not None and fault.refuses:
+            return await self._refuse(fault)
+        if not self._authorised(request):
+            return _answer(40004, "PRINCIPAL_UNIDENTIFIED", status=401)
+        body = await _body(request)
+        if body is None or not _filled(body.get("avatarId")):
+            return _answer(40003, "avatarId is required", status=400)
+
+        session_id = body.get("sessionId")
+        if session_id is None:
+            session = self._new_session(sandbox=request.headers.get("X-Env-Sandbox") == "true")
+        else:
+            known = self._by_id.get(session_id) if isinstance(session_id, str) else None
+            if known is None or known.ended:
+                return _answer(40007, "this session is closed; start a new one", status=403)
+            session = known
+        session.start_requests.append(body)
+
+        # One token a session: a fresh one ends those before it.
+        for token in [token for token, owner in self._by_token.items() if owner is session]:
+            del self._by_token[token]
+        token = secrets.token_urlsafe(24)
+        self._by_token[token] = session
+        data = {
+            "sessionId": session.session_id,
+            "sfuUrl": "ws://127.0.0.1:7880",
+            "userToken": secrets.token_urlsafe(24),
+            "agentToken": secrets.token_urlsafe(24),
+            "agentWsUrl": f"ws://{request.host}{AGENT_PATH}?token={token}",
+        }
+        if fault is not None and fault.agent_ws_url is not None:
+            data["agentWsUrl"] = fault.agent_ws_url
+            if not fault.agent_ws_url:
+                del data["agentWsUrl"]
+        return web.json_response({"code": 0, "message": "success", "data": data})
+
+    async def _stop(self, request: web.Request) -> web.StreamResponse:
+        if not self._authorised(request):
+            return _answer(40004, "PRINCIPAL_UNIDENTIFIED", status=401)
+        body = await _body(request)
+        session_id = None if body is None else body.get("sessionId")
+        session = self._by_id.get(session_id) if isinstance(session_id, str) else None
+        if session is None:
+            return _answer(40007, "no such session", status=403)
+        session.stop_requests += 1
+        session.ended = True
+        await session.close(1000, "stopped")
+        return _answer(0, "success")
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=MESSAGE_LIMIT_BYTES
+        )
+        if not socket.can_prepare(request).ok:
+            return _answer(40003, "this address takes WebSocket connections only", status=426)
+        session = self._by_token.pop(request.query.get("token", ""), None)
+        if session is None or session.ended:
+            return _answer(40007, "this URL has been used, or never was one", status=403)
+        await socket.prepare(request)
+        try:
+            await session.serve(socket, request, self.faults)
+        finally:
+            if self._record_dir is not None:
+                await asyncio.to_thread(_record, session, self._record_dir)
+        return socket
+
+    async def _refuse(self, fault: StartFault) -> web.StreamResponse:
+        if fault.no_answer:
+            await self._ending.wait()
+        if fault.html:
+            return web.Response(text=HTML, content_type="text/html", status=fault.status or 200)
+        code = 40003 if fault.code is None else fault.code
+        return _answer(code, "fault on demand", status=fault.status or 200)
+
+    def _new_session(self, *, sandbox: bool) -> LiveSession:
+        session = LiveSession(
+            str(uuid.uuid4()),
+            greeting=self._greeting,
+            user_audio=self._user_audio,
+            sandbox=sandbox,
+        )
+        self.sessions.append(session)
+        self._by_id[session.session_id] = session
+        return session
+
+    def _authorised(self, request: web.Request) -> bool:
+        if self._api_key is None:
+            return True
+        given = request.headers.get("Authorization", "")
+        return secrets.compare_digest(given.encode(), f"Bearer {self._api_key}".encode())
+
+
+async def _body(request: web.Request) -> dict[str, Any] | None:
+    try:
+        body = loads(await request.read())
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _filled(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _answer(code: int, message: str, *, status: int = 200) -> web.Response:
+    return web.json_response({"code": code, "message": message}, status=status)
+
+
+def _load(user_audio: str | PathLike[str] | bytes | None) -> bytes:
+    if user_audio is None or isinstance(user_audio, bytes):
+        return user_audio or b""
+    chunks, format_ = read(user_audio)
+    if format_ != USER_FORMAT:
+        raise AudioFormatError(
+            f"{user_audio}: {format_}, but a user is heard at {USER_FORMAT}; "
+            "convert it: ffmpeg -i IN.wav -ar 16000 -ac 1 -c:a pcm_s16le OUT.wav"
+        )
+    return b"".join(chunks)
+
+
+def _record(session: LiveSession, directory: Path) -> None:
+    """Write what a session received; a full disk must not take the platform down."""
+    try:
+        runs = session.audio_runs
+        for number, (format_, pcm) in enumerate(runs, start=1):
+            # One WAV holds one format; a session that changed it has a numbered file for each.
+            suffix = f"-{number}" if len(runs) > 1 else ""
+            write_wav(directory / f"{session.session_id}{suffix}.wav", pcm, format_)
+        lines = [json.dumps(line) for line in _transcript(session)]
+        path = directory / f"{session.session_id}.jsonl"
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    except OSError as exc:
+        log.warning("session %s was not recorded: %s", session.session_id, exc)
+    else:
+        log.info("%s recorded in %s", session.session_id[:8], directory)
+
+
+def _transcript(session: LiveSession) -> list[dict[str, Any]]:
+    begun = session.transcript[0].time_s if session.transcript else 0.0
+    lines: list[dict[str, Any]] = []
+    for entry in session.transcript:
+        line: dict[str, Any] = {
+            "time_s": round(entry.time_s - begun, 4),
+            "direction": entry.direction,
+            "kind": entry.kind,
+        }
+        if isinstance(entry.data, bytes):
+            line |= {"bytes": len(entry.data), "base64": base64.b64encode(entry.data).decode()}
+        else:
+            line["data"] = entry.data
+        lines.append(line)
+    return lines

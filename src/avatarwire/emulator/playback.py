@@ -1,0 +1,229 @@
+"""What the avatar does with what arrives: turns are put together, played, shown as states."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from avatarwire.audio import PcmFormat
+from avatarwire.codec import AudioFrame
+from avatarwire.liveavatar.messages import Event, SessionState
+
+__all__ = ["Clock", "Player", "Turn"]
+
+SAMPLE_RATES = (16000, 24000, 48000)  # by the header's sample_rate field
+PCM_CODEC = 0
+# A text turn has no duration of its own here; its end must only be later than its SPEAKING.
+TEXT_PLAYS_S = 0.05
+
+Kind: TypeAlias = Literal["audio", "prompt audio", "text", "prompt text"]
+Outcome: TypeAlias = Literal[
+    "playing", "finished", "interrupted", "cancelled", "replaced", "unfinished"
+]
+
+
+class Timer(Protocol):
+    """What ``call_later`` gives back."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+class Clock(Protocol):
+    """The part of an event loop that the player needs."""
+
+    def time(self) -> float:
+        """Give the time in seconds."""
+
+    def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
+        """Call back ``delay`` seconds from now."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One utterance of the avatar.
+
+    Attributes:
+        kind: what it was made of.
+        request_id: the client's id; empty when the client named none.
+        response_id: the client's id; empty when the client named none.
+        text: the text received, chunks joined.
+        pcm: the payload of its PCM frames in the order of arrival.
+        format: of the first frame; None before it.
+        frames: audio frames received.
+        outcome: ``finished`` once all of it has played, ``interrupted`` by the user or the client,
+            ``cancelled`` by ``response.cancel``, ``replaced`` by the next turn, ``unfinished``
+            when the session ended first.
+        complete: the client has said that nothing more comes.
+    """
+
+    kind: Kind
+    request_id: str = ""
+    response_id: str = ""
+    text: str = ""
+    pcm: bytearray = field(default_factory=bytearray, repr=False)
+    format: PcmFormat | None = None
+    frames: int = 0
+    outcome: Outcome = "playing"
+    complete: bool = False
+
+
+class Player:
+    """Plays turns as the platform's renderer would, without sound.
+
+    A client's event can hold anything under any key; nothing in here trusts more than its name.
+
+    Args:
+        clock: the running event loop.
+        on_state: called at each change of state.
+        on_turn: called when a turn has ended, however it did.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_state: Callable[[SessionState], None],
+        on_turn: Callable[[Turn], None],
+    ) -> None:
+        self.state = SessionState.IDLE
+        self.turns: list[Turn] = []
+        self.runs: list[tuple[PcmFormat, bytearray]] = []
+        self._clock = clock
+        self._on_state = on_state
+        self._on_turn = on_turn
+        self._turn: Turn | None = None
+        self._played_at = 0.0
+        self._timer: Timer | None = None
+        self._handlers: dict[str, Callable[[Event], object]] = {
+            "input.voice.start": lambda _: self.listen(),
+            "input.asr.final": lambda _: self.think(),
+            "response.start": lambda event: self._begin("text", event),
+            "response.chunk": lambda event: self._text("text", event),
+            "response.done": lambda event: self._finish("text", event),
+            "response.cancel": self._cancel,
+            "response.audio.start": lambda event: self._begin("audio", event),
+            "response.audio.finish": lambda event: self._finish("audio", event),
+            "response.audio.promptStart": lambda event: self._begin("prompt audio", event),
+            "response.audio.promptFinish": lambda event: self._finish("prompt audio", event),
+            "control.interrupt": self._interrupt,
+            "system.prompt": self._prompt,
+            "system.prompt.start": lambda event: self._begin("prompt text", event),
+            "system.prompt.chunk": lambda event: self._text("prompt text", event),
+            "system.prompt.done": lambda event: self._finish("prompt text", event),
+        }
+
+    def event(self, event: Event) -> None:
+        """Act on an event from the client."""
+        handler = self._handlers.get(event["event"])
+        if handler is not None:
+            handler(event)
+
+    def audio(self, frame: AudioFrame) -> None:
+        """Take an audio frame: into the turn that is open, or into the session alone."""
+        pcm = frame.payload if frame.codec == PCM_CODEC else b""
+        if frame.sample_rate >= len(SAMPLE_RATES):
+            raise ValueError(f"sample_rate {frame.sample_rate} has no meaning")
+        format_ = PcmFormat(SAMPLE_RATES[frame.sample_rate], frame.channel + 1)
+        if pcm:
+            if not self.runs or self.runs[-1][0] != format_:
+                self.runs.append((format_, bytearray()))
+            self.runs[-1][1].extend(pcm)
+
+        turn = self._turn
+        if turn is None or turn.complete or turn.kind not in {"audio", "prompt audio"}:
+            return
+        turn.frames += 1
+        turn.pcm += pcm
+        turn.format = turn.format or format_
+        seconds = len(pcm) / format_.bytes_per_second or frame.samples / format_.sample_rate
+        self._played_at = max(self._clock.time(), self._played_at) + seconds
+        self._speak(turn)
+
+    def listen(self) -> None:
+        """The user began to speak: what was playing is cleared."""
+        self._end("interrupted")
+        self._show(SessionState.LISTENING)
+
+    def think(self) -> None:
+        """The user's words have gone to the client: what was playing is cleared."""
+        self._end("interrupted")
+        self._show(SessionState.THINKING)
+
+    def stop(self) -> None:
+        """The session is over."""
+        self._end("unfinished")
+
+    def _begin(self, kind: Kind, event: Event) -> Turn:
+        self._end("replaced")
+        turn = Turn(kind, _string(event, "requestId"), _string(event, "responseId"))
+        self._turn = turn
+        self.turns.append(turn)
+        self._played_at = 0.0
+        prompt = kind.startswith("prompt")
+        self._show(SessionState.PROMPT_STAGING if prompt else SessionState.STAGING)
+        return turn
+
+    def _text(self, kind: Kind, event: Event) -> None:
+        turn = self._turn
+        if turn is None or turn.kind != kind or not _about(turn, event):
+            turn = self._begin(kind, event)  # response.start is optional
+        if turn.complete:
+            return
+        turn.text += _string(event.get("data"), "text")
+        self._speak(turn)
+
+    def _prompt(self, event: Event) -> None:
+        self._begin("prompt text", event)
+        self._text("prompt text", event)
+        self._finish("prompt text", event)
+
+    def _speak(self, turn: Turn) -> None:
+        prompt = turn.kind.startswith("prompt")
+        self._show(SessionState.PROMPT_SPEAKING if prompt else SessionState.SPEAKING)
+
+    def _finish(self, kind: Kind, event: Event) -> None:
+        turn = self._turn
+        if turn is None or turn.complete or turn.kind != kind or not _about(turn, event):
+            return
+        turn.complete = True
+        audio = kind in {"audio", "prompt audio"}
+        left_s = self._played_at - self._clock.time() if audio else TEXT_PLAYS_S
+        self._timer = self._clock.call_later(max(0.0, left_s), self._played)
+
+    def _played(self) -> None:
+        self._end("finished")
+        self._show(SessionState.IDLE)
+
+    def _cancel(self, event: Event) -> None:
+        if self._turn is not None and _about(self._turn, event):
+            self._end("cancelled")
+            self._show(SessionState.IDLE)
+
+    def _interrupt(self, event: Event) -> None:
+        if _string(event.get("data"), "interruptScope") == "BGM_ONLY":
+            return
+        self._end("interrupted")
+        self._show(SessionState.IDLE)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            turn.outcome = outcome
+            self._on_turn(turn)
+
+    def _show(self, state: SessionState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._on_state(state)
+
+
+def _string(holder: Any, key: str) -> str:  # noqa: ANN401 - whatever the client sent
+    value = holder.get(key) if isinstance(holder, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _about(turn: Turn, event: Event) -> bool:
+    """Whether the event names this turn; one that names none means the turn that is open."""
+    return _string(event, "responseId") in {"", turn.response_id}

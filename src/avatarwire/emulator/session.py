@@ -1,0 +1,394 @@
+"""One session on the emulated platform: its socket, its transcript, its avatar."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiohttp import WebSocketError, WSMsgType, web
+
+from avatarwire.audio import PcmFormat
+from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
+from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.playback import Player, Turn
+from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
+
+__all__ = ["Entry", "LiveSession"]
+
+log = logging.getLogger("avatarwire.emulator")
+
+BINARY_LIMIT_BYTES = 65_536
+USER_FRAME_MS = 40
+USER_FORMAT = PcmFormat(16000, 1)
+# After these the platform takes the session as over; after any other it waits for a reconnect.
+FINAL_CODES = frozenset({1000, 1002, 1008})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of a session.
+
+    Attributes:
+        direction: as the platform sees it.
+        kind: the WebSocket message type.
+        data: str for text, bytes for binary.
+        time_s: ``time.monotonic()`` when it was sent or had arrived.
+    """
+
+    direction: Literal["received", "sent"]
+    kind: Literal["text", "binary"]
+    data: str | bytes
+    time_s: float
+
+
+@dataclass(slots=True)
+class _Letter:
+    data: str | bytes
+    label: str  # for the log, which shows no payload; empty: not worth a line
+    written: asyncio.Future[bool] | None = None
+
+    def resolve(self, *, delivered: bool) -> None:
+        """Tell the sender; one that no longer waits has cancelled the future."""
+        if self.written is not None and not self.written.done():
+            self.written.set_result(delivered)
+
+
+class LiveSession:
+    """A session as the platform sees it; it lives on across reconnects.
+
+    Everything is kept for the tests to look at, sound included: memory grows by some 50 KB for
+    each second of 24 kHz speech received, twice (transcript and turns).
+
+    Attributes:
+        session_id: the id given at the start.
+        transcript: all messages, in order.
+        events: the text events received, in order.
+        images: the image frames received.
+        start_requests: the JSON bodies of its ``/v1/session/start``, one more for each restart.
+        stop_requests: how many ``/v1/session/stop`` named it.
+        sandbox: the first start carried ``X-Env-Sandbox: true``.
+        bad_frames: binary messages that were no frame this platform knows.
+        closed: code of the last close; None while connected and before the first connection.
+            1006 for a connection that was cut.
+        ended: the session cannot be resumed.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        greeting: str | None = None,
+        user_audio: bytes = b"",
+        sandbox: bool = False,
+    ) -> None:
+        self.session_id = session_id
+        self.transcript: list[Entry] = []
+        self.events: list[Event] = []
+        self.images: list[ImageFrame] = []
+        self.start_requests: list[dict[str, Any]] = []
+        self.stop_requests = 0
+        self.sandbox = sandbox
+        self.bad_frames = 0
+        self.closed: int | None = None
+        self.ended = False
+        self._greeting = greeting
+        self._user_audio = user_audio
+        self._socket: web.WebSocketResponse | None = None
+        self._request: web.Request | None = None
+        self._outbox: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._our_code: int | None = None
+        self._state_seq = 0
+        self._greeted = False
+        self._speaker: asyncio.Task[None] | None = None
+        self._seen: dict[str, int] = {}
+        self._news = asyncio.Event()
+        self._player = Player(asyncio.get_running_loop(), self._send_state, self._log_turn)
+
+    def __repr__(self) -> str:
+        return f"<LiveSession {self.session_id} {self.state.value} closed={self.closed}>"
+
+    @property
+    def state(self) -> SessionState:
+        """What the avatar is doing."""
+        return self._player.state
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """What the avatar was given to say, in order."""
+        return self._player.turns
+
+    @property
+    def pcm(self) -> bytes:
+        """All PCM received, header bytes removed, in the order of arrival."""
+        return b"".join(pcm for _, pcm in self._player.runs)
+
+    @property
+    def audio_runs(self) -> list[tuple[PcmFormat, bytes]]:
+        """The same, split wherever the format changed."""
+        return [(format_, bytes(pcm)) for format_, pcm in self._player.runs]
+
+    async def send_text(self, text: str, request_id: str | None = None) -> str:
+        """Send ``input.text`` as if the user had typed ``text``; give its request id."""
+        request_id = request_id or str(uuid.uuid4())
+        await self.send_event(MessageBuilder.input_text(request_id, text))
+        return request_id
+
+    async def send_event(self, event: Event) -> None:
+        """Send any event; return once it is written.
+
+        Raises:
+            ConnectionError: the client is not connected.
+        """
+        await self._send(encode(event).decode(), _label(event))
+        if event.get("event") == "input.text":
+            self._player.think()
+
+    async def send_raw_text(self, text: str) -> None:
+        """Send a text message that need not be an event; return once it is written.
+
+        Raises:
+            ConnectionError: the client is not connected.
+        """
+        await self._send(text, "raw text")
+
+    async def send_binary(self, message: bytes) -> None:
+        """Send a binary message as it is; return once it is written.
+
+        Raises:
+            ConnectionError: the client is not connected.
+        """
+        await self._send(bytes(message), "binary")
+
+    async def wait_for(self, event_name: str, timeout_s: float = 5.0) -> Event:
+        """Give the next event of that name that no earlier ``wait_for`` has given.
+
+        Raises:
+            TimeoutError: none came; the text names what did.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    for index in range(self._seen.get(event_name, 0), len(self.events)):
+                        self._seen[event_name] = index + 1
+                        if self.events[index]["event"] == event_name:
+                            return self.events[index]
+                    await self._wait_for_news()
+        except TimeoutError:
+            names = ", ".join(event["event"] for event in self.events[-20:]) or "nothing"
+            raise TimeoutError(f"no {event_name} in {timeout_s} s; received: {names}") from None
+
+    async def wait_closed(self, timeout_s: float = 5.0) -> int:
+        """Wait for the connection's end and give its code.
+
+        Raises:
+            TimeoutError: it is still open.
+        """
+        async with asyncio.timeout(timeout_s):
+            while self.closed is None:
+                await self._wait_for_news()
+        return self.closed
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection from the platform's side."""
+        if self._socket is not None:
+            self._our_code = code
+            await self._socket.close(code=code, message=reason.encode())
+
+    def cut(self) -> None:
+        """Drop the connection without a word, as a network does."""
+        if self._request is not None and self._request.transport is not None:
+            self._our_code = 1006
+            self._request.transport.abort()
+
+    def dispose(self) -> None:
+        """Stop the avatar's clock; the emulator calls this at its end."""
+        self._player.stop()
+
+    async def serve(
+        self, socket: web.WebSocketResponse, request: web.Request, faults: Faults
+    ) -> None:
+        """Run one connection to its end; the emulator calls this."""
+        if self._socket is not None:
+            await self.close(1008, "replaced by a newer connection")
+            await self.wait_closed()
+        self._socket, self._request = socket, request
+        self._our_code = self.closed = None
+        self._outbox = asyncio.Queue()
+        writer = asyncio.create_task(self._write(socket))
+        self._log("connected")
+        code = 1006
+        try:
+            if not faults.withhold_init:
+                user_id = f"user-{self.session_id[:8]}"
+                self._post_event(MessageBuilder.session_init(self.session_id, user_id))
+            code = await self._receive(socket, faults)
+        finally:
+            writer.cancel()
+            if self._speaker is not None:
+                self._speaker.cancel()
+            self._socket = self._request = None
+            while not self._outbox.empty():
+                self._outbox.get_nowait().resolve(delivered=False)
+            self.ended = self.ended or code in FINAL_CODES
+            if self.ended:
+                self._player.stop()
+            self.closed = code
+            self._log("closed with code %d", code)
+            self._news.set()
+
+    async def _receive(self, socket: web.WebSocketResponse, faults: Faults) -> int:
+        """Take messages until the connection ends; give the close code."""
+        count = 0
+        while True:
+            message = await socket.receive()
+            if message.type is WSMsgType.TEXT:
+                self._note("received", message.data)
+                await self._on_text(message.data)
+            elif message.type is WSMsgType.BINARY:
+                if len(message.data) > BINARY_LIMIT_BYTES:
+                    await self.close(1009, f"a binary message is over {BINARY_LIMIT_BYTES} bytes")
+                    continue
+                self._note("received", message.data)
+                self._on_binary(message.data)
+            else:
+                return self._end_code(message.type, message.data)
+            count += 1
+            if count == faults.close_after_messages:
+                await self.close(faults.close_code, "fault on demand")
+
+    def _end_code(self, kind: WSMsgType, data: object) -> int:
+        if self._our_code is not None:
+            return self._our_code
+        if kind is WSMsgType.CLOSE:
+            return data if isinstance(data, int) and data else 1005
+        if isinstance(data, WebSocketError):
+            return data.code
+        return 1006
+
+    async def _on_text(self, data: str) -> None:
+        try:
+            event = decode(data)
+        except ValueError:
+            await self.close(1002, "not a JSON event")
+            return
+        name: str = event["event"]
+        self.events.append(event)
+        self._log("received %s", _printable(name))
+        self._player.event(event)
+        self._news.set()
+        if name == "session.ready":
+            self._open_scene()
+        elif name == "session.stop":
+            self.ended = True
+            await self.close(1000)
+
+    def _open_scene(self) -> None:
+        self._post_event(MessageBuilder.scene_ready())
+        self._send_state(self.state)
+        if self._greeted:
+            return
+        self._greeted = True
+        if self._greeting is not None:
+            self._post_event(MessageBuilder.input_text(str(uuid.uuid4()), self._greeting))
+            self._player.think()
+        if self._user_audio:
+            self._speaker = asyncio.create_task(self._speak())
+
+    async def _speak(self) -> None:
+        """Send the user's sound in real time, by absolute deadlines."""
+        framer = PcmFramer(sample_rate=USER_FORMAT.sample_rate, frame_ms=USER_FRAME_MS)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for index, frame in enumerate(framer.frames(self._user_audio) + framer.flush()):
+            await asyncio.sleep(begun + index * USER_FRAME_MS / 1000 - loop.time())
+            self._post(_Letter(frame, ""))
+
+    def _on_binary(self, data: bytes) -> None:
+        try:
+            kind = frame_type(data)
+            if kind is FrameType.AUDIO:
+                self._player.audio(AudioFrame.unpack(data))
+            elif kind is FrameType.IMAGE:
+                self.images.append(ImageFrame.unpack(data))
+            elif kind is None:
+                self._bad_frame("unknown frame type")
+        except ValueError as exc:
+            self._bad_frame(str(exc))
+        self._news.set()
+
+    def _bad_frame(self, why: str) -> None:
+        self.bad_frames += 1
+        if self.bad_frames == 1:
+            self._log("received a binary message that is no frame: %s (said once)", why)
+
+    def _send_state(self, state: SessionState) -> None:
+        self._state_seq += 1
+        now_ms = time.time_ns() // 1_000_000
+        self._post_event(MessageBuilder.session_state(state.value, self._state_seq, now_ms))
+
+    async def _send(self, data: str | bytes, label: str) -> None:
+        written = asyncio.get_running_loop().create_future()
+        self._post(_Letter(data, label, written))
+        if not await written:
+            raise ConnectionError(f"session {self.session_id} is not connected")
+
+    def _post_event(self, event: Event) -> None:
+        self._post(_Letter(encode(event).decode(), _label(event)))
+
+    def _post(self, letter: _Letter) -> None:
+        """Queue a message; one writer keeps them in order, whoever sends."""
+        if self._socket is None:
+            letter.resolve(delivered=False)
+        else:
+            self._outbox.put_nowait(letter)
+
+    async def _write(self, socket: web.WebSocketResponse) -> None:
+        while True:
+            letter = await self._outbox.get()
+            delivered = False
+            try:
+                if isinstance(letter.data, str):
+                    await socket.send_str(letter.data)
+                else:
+                    await socket.send_bytes(letter.data)
+                delivered = True
+            except ConnectionError:
+                continue  # the reader sees the end of the connection too, and ends this task
+            finally:
+                letter.resolve(delivered=delivered)
+            self._note("sent", letter.data)
+            if letter.label:
+                self._log("sent %s", letter.label)
+
+    def _note(self, direction: Literal["received", "sent"], data: str | bytes) -> None:
+        kind: Literal["text", "binary"] = "text" if isinstance(data, str) else "binary"
+        self.transcript.append(Entry(direction, kind, data, time.monotonic()))
+
+    async def _wait_for_news(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    def _log_turn(self, turn: Turn) -> None:
+        if turn.format is not None:
+            seconds = turn.format.ms(len(turn.pcm)) / 1000
+            what = f"{turn.frames} frames, {seconds:.2f} s of {turn.format}"
+        else:
+            what = f"{len(turn.text)} characters"
+        self._log("%s turn %s: %s", turn.kind, turn.outcome, what)
+
+    def _log(self, words: str, *values: object) -> None:
+        log.info("%s " + words, self.session_id[:8], *values)  # noqa: G003 - a constant
+
+
+def _label(event: Event) -> str:
+    """Give what the log says of an event: its name, and which state."""
+    name = _printable(str(event.get("event")))
+    return f"{name} {event['data']['state']}" if name == "session.state" else name
+
+
+def _printable(name: str) -> str:
+    """Keep a client's words from breaking or filling a log line."""
+    return name if name.isprintable() and len(name) <= 64 else ascii(name[:64])
