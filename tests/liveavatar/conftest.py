@@ -91,4 +91,4 @@ async def agent(emulator, listener):
 @pytest.fixture
 def session(emulator, agent):
     """The emulator's side of the agent's session."""
-    return emulator.session(agent.session_id)
+    return next(s for s in emulator.sessions if s.session_id == agent.session_id)

@@ -118,9 +118,7 @@ BINARY_CALLS = {"send_audio", "send_audio_frame", "send_image_frame"}
 
 
 @pytest.mark.parametrize(("call", "arguments", "keywords", "event"), CALLS)
-async def test_event_arrives_as_the_protocol_says(
-    agent, session, call, arguments, keywords, event
-):
+async def test_event_arrives_as_the_protocol_says(agent, session, call, arguments, keywords, event):
     await getattr(agent, call)(*arguments, **keywords)
     assert await session.wait_for(event["event"]) == event
 
@@ -149,7 +147,9 @@ def arrived_frames(session):
 
 
 async def test_audio_frame_or_its_bytes(agent, session):
-    frame = AudioFrame(seq=100, timestamp=5000, sample_rate=1, samples=2, payload=b"\x01\x02\x03\x04")
+    frame = AudioFrame(
+        seq=100, timestamp=5000, sample_rate=1, samples=2, payload=b"\x01\x02\x03\x04"
+    )
     built = AudioFrameBuilder().mono().sample_rate_24k().samples(2).payload(b"\x05\x06\x07\x08")
     await agent.send_audio_frame(frame)
     await agent.send_audio_frame(built.build())

@@ -115,7 +115,10 @@ EVENTS = [
             "data": {"interruptScope": "BGM_ONLY", "trace": "t-1"},
         },
     ),
-    (MessageBuilder.control_interrupt(interrupt_scope="VOICE_ONLY"), {"event": "control.interrupt"}),
+    (
+        MessageBuilder.control_interrupt(interrupt_scope="VOICE_ONLY"),
+        {"event": "control.interrupt"},
+    ),
     (MessageBuilder.control_interrupt(interrupt_scope="  "), {"event": "control.interrupt"}),
     (
         MessageBuilder.system_idle_trigger("quiet", 30000),
@@ -192,7 +195,11 @@ def test_event_types_equal_their_strings():
         (lambda: MessageBuilder.system_prompt_done("r", None), ValueError, "must be non-empty"),
         (lambda: MessageBuilder.system_prompt_chunk("r", "p", 0, 0, "x"), ValueError, "seq"),
         (lambda: MessageBuilder.system_prompt_chunk("r", "p", True, 0, "x"), ValueError, "seq"),
-        (lambda: MessageBuilder.system_prompt_chunk("r", "p", 1, 1.5, "x"), ValueError, "timestamp"),
+        (
+            lambda: MessageBuilder.system_prompt_chunk("r", "p", 1, 1.5, "x"),
+            ValueError,
+            "timestamp",
+        ),
     ],
 )
 def test_bad_argument_is_named(call, error, words):

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import logging
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from avatarwire.transport import Connection
 
 __all__ = ["AvatarAgent"]
+
+logger = logging.getLogger("avatarwire.liveavatar")
 
 T = TypeVar("T")
 
@@ -88,6 +91,8 @@ class AvatarAgent(AgentCalls):
         if self._live is not None:
             raise RuntimeError("Already started — call stop() first")
         self._config.validate()
+        if self._config.reconnect:
+            logger.warning("reconnect=True has no effect yet: a lost connection ends the session")
         self._loop = asyncio.get_running_loop()
         live = self._live = LiveSession(self._config, self._listener)
         try:

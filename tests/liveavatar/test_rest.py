@@ -1,0 +1,162 @@
+"""The REST calls, against the emulator and against servers that answer nonsense."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from avatarwire import AvatarAgentConfig, ErrorCode, SessionStartError
+from avatarwire.liveavatar.rest import SessionApi
+from avatarwire.transport import shared_client
+
+KEY = "sk-secret-key"
+GOOD = {"sessionId": "s-1", "sfuUrl": "wss://sfu", "userToken": "u-1", "agentWsUrl": "ws://h/a"}
+
+
+@contextlib.asynccontextmanager
+async def platform(*answers):
+    """A server that gives these (status, body) answers in turn and keeps the requests."""
+    requests = []
+    pending = list(answers)
+
+    async def serve(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.split("content-length: ")[1].split("\r\n")[0])
+                requests.append((head, json.loads(await reader.readexactly(length))))
+                status, body = pending.pop(0)
+                payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+                writer.write(
+                    b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s"
+                    % (status, len(payload), payload)
+                )
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}/vih", requests
+    finally:
+        server.close()
+
+
+@contextlib.asynccontextmanager
+async def api_for(base_url, **changes):
+    config = AvatarAgentConfig(KEY, "avatar-1", base_url=base_url, **{"timeout": 2.0, **changes})
+    async with shared_client() as client:
+        yield SessionApi(client, config)
+
+
+async def test_start_asks_as_the_protocol_says():
+    async with platform((200, {"code": 0, "data": GOOD})) as (url, requests):
+        voice = {"speed": 1.2, "similarity_boost": 0.5, "pitch": None}
+        async with api_for(f"{url}/", voice_id="v-1", voice_config=voice, sandbox=True) as api:
+            result = await api.start()
+    head, body = requests[0]
+    assert head.startswith("post /vih/v1/session/start http/1.1\r\n")
+    assert f"authorization: bearer {KEY}\r\n" in head
+    assert "x-env-sandbox: true\r\n" in head
+    assert body == {
+        "avatarId": "avatar-1",
+        "voiceId": "v-1",
+        "voiceConfig": {"speed": 1.2, "similarityBoost": 0.5},
+    }
+    assert (result.session_id, result.sfu_url, result.user_token) == ("s-1", "wss://sfu", "u-1")
+    assert (result.agent_token, result.agent_ws_url) == (None, "ws://h/a")
+
+
+async def test_start_sends_no_more_than_it_must():
+    async with platform((200, {"code": 0, "data": GOOD})) as (url, requests):
+        async with api_for(url) as api:
+            await api.start()
+    head, body = requests[0]
+    assert "x-env-sandbox" not in head
+    assert body == {"avatarId": "avatar-1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "error_code", "words"),
+    [
+        (200, {"code": 40001, "message": "m"}, 40001, "NO_ORCHESTRATION_POD", "m"),
+        (200, {"code": 40002, "message": "m"}, 40002, "NO_RENDERER_POD", "m"),
+        (500, {"code": 40003, "message": "m"}, 40003, "SESSION_START_FAILED", "m"),
+        (200, {"code": 40004, "message": "m"}, 40004, "PRINCIPAL_UNIDENTIFIED", "m"),
+        (429, {"code": 40005, "message": "m"}, 40005, "CONCURRENCY_LIMIT_EXCEEDED", "m"),
+        (200, {"code": 40006, "message": "m"}, 40006, "QUOTA_EXHAUSTED", "m"),
+        (403, {"code": 40007, "message": "m"}, 40007, "SESSION_ACCESS_DENIED", "m"),
+        (200, {"code": 40999, "message": "m"}, 40999, "SESSION_START_FAILED", "m"),
+        (401, {"detail": "no"}, 401, "PRINCIPAL_UNIDENTIFIED", "HTTP 401"),
+        (401, {"code": 1, "message": "bad key"}, 401, "PRINCIPAL_UNIDENTIFIED", "bad key"),
+        (403, b"<html>", 403, "SESSION_ACCESS_DENIED", "HTTP 403 without JSON"),
+        (500, b"", 500, "SESSION_START_FAILED", "HTTP 500 without JSON: is base_url right"),
+        (200, b"<html>hello</html>", 200, "SESSION_START_FAILED", "without JSON"),
+        (302, b"", 302, "SESSION_START_FAILED", "HTTP 302"),
+        (503, {"code": 0, "data": GOOD}, 503, "SESSION_START_FAILED", "HTTP 503"),
+        (200, [], 200, "SESSION_START_FAILED", "HTTP 200"),
+        (200, {"code": "0", "data": GOOD}, 200, "SESSION_START_FAILED", "HTTP 200"),
+        (200, {"code": True}, 200, "SESSION_START_FAILED", "HTTP 200"),
+        (200, {"code": 0}, 200, "SESSION_START_FAILED", 'lacks "data"'),
+        (200, {"code": 40003, "message": f"key {KEY}"}, 40003, "SESSION_START_FAILED", r"\*\*\*"),
+    ],
+)
+async def test_every_refusal_has_its_error(status, body, code, error_code, words):
+    async with platform((status, body)) as (url, _), api_for(url) as api:
+        with pytest.raises(SessionStartError, match=words) as caught:
+            await api.start()
+    assert caught.value.code == code
+    assert caught.value.error_code is ErrorCode(error_code)
+    assert str(caught.value).startswith(f"[{code}] {error_code}: ")
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"sessionId": "s-1", "userToken": "u"}, "sfuUrl"),
+        ({**GOOD, "userToken": 3}, "text for"),
+        ({**GOOD, "agentWsUrl": 3}, "agentWsUrl"),
+    ],
+)
+async def test_session_of_an_incomplete_answer_is_stopped(data, words):
+    answers = (200, {"code": 0, "data": data}), (200, {"code": 0})
+    async with platform(*answers) as (url, requests), api_for(url) as api:
+        with pytest.raises(SessionStartError, match=words):
+            await api.start()
+    assert requests[1][0].startswith("post /vih/v1/session/stop ")
+    assert requests[1][1] == {"sessionId": "s-1"}
+
+
+async def test_no_answer_is_an_error_in_time(emulator):
+    emulator.fail_next_start(no_answer=True)
+    async with api_for(emulator.base_url, timeout=0.05) as api:
+        with pytest.raises(SessionStartError, match="did not answer: no answer within 0.05 s") as e:
+            await api.start()
+    assert e.value.code == 0
+
+
+async def test_nobody_there_is_an_error():
+    async with platform() as (url, _):
+        pass
+    async with api_for(url) as api:
+        with pytest.raises(SessionStartError, match=r"\[0\] SESSION_START_FAILED: the platform"):
+            await api.start()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [((200, {"code": 40007}), "answered with 40007"), ((500, b""), "answered with HTTP 500")],
+)
+async def test_failed_stop_is_logged_not_raised(caplog, answer, words):
+    async with platform(answer) as (url, _), api_for(url) as api:
+        await api.stop("s-1")
+    assert words in caplog.text
+
+
+async def test_stop_without_a_platform_is_logged_not_raised(caplog):
+    async with platform() as (url, _):
+        pass
+    async with api_for(url) as api:
+        await api.stop("s-1")
+    assert "session s-1: stopping it at the platform failed" in caplog.text
