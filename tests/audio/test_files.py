@@ -74,8 +74,8 @@ GOOD = riff(1, 1, 24000, 16, PCM)
         (b"OggSrest", "Ogg"),
         (b"fLaCrest", "FLAC"),
         (b"\0\0\0\x18ftypM4A ", "MP4"),
-        (b"hello, this is text", "no WAV file"),
-        (b"RIFF\0\0\0\0AVI LIST", "no WAV file"),
+        (b"hello, this is text", "an unknown kind of file"),
+        (b"RIFF\0\0\0\0AVI LIST", "an unknown kind of file"),
     ],
 )
 def test_another_format_is_named_with_the_way_out(
@@ -96,7 +96,7 @@ def test_another_format_is_named_with_the_way_out(
     ("content", "words"),
     [
         (b"", "an empty file"),
-        (GOOD[:10], "no WAV file"),
+        (GOOD[:10], "an unknown kind of file"),
         (GOOD[:30], "cut off within its header"),
         (GOOD[:36], "without its sound"),
         (GOOD[:1044], "truncated, 1000 of the 96000 bytes"),

@@ -65,7 +65,8 @@ def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFo
     size = memoryview(pcm).nbytes
     if size % format.frame_bytes:
         raise ValueError(f"{size} bytes is not a whole number of {format} samples")
-    with wave.open(fspath(path), "wb") as wav:
+    # Opened here: ``wave`` complains on stderr about a path that it cannot open.
+    with Path(path).open("wb") as file, wave.open(file) as wav:
         wav.setnchannels(format.channels)
         wav.setsampwidth(SAMPLE_BYTES)
         wav.setframerate(format.sample_rate)
@@ -112,7 +113,7 @@ def _describe(path: Path) -> str:
     if head[4:8] == b"ftyp":
         return _wrong(path, "MP4")
     names = (name for magic, name in _OTHER_FILES if head.startswith(magic))
-    return _wrong(path, next(names, "no WAV file"))
+    return _wrong(path, next(names, "an unknown kind of file"))
 
 
 def _describe_wav(path: Path, head: bytes) -> str:

@@ -14,7 +14,7 @@ __all__ = ["serve"]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def serve() -> None:
     """Run a platform on this machine."""
 

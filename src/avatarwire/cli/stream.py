@@ -90,7 +90,7 @@ def stream(
                 sandbox=sandbox,
             )
         except ValueError as exc:
-            raise click.UsageError(f"{exc}.") from exc
+            raise click.UsageError(f"{_by_option(exc)}.") from exc
         advance = _silent if as_json or not console.is_terminal else _bar(stack, console, speech)
         lateness_ms, cpu_s = _run(config, speech, advance)
 
@@ -149,6 +149,18 @@ def _require_with_url(api_key: str | None, avatar_id: str | None, save: str | No
         raise click.UsageError("--save works with the local platform only: leave out --url.")
 
 
+def _by_option(exc: ValueError) -> str:
+    """Say it with the names that the user typed."""
+    words = str(exc)
+    for name, option in (
+        ("base_url", "--url"),
+        ("api_key", "--api-key"),
+        ("avatar_id", "--avatar-id"),
+    ):
+        words = words.replace(name, option)
+    return words
+
+
 def _load(file: str) -> _Speech:
     # All of it at once: reading from disk between two frames would make them late.
     try:
@@ -196,8 +208,10 @@ def _run(
     except KeyboardInterrupt:
         raise click.Abort from None
     except SessionStartError as exc:
+        # Without an answer there is no code worth showing.
+        words = str(exc) if exc.code else exc.message
         advice = _ADVICE[exc.error_code]
-        raise click.ClickException(f"no session at {config.base_url}: {exc}; {advice}") from exc
+        raise click.ClickException(f"no session at {config.base_url}: {words}; {advice}") from exc
     except (AvatarwireError, RuntimeError, OSError) as exc:
         raise click.ClickException(f"the session at {config.base_url} failed: {exc}") from exc
 

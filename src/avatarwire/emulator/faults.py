@@ -14,9 +14,9 @@ class StartFault:
 
     Attributes:
         code: answer with this platform code, such as 40001, and start no session.
-        status: answer with this HTTP status; with ``code`` both are sent.
+        status: answer with this HTTP status; without ``code``, in plain text.
         html: answer with a web page, as a proxy in between would.
-        no_answer: keep the client waiting until it gives up or the emulator ends.
+        no_answer: keep the client waiting until it gives up or the emulator ends (with 503).
         agent_ws_url: start the session but answer with this URL; empty: leave the field out.
     """
 

@@ -205,8 +205,9 @@ class LiveAvatarEmulator:
             await self._ending.wait()
         if fault.html:
             return web.Response(text=HTML, content_type="text/html", status=fault.status or 200)
-        code = 40003 if fault.code is None else fault.code
-        return _answer(code, "fault on demand", status=fault.status or 200)
+        if fault.code is None:
+            return web.Response(text="fault on demand", status=fault.status or 503)
+        return _answer(fault.code, "fault on demand", status=fault.status or 200)
 
     def _new_session(self, *, sandbox: bool) -> LiveSession:
         session = LiveSession(

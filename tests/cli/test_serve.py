@@ -1,0 +1,105 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
+
+import pytest
+
+from avatarwire.audio import PcmFormat, read, write_wav
+from avatarwire.cli.app import run
+from avatarwire.emulator import LiveAvatarEmulator
+
+COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire"]
+PCM = bytes(range(256)) * 30
+
+
+@pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
+def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: Signals) -> None:
+    sound, recordings = tmp_path / "a.wav", tmp_path / "rec"
+    write_wav(sound, PCM, PcmFormat(24000))
+    command = [*COMMAND, "serve", "liveavatar", "--port", "0", "--record", str(recordings)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        first = server.stdout.readline()
+        found = re.fullmatch(
+            r"Live Avatar platform at (http://127.0.0.1:\d+) \(Ctrl-C ends it\)\n", first
+        )
+        assert found is not None
+        options = ["--url", found[1], "--api-key", "any", "--avatar-id", "any"]
+        streamed = subprocess.run(
+            [*COMMAND, "stream", str(sound), *options, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        assert streamed.stderr == ""
+        assert json.loads(streamed.stdout)["identical"] is None
+        server.send_signal(signal)
+        output, errors = server.stdout.read(), server.stderr.read()
+    assert (server.returncode, errors) == (0, "")
+    assert f'base_url="{found[1]}"' in output
+    log = [line.split(maxsplit=2)[2] for line in output.splitlines() if re.match(r"\d\d:", line)]
+    expected = [
+        "connected",
+        "sent session.init",
+        "received session.ready",
+        "sent session.state IDLE",
+        "sent input.text",
+        "received response.audio.start",
+        "sent session.state SPEAKING",
+        "received response.audio.finish",
+        "audio turn finished: 4 frames, 0.16 s of 24000 Hz mono",
+        "received session.stop",
+        "closed with code 1000",
+    ]
+    assert [line for line in log if line in expected] == expected
+    assert output.endswith(f"Ended after 1 session; recordings are in {recordings}\n")
+    (wav,) = recordings.glob("*.wav")
+    assert b"".join(read(wav)[0]) == PCM
+    (transcript,) = recordings.glob("*.jsonl")
+    assert all(json.loads(line) for line in transcript.read_text().splitlines())
+
+
+def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+
+    def stop_at_once(**options: object) -> None:
+        seen.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
+    assert run(["serve", "liveavatar", "--greeting", ""]) == 130
+    assert seen == {"host": "127.0.0.1", "port": 8080, "record_dir": None, "greeting": None}
+
+
+async def test_a_port_that_is_taken_is_one_line() -> None:
+    async with LiveAvatarEmulator() as emulator:
+        port = emulator.base_url.rpartition(":")[2]
+        done = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+            [*COMMAND, "serve", "liveavatar", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"avatarwire: cannot listen on 127.0.0.1 port {port}:")
+    assert "choose another with --host or --port" in done.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    directory = tmp_path / "file" / "rec"
+    assert run(["serve", "liveavatar", "--port", "0", "--record", str(directory)]) == 1
+    output, errors = capfd.readouterr()
+    assert (output, errors.count("\n")) == ("", 1)
+    assert errors.startswith(f"avatarwire: cannot record in {directory}")

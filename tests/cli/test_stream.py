@@ -1,0 +1,213 @@
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avatarwire.audio import PcmFormat, read, write_wav
+from avatarwire.cli.app import run
+from avatarwire.codec import AudioFrame
+from avatarwire.emulator import LiveAvatarEmulator
+
+COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire", "stream"]
+PCM = bytes(range(256)) * 38  # 203 ms at 24 kHz: five frames and a short one
+WITHOUT_SETTINGS = {k: v for k, v in os.environ.items() if not k.startswith("AVATARWIRE_")}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AVATARWIRE_URL", "AVATARWIRE_API_KEY", "AVATARWIRE_AVATAR_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    path = tmp_path / "sound.wav"
+    write_wav(path, PCM, PcmFormat(24000))
+    return path
+
+
+async def stream(*args: object, **environment: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *map(str, args),
+        env=WITHOUT_SETTINGS | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, output.decode(), errors.decode()
+
+
+def use(emulator: LiveAvatarEmulator) -> dict[str, str]:
+    return {
+        "AVATARWIRE_URL": emulator.base_url,
+        "AVATARWIRE_API_KEY": "sk-test",
+        "AVATARWIRE_AVATAR_ID": "ava",
+    }
+
+
+async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) -> None:
+    code, output, errors = await stream(sound, "--save", tmp_path / "out.wav")
+    assert (code, errors) == (0, "")
+    lines = output.splitlines()
+    assert [line.split()[0] for line in lines] == ["frames", "audio", "lateness", "CPU", "PCM"]
+    assert lines[0].split() == ["frames", "6"]
+    assert "0.20 s, 24000 Hz mono" in lines[1]
+    assert "identical" in lines[4]
+    assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (48000, 2)])
+async def test_json_is_all_there_is(tmp_path: Path, rate: int, channels: int) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, PCM, PcmFormat(rate, channels))
+    code, output, errors = await stream(path, "--json")
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert figures["identical"] is True
+    assert (figures["sample_rate"], figures["channels"]) == (rate, channels)
+    assert figures["frames"] == -(-len(PCM) // (rate * channels * 2 * 40 // 1000))
+
+
+async def test_another_platform_by_environment(sound: Path) -> None:
+    async with LiveAvatarEmulator(api_key="sk-test", greeting=None) as emulator:
+        code, output, errors = await stream(sound, "--voice-id", "v", "--sandbox", **use(emulator))
+        assert (code, errors) == (0, "")
+        assert "not compared" in output
+        (session,) = emulator.sessions
+        assert session.start_requests[0]["avatarId"] == "ava"
+        assert session.start_requests[0]["voiceId"] == "v"
+        assert session.sandbox is True
+        assert session.closed == 1000
+        (turn,) = session.turns
+        assert (turn.pcm, turn.outcome) == (PCM, "finished")
+        received = [e for e in session.transcript if e.direction == "received"]
+        frames = [(e.time_s, AudioFrame.unpack(e.data)) for e in received if e.kind == "binary"]
+        assert [frame.timestamp for _, frame in frames] == [0, 40, 80, 120, 160, 200]
+        assert frames[-1][0] - frames[0][0] > 0.19, "in real time"
+        names = [json.loads(e.data)["event"] for e in received if e.kind == "text"]
+        assert names == [
+            "session.ready",
+            "response.audio.start",
+            "response.audio.finish",
+            "session.stop",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--url", "http://x", "--avatar-id", "a"], "set AVATARWIRE_API_KEY or --api-key"),
+        (["--url", "http://x", "--api-key", "k"], "set AVATARWIRE_AVATAR_ID or --avatar-id"),
+        (
+            ["--url", "http://x", "--api-key", "k", "--avatar-id", "a", "--save", "o.wav"],
+            "--save works with the local platform only",
+        ),
+        (["--url", "no-url", "--api-key", "k", "--avatar-id", "a"], "--url must be an http://"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_use_is_one_line(
+    sound: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["stream", str(sound), *options]) == 2
+    output, errors = capsys.readouterr()
+    assert (output, errors.count("\n")) == ("", 1)
+    assert errors.startswith("avatarwire: ")
+    assert words in errors
+    assert errors.endswith("See: avatarwire stream --help\n")
+
+
+def test_a_missing_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["stream", "none.wav"]) == 2
+    assert "File 'none.wav' does not exist" in capsys.readouterr().err
+
+
+def test_a_wrong_format_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, PCM, PcmFormat(44100))
+    assert run(["stream", str(path)]) == 1
+    output, errors = capsys.readouterr()
+    assert (output, errors.count("\n")) == ("", 1)
+    assert "44100 Hz mono" in errors
+    assert "ffmpeg -i" in errors
+
+
+async def test_a_result_that_cannot_be_saved_is_one_line(sound: Path, tmp_path: Path) -> None:
+    target = tmp_path / "none" / "out.wav"
+    code, _, errors = await stream(sound, "--save", target)
+    assert code == 1
+    assert errors == f"avatarwire: cannot write {target}: No such file or directory\n"
+
+
+async def test_nobody_there_is_one_line(sound: Path) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        settings = use(emulator)
+    code, output, errors = await stream(sound, **settings)
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith(f"avatarwire: no session at {emulator.base_url}: ")
+    assert "check --url" in errors
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"code": 40004}, "PRINCIPAL_UNIDENTIFIED"),
+        ({"code": 40005}, "end another session first"),
+        ({"status": 401}, "check --api-key or AVATARWIRE_API_KEY"),
+        ({"status": 403}, "may use this avatar"),
+        ({"html": True}, "check --url"),
+        ({"agent_ws_url": ""}, "agentWsUrl"),
+        ({"agent_ws_url": "ftp://x"}, "failed"),
+        ({"agent_ws_url": "ws://127.0.0.1:9"}, "failed"),
+    ],
+)
+async def test_a_platform_that_refuses_is_one_line(
+    sound: Path, fault: dict[str, object], words: str
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        emulator.fail_next_start(**fault)  # type: ignore[arg-type]
+        code, output, errors = await stream(sound, **use(emulator))
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert words in errors
+    assert "sk-test" not in errors
+
+
+async def test_a_session_that_is_lost_is_one_line(sound: Path) -> None:
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        emulator.faults.close_after_messages = 4
+        code, output, errors = await stream(sound, **use(emulator))
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert f"the session at {emulator.base_url} failed: " in errors
+    assert "1011" in errors
+
+
+async def test_other_pcm_than_was_sent_is_a_failure(
+    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "avatarwire.emulator.session.LiveSession.pcm", property(lambda self: b"other!")
+    )
+    assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
+    output, errors = capsys.readouterr()
+    assert "DIFFERENT (6 bytes of 9728)" in output
+    assert errors == "avatarwire: the platform received other PCM than the file holds\n"
+
+
+def test_ctrl_c_ends_quietly(
+    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(work: object) -> None:
+        work.close()  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatarwire.cli.stream._stream", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr("avatarwire.cli.stream._require_with_url", lambda *_: None)
+    monkeypatch.setattr("avatarwire.cli.stream.asyncio.run", interrupt)
+    options = ["--url", "http://x", "--api-key", "k", "--avatar-id", "a"]
+    assert run(["stream", str(sound), *options]) == 130
+    assert capsys.readouterr() == ("", "")
