@@ -85,7 +85,7 @@ def stream(
             config = AvatarAgentConfig(
                 api_key=api_key or "local",
                 avatar_id=avatar_id or "local",
-                base_url=url if local is None else local.base_url,
+                base_url=local.base_url if local is not None else url or "",
                 voice_id=voice_id,
                 sandbox=sandbox,
             )

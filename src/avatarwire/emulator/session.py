@@ -100,6 +100,7 @@ class LiveSession:
         self._request: web.Request | None = None
         self._outbox: asyncio.Queue[_Letter] = asyncio.Queue()
         self._our_code: int | None = None
+        self._replacing = False
         self._state_seq = 0
         self._greeted = False
         self._speaker: asyncio.Task[None] | None = None
@@ -217,8 +218,10 @@ class LiveSession:
     ) -> None:
         """Run one connection to its end; the emulator calls this."""
         if self._socket is not None:
+            self._replacing = True
             await self.close(1008, "replaced by a newer connection")
             await self.wait_closed()
+            self._replacing = False
         self._socket, self._request = socket, request
         self._our_code = self.closed = None
         self._outbox = asyncio.Queue()
@@ -237,7 +240,7 @@ class LiveSession:
             self._socket = self._request = None
             while not self._outbox.empty():
                 self._outbox.get_nowait().resolve(delivered=False)
-            self.ended = self.ended or code in FINAL_CODES
+            self.ended = self.ended or (code in FINAL_CODES and not self._replacing)
             if self.ended:
                 self._player.stop()
             self.closed = code
