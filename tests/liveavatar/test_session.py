@@ -37,6 +37,13 @@ async def nothing_is_left_behind():
     assert not transport_rest._clients.get(asyncio.get_running_loop())
 
 
+async def connected(emulator):
+    """Wait until the first session's WebSocket is open."""
+    async with asyncio.timeout(5):
+        while not (emulator.sessions and emulator.sessions[0].is_connected):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def test_start_and_stop(emulator, listener):
     agent = AvatarAgent(config_for(emulator), listener)
     assert (agent.session_id, agent.is_running) == (None, False)
@@ -98,9 +105,10 @@ async def test_states_follow_a_turn(agent, session, listener):
     await agent.send_audio(bytes(4800))
     await agent.send_response_audio_finish("r", "p")
     async with asyncio.timeout(5):
-        while [
-            state for (state,) in listener.named("on_session_state")
-        ][-2:] != [SessionState.SPEAKING, SessionState.IDLE]:
+        while [state for (state,) in listener.named("on_session_state")][-2:] != [
+            SessionState.SPEAKING,
+            SessionState.IDLE,
+        ]:
             await listener.wait_for("on_session_state", len(listener.named("on_session_state")) + 1)
 
 
@@ -262,9 +270,7 @@ async def test_unusable_url_is_named_and_the_session_stopped(emulator, listener,
 
 async def test_no_session_init_in_time(emulator, listener):
     emulator.faults.withhold_init = True
-    with pytest.raises(
-        HandshakeTimeoutError, match="Timed out waiting for session.init after 0.1s"
-    ):
+    with pytest.raises(HandshakeTimeoutError, match=r"waiting for session\.init after 0\.1s"):
         await AvatarAgent(config_for(emulator, timeout=0.1), listener).start()
     assert emulator.sessions[0].stop_requests == 1
     assert len(listener.named("on_closed")) == 1
@@ -273,9 +279,7 @@ async def test_no_session_init_in_time(emulator, listener):
 async def test_connection_that_ends_during_the_handshake(emulator, listener):
     emulator.faults.withhold_init = True
     start = asyncio.create_task(AvatarAgent(config_for(emulator), listener).start())
-    async with asyncio.timeout(5):
-        while not emulator.sessions or emulator.sessions[0]._socket is None:
-            await asyncio.sleep(0.001)
+    await connected(emulator)
     await emulator.sessions[0].close(1013, "later")
     with pytest.raises(SessionLost, match="1013: later"):
         await start
@@ -287,9 +291,7 @@ async def test_cancelled_start_stops_the_platforms_session(emulator, listener):
     emulator.faults.withhold_init = True
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
-    async with asyncio.timeout(5):
-        while not emulator.sessions or emulator.sessions[0]._socket is None:
-            await asyncio.sleep(0.001)
+    await connected(emulator)
     start.cancel()
     with pytest.raises(asyncio.CancelledError):
         await start
@@ -301,9 +303,7 @@ async def test_stop_during_start(emulator, listener):
     emulator.faults.withhold_init = True
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
-    async with asyncio.timeout(5):
-        while not emulator.sessions or emulator.sessions[0]._socket is None:
-            await asyncio.sleep(0.001)
+    await connected(emulator)
     await agent.stop()
     with pytest.raises(SessionLost, match=r"stop\(\) was called during start\(\)"):
         await start

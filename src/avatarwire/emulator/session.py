@@ -112,6 +112,11 @@ class LiveSession:
         return f"<LiveSession {self.session_id} {self.state.value} closed={self.closed}>"
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a WebSocket is open now."""
+        return self._socket is not None
+
+    @property
     def state(self) -> SessionState:
         """What the avatar is doing."""
         return self._player.state

@@ -3,12 +3,14 @@
 import asyncio
 from collections import deque
 
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from avatarwire.errors import SessionLostError
 
 __all__ = ["MemoryConnection", "memory_pair"]
+
+_DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 
 class MemoryConnection:
@@ -128,7 +130,7 @@ class MemoryConnection:
         if self._parser.parser_exc is not None:
             raise AssertionError("the bytes written are not RFC 6455") from self._parser.parser_exc
         for frame in self._parser.events_received():
-            if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            if not isinstance(frame, Frame) or frame.opcode not in _DATA:
                 continue
             if frame.opcode is not Opcode.CONT:
                 self._text = frame.opcode is Opcode.TEXT

@@ -2,7 +2,8 @@
 
 Keys travel in headers. httpcore's DEBUG records name a request by its method only, and httpx's by
 its method and URL, so a key reaches no log of theirs, with one exception: a header that is illegal
-in HTTP is quoted in full by the error that refuses it. Hence headers are checked here first.
+in HTTP is quoted in full by the error that refuses it. Hence headers are checked here first. (What
+a platform sends back, headers and malformed lines, is in httpcore's DEBUG records.)
 """
 
 import asyncio
@@ -134,13 +135,14 @@ async def post_json(
     """
     for name, value in headers.items():
         if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            # From here on the key would be in the text of every error; not even its name is sure
-            # to be harmless.
+            # Neither is quoted: even a name may hold a misplaced key.
             raise RestError(
                 "a request header is empty or has characters that HTTP does not allow"
                 " (is there a line break or a space at the end of the API key?)"
             )
     content = _json.dumps(body)
+    answer = bytearray()
+    status = 0
     try:
         async with (
             asyncio.timeout(timeout_s),
@@ -153,19 +155,23 @@ async def post_json(
                 follow_redirects=False,
             ) as response,
         ):
-            answer = bytearray()
             async for chunk in response.aiter_bytes():
                 answer += chunk
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise RestError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+            status = response.status_code
     except (TimeoutError, httpx.TimeoutException) as exc:
         raise RestError(f"no answer within {timeout_s:g} s") from exc
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
         raise RestError("not an http:// or https:// URL with a host") from exc
+    except (httpx.RemoteProtocolError, httpx.DecodingError):
+        pass  # raised below: its text quotes what was sent back, perhaps our own headers
     except httpx.HTTPError as exc:
         raise RestError(f"the request failed: {str(exc) or type(exc).__name__}") from exc
+    if not status:
+        raise RestError("the platform's answer is not proper HTTP")
     try:
         parsed = _json.loads(answer)
     except ValueError:
         parsed = None
-    return Response(response.status_code, parsed)
+    return Response(status, parsed)

@@ -1,0 +1,97 @@
+import asyncio
+
+import pytest
+from raw_peer import PING, TEXT, frame
+
+from avatarwire.errors import SessionLostError
+from avatarwire.transport import memory_pair
+
+
+async def test_client_frames_arrive_as_messages():
+    client, server = memory_pair()
+    wire = frame(b"one") + frame("zwö".encode(), TEXT) + frame(b"", PING) + frame(bytes(70_000))
+    assert client.write_batch(wire) is True
+    assert client.writes == [wire]
+    assert [await server.receive() for _ in range(3)] == [b"one", "zwö", bytes(70_000)]
+
+
+async def test_server_frames_arrive_as_messages():
+    client, server = memory_pair()
+    server.write_batch(frame(b"hello", TEXT, mask=None))
+    assert await client.receive() == "hello"
+
+
+async def test_a_fragmented_message():
+    client, server = memory_pair()
+    client.write_batch(bytes([TEXT]) + frame(b"hel")[1:] + bytes([0x80]) + frame(b"lo")[1:])
+    assert await server.receive() == "hello"
+
+
+async def test_send_needs_no_framing():
+    client, server = memory_pair()
+    server.send("a")
+    client.send(b"b")
+    assert await client.receive() == "a"
+    assert await server.receive() == b"b"
+
+
+async def test_receive_waits():
+    client, server = memory_pair()
+    waiting = asyncio.create_task(client.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    server.send("now")
+    assert await waiting == "now"
+
+
+async def test_what_is_not_a_frame_is_the_test_s_fault():
+    client, _ = memory_pair()
+    with pytest.raises(AssertionError, match="RFC 6455"):
+        client.write_batch(frame(b"unmasked", mask=None))
+
+
+async def test_backpressure():
+    client, server = memory_pair(write_limit_bytes=100)
+    server.pause()
+    assert client.write_batch(frame(bytes(50))) is True
+    await client.writable()
+    assert client.write_batch(frame(bytes(60))) is False
+    assert client.buffered_bytes == 122
+    waiting = asyncio.create_task(client.writable())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    server.resume()
+    await waiting
+    assert client.buffered_bytes == 0
+    assert client.write_batch(frame(b"")) is True
+    assert [len(await server.receive()) for _ in range(3)] == [50, 60, 0]
+
+
+@pytest.mark.parametrize("ender", ["client", "server"])
+async def test_close(ender):
+    client, server = memory_pair()
+    assert (client.close_code, client.close_reason) == (None, "")
+    server.send("last")
+    await {"client": client, "server": server}[ender].close(4000, "done")
+    await client.close(1000)
+    assert (client.close_code, client.close_reason) == (4000, "done")
+    assert (server.close_code, server.close_reason) == (4000, "done")
+    assert await client.receive() == "last"
+    for call in (client.receive, client.writable):
+        with pytest.raises(SessionLostError) as lost:
+            await call()
+        assert (lost.value.code, lost.value.reason) == (4000, "done")
+    for call in (client.write_batch, client.send):
+        with pytest.raises(SessionLostError):
+            call(b"")
+
+
+async def test_cut_wakes_everyone():
+    client, server = memory_pair(write_limit_bytes=0)
+    server.pause()
+    client.write_batch(frame(b"x"))
+    waiting = [asyncio.create_task(call()) for call in (client.receive, client.writable)]
+    await asyncio.sleep(0)
+    server.cut()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [result.code for result in results] == [1006, 1006]

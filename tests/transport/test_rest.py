@@ -1,0 +1,362 @@
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import ssl
+import threading
+
+import httpx
+import pytest
+import trustme
+from raw_peer import logged, told
+
+from avatarwire.errors import RestError
+from avatarwire.transport import Response, post_json, rest, shared_client
+
+KEY = "sk-5ecret"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+class Platform:
+    """Answers each request with the same bytes, or behaves worse."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.requests = []
+        self.connections = 0
+        self.open = {}
+
+    async def accept(self, reader, writer):
+        self.connections += 1
+        self.open[asyncio.current_task()] = writer
+        with contextlib.suppress(
+            asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError
+        ):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                self.requests.append((head, await reader.readexactly(size)))
+                if callable(self.answer):
+                    await self.answer(writer)
+                else:
+                    writer.write(self.answer)
+                if b"close" in head.lower():
+                    break
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def platform(answer, *, tls=None):
+    state = Platform(answer)
+    server = await asyncio.start_server(state.accept, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    state.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/session/start"
+    try:
+        yield state
+    finally:
+        server.close()
+        for task, writer in state.open.items():
+            task.cancel()
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        if state.open:
+            await asyncio.wait(state.open)
+        await server.wait_closed()
+
+
+def http(status=b"200 OK", body=b"", extra=b""):
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, extra, len(body), body)
+
+
+async def post(url, body=None, *, headers=HEADERS, timeout_s=5.0, ssl_context=None):
+    async with shared_client(ssl_context) as client:
+        return await post_json(client, url, body or {}, headers=headers, timeout_s=timeout_s)
+
+
+@pytest.fixture
+def everything_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    for name in ("httpx", "httpcore", "httpcore.http11", "httpcore.connection", "hpack"):
+        caplog.set_level(logging.DEBUG, name)
+    return caplog
+
+
+# post_json
+
+
+async def test_an_answer(everything_logged):
+    async with platform(http(body=b'{"code":0,"data":{"sessionId":"s"}}')) as state:
+        answer = await post(state.url, {"avatarId": "ä"}, headers={**HEADERS, "X-Env": "true"})
+    assert answer == Response(200, {"code": 0, "data": {"sessionId": "s"}})
+    ((head, body),) = state.requests
+    assert head.startswith(b"POST /v1/session/start HTTP/1.1\r\n")
+    lines = head.lower().split(b"\r\n")
+    for line in (
+        f"authorization: bearer {KEY}".encode(),
+        b"x-env: true",
+        b"content-type: application/json",
+        b"accept-encoding: identity",
+    ):
+        assert line in lines
+    assert json.loads(body) == {"avatarId": "ä"}
+    everything = logged(everything_logged.records)
+    assert "send_request_headers.started" in everything
+    assert KEY not in everything
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (http(b"401 No", b'{"code":40004}'), Response(401, {"code": 40004})),
+        (http(b"403 No"), Response(403, None)),
+        (http(b"500 Oops", b"<html>sorry</html>"), Response(500, None)),
+        (http(b"200 OK", b"<html>log in</html>"), Response(200, None)),
+        (http(b"200 OK", b"\xff\xfe"), Response(200, None)),
+        (http(b"200 OK", b'{"code":'), Response(200, None)),
+        (http(b"200 OK", b"[1]"), Response(200, [1])),
+        (http(b"302 Found", b"", b"Location: http://127.0.0.1:1/\r\n"), Response(302, None)),
+    ],
+)
+async def test_any_complete_answer_is_an_outcome(answer, expected, everything_logged):
+    async with platform(answer) as state:
+        assert await post(state.url) == expected
+    assert len(state.requests) == 1
+    assert KEY not in logged(everything_logged.records)
+
+
+async def failure(url, **options):
+    with pytest.raises(RestError) as failed:
+        await post(url, **options)
+    assert KEY not in told(failed.value)
+    return str(failed.value)
+
+
+async def test_no_answer_in_time(everything_logged):
+    async def nothing(_):
+        await asyncio.Event().wait()
+
+    async with platform(nothing) as state:
+        assert "within 0.1 s" in await failure(state.url, timeout_s=0.1)
+    assert KEY not in logged(everything_logged.records)
+
+
+async def test_an_answer_that_trickles_has_the_same_limit(everything_logged):
+    async def trickle(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with platform(trickle) as state:
+        assert "within 0.2 s" in await failure(state.url, timeout_s=0.2)
+
+
+async def test_an_answer_without_end():
+    async def flood(writer):
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(bytes(2**16))
+            await writer.drain()
+
+    async with platform(flood) as state:
+        assert "longer than 1048576 bytes" in await failure(state.url)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        KEY.encode() + b" hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        http(b"302 Found", b"", b"Location: ::nonsense:://[\r\n"),
+    ],
+)
+async def test_bad_http(answer):
+    async def broken(writer):
+        writer.write(answer)
+        writer.close()
+
+    async with platform(broken) as state:
+        assert await failure(state.url) == "the platform's answer is not proper HTTP"
+
+
+async def test_refused(everything_logged):
+    async with platform(b"") as state:
+        pass
+    assert "the request failed" in await failure(state.url)
+    assert KEY not in logged(everything_logged.records)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "http://", "ftp://h/", "http://h:99999/", "http://h:x/", "http://[/"]
+)
+async def test_no_url(url):
+    assert "URL" in await failure(url) or "request failed" in await failure(url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", f"Bearer {KEY}\n"),
+        ("Authorization", f"Bearer {KEY}\r\nX: y"),
+        ("Authorization", f"Bearer {KEY} "),
+        ("Authorization", f"Bearer {KEY}ü"),
+        ("Authorization", f"Bearer\0{KEY}"),
+        ("Authorization", ""),
+        (f"bad name {KEY}", "x"),
+        ("", "x"),
+    ],
+)
+async def test_headers_that_http_does_not_allow(name, value, everything_logged):
+    async with platform(http()) as state:
+        assert "request header" in await failure(state.url, headers={name: value})
+    assert state.connections == 0
+    assert KEY not in logged(everything_logged.records)
+
+
+async def test_a_body_that_is_no_json():
+    with pytest.raises(TypeError):
+        await post("http://127.0.0.1:1/", {"a": object()})
+
+
+async def test_a_response_shows_no_body():
+    assert "token" not in repr(Response(200, {"agentToken": "token"}))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Response(200, None).status = 1
+
+
+async def test_cancelling_a_call_leaves_a_client_that_works():
+    slow = asyncio.Event()
+
+    async def answer(writer):
+        slow.set()
+        if len(state.requests) == 1:
+            await asyncio.Event().wait()
+        writer.write(http(body=b"1"))
+
+    async with platform(answer) as state, shared_client() as client:
+        call = asyncio.create_task(post_json(client, state.url, {}, headers=HEADERS, timeout_s=5))
+        await slow.wait()
+        call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled()
+        answer_two = await post_json(client, state.url, {}, headers=HEADERS, timeout_s=5)
+        assert answer_two == Response(200, 1)
+
+
+# shared_client
+
+
+async def test_one_client_for_all_and_the_last_closes_it():
+    async with shared_client() as first:
+        async with shared_client() as second:
+            assert second is first
+        assert not first.is_closed
+    assert first.is_closed
+    assert len(rest._clients) == 0
+    async with shared_client() as third:
+        assert third is not first
+        assert not third.is_closed
+
+
+async def test_users_in_many_tasks():
+    seen = set()
+    together = asyncio.Barrier(20)
+
+    async def user():
+        async with shared_client() as client:
+            seen.add(client)
+            await together.wait()
+            assert not client.is_closed
+
+    await asyncio.gather(*(user() for _ in range(20)))
+    assert len(seen) == 1
+    assert seen.pop().is_closed
+
+
+async def test_an_error_of_a_user_releases_the_client():
+    with pytest.raises(ZeroDivisionError):
+        async with shared_client() as client:
+            raise ZeroDivisionError
+    assert client.is_closed
+
+
+async def test_tls_settings_have_a_client_each():
+    context = ssl.create_default_context()
+    async with shared_client() as plain, shared_client(context) as own:
+        assert own is not plain
+        async with shared_client(context) as again:
+            assert again is own
+        assert not own.is_closed
+    assert len(rest._clients) == 0
+
+
+async def test_connections_are_reused_and_cookies_are_not_kept():
+    answer = http(body=b"{}", extra=b"Set-Cookie: account=1; Path=/\r\n")
+    async with platform(answer) as state, shared_client():
+        for _ in range(3):
+            await post(state.url)
+    assert state.connections == 1
+    assert not any(b"cookie" in head.lower() for head, _ in state.requests)
+
+
+def test_every_loop_has_its_own():
+    clients = []
+
+    async def main():
+        async with shared_client() as client:
+            clients.append(client)
+
+    threads = [threading.Thread(target=asyncio.run, args=(main(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(clients)) == 4
+    assert all(client.is_closed for client in clients)
+
+
+async def test_a_dead_loop_leaves_nothing_behind():
+    def abandon():
+        loop = asyncio.new_event_loop()
+        lent = shared_client()
+        loop.run_until_complete(lent.__aenter__())
+        loop.close()
+        return lent
+
+    lent = await asyncio.to_thread(abandon)
+    assert len(rest._clients) == 1
+    async with shared_client():
+        assert list(rest._clients) == [asyncio.get_running_loop()]
+    assert len(rest._clients) == 0
+    del lent
+
+
+async def test_a_proxy_of_the_environment_is_not_used_on_loopback(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with platform(http(body=b"1")) as state:
+        assert await post(state.url) == Response(200, 1)
+
+
+async def test_tls(everything_logged):
+    authority = trustme.CA()
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_tls)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    async with platform(http(body=b"1"), tls=server_tls) as state:
+        assert await post(state.url, ssl_context=trust) == Response(200, 1)
+        assert "CERTIFICATE_VERIFY_FAILED" in await failure(state.url)
+    assert KEY not in logged(everything_logged.records)
+
+
+def test_httpcore_still_names_a_request_by_its_method_only():
+    request = httpx.Request("POST", "https://h/", headers=HEADERS)
+    assert KEY not in repr(request)
+    assert KEY not in repr(request.headers)

@@ -1,0 +1,573 @@
+import asyncio
+import contextlib
+import logging
+import logging.config
+import socket
+import ssl
+import time
+
+import pytest
+import trustme
+from raw_peer import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    TOKEN,
+    chain,
+    frame,
+    logged,
+    raw_server,
+    read_frame,
+    told,
+)
+from websockets.asyncio.server import serve
+
+from avatarwire.errors import ConnectFailedError, SessionLostError
+from avatarwire.transport import connect, websocket
+
+SECRET_PAYLOAD = b"the words of a customer"
+
+
+@contextlib.asynccontextmanager
+async def connected(**options):
+    """A client and a raw peer."""
+    async with raw_server() as server:
+        client = await connect(server.url(), open_timeout_s=5, **options)
+        peer = await server.peers.get()
+        yield client, peer
+        peer.writer.transport.abort()
+        await client.close()
+
+
+@pytest.fixture
+def short_close(monkeypatch):
+    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.2)
+
+
+async def fill(client):
+    """Write until the peer's and our own buffers are full; return the bytes written."""
+    batch = frame(bytes(60_000))
+    total = len(batch)
+    async with asyncio.timeout(5):
+        while client.write_batch(batch):
+            total += len(batch)
+            await asyncio.sleep(0)
+    return total
+
+
+async def ended(client):
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await client.receive()
+            except SessionLostError as lost:
+                return lost
+
+
+# Writing
+
+
+async def test_exact_bytes_of_a_batch():
+    async with connected() as (client, peer):
+        wire = frame(b"one") + frame(b'{"a":1}', TEXT) + frame(bytes(range(256)) * 3)
+        assert client.write_batch(wire) is True
+        assert await peer.reader.readexactly(len(wire)) == wire
+        assert client.buffered_bytes == 0
+
+
+async def test_batches_pings_and_close_keep_their_order():
+    async with connected() as (client, peer):
+        client.write_batch(frame(b"1") + frame(b"2"))
+        await client.ping(b"now")
+        client.write_batch(frame(b"3"))
+        closing = asyncio.create_task(client.close(1000, "bye"))
+        seen = [await read_frame(peer.reader) for _ in range(5)]
+        assert seen == [
+            (BINARY, b"1"),
+            (BINARY, b"2"),
+            (PING, b"now"),
+            (BINARY, b"3"),
+            (CLOSE, b"\x03\xe8bye"),
+        ]
+        peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
+        peer.writer.close()
+        await closing
+
+
+async def test_pings_of_the_peer_are_answered_between_batches():
+    async with connected() as (client, peer):
+        peer.writer.write(frame(b"are you there", PING, mask=None))
+        peer.writer.write(frame(b"go", mask=None))
+        assert await client.receive() == b"go"
+        client.write_batch(frame(b"x"))
+        assert await read_frame(peer.reader) == (PONG, b"are you there")
+        assert await read_frame(peer.reader) == (BINARY, b"x")
+
+
+async def test_backpressure():
+    async with connected() as (client, peer):
+        total = await fill(client)
+        assert client.buffered_bytes > 2**15
+        assert client.write_batch(frame(b"interrupt")) is False
+        total += len(frame(b"interrupt"))
+        waiting = [asyncio.create_task(client.writable()) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        waiting.pop().cancel()
+        read = 0
+        while read < total:
+            read += len(await peer.reader.read(2**20))
+        await asyncio.gather(*waiting)
+        assert read == total
+        assert client.buffered_bytes == 0
+        await client.writable()
+        assert client.write_batch(frame(b"x")) is True
+
+
+async def test_the_write_limit_is_a_parameter():
+    async with connected(write_limit_bytes=2**20) as (client, _):
+        await fill(client)
+        assert client.buffered_bytes > 2**20
+
+
+async def test_writable_raises_when_the_connection_ends_meanwhile():
+    async with connected() as (client, peer):
+        await fill(client)
+        waiting = asyncio.create_task(client.writable())
+        await asyncio.sleep(0)
+        peer.writer.transport.abort()
+        with pytest.raises(SessionLostError) as lost:
+            await waiting
+        assert lost.value.code == 1006
+
+
+async def test_write_after_the_end():
+    async with connected() as (client, peer):
+        peer.writer.write(frame((4000).to_bytes(2, "big") + b"why", CLOSE, mask=None))
+        peer.writer.write_eof()
+        await ended(client)
+        with pytest.raises(SessionLostError) as lost:
+            client.write_batch(frame(b"x"))
+        assert (lost.value.code, lost.value.reason) == (4000, "why")
+        with pytest.raises(SessionLostError):
+            await client.writable()
+
+
+async def test_write_while_closing(short_close):
+    async with connected() as (client, _):
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        with pytest.raises(SessionLostError, match="closing"):
+            client.write_batch(frame(b"x"))
+        await closing
+
+
+async def test_a_write_that_meets_a_dead_socket_says_so():
+    async with connected() as (client, _):
+        client.transport.abort()
+        with pytest.raises(SessionLostError) as lost:
+            client.write_batch(frame(b"x"))
+        assert lost.value.code == 1006
+
+
+# Receiving, and how it ends
+
+
+async def test_whole_messages():
+    async with connected() as (client, peer):
+        peer.writer.write(frame("zwö".encode(), TEXT, mask=None) + frame(b"\x00", mask=None))
+        peer.writer.write(bytes([TEXT]) + frame(b"hel", mask=None)[1:])
+        peer.writer.write(bytes([0x80]) + frame(b"lo", mask=None)[1:])
+        assert [await client.receive() for _ in range(3)] == ["zwö", b"\x00", "hello"]
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 4000])
+async def test_close_codes_of_the_peer(code):
+    async def handler(peer):
+        await peer.send("last")
+        await peer.close(code, "words")
+
+    async with serve(handler, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = await connect(f"ws://127.0.0.1:{port}", open_timeout_s=5)
+        assert client.close_code is None
+        assert await client.receive() == "last"
+        lost = await ended(client)
+        assert (lost.code, lost.reason) == (code, "words")
+        assert (client.close_code, client.close_reason) == (code, "words")
+        assert type(client.close_code) is int
+        await client.close()
+        assert client.close_code == code
+
+
+async def test_a_close_without_a_code():
+    async with connected() as (client, peer):
+        peer.writer.write(frame(b"", CLOSE, mask=None))
+        peer.writer.write_eof()
+        assert (await ended(client)).code == 1005
+
+
+@pytest.mark.parametrize("how", ["reset", "eof"])
+async def test_a_cut(how):
+    async with connected() as (client, peer):
+        if how == "reset":
+            peer.writer.transport.abort()
+        else:
+            peer.writer.write_eof()
+        lost = await ended(client)
+        assert (lost.code, lost.reason) == (1006, "")
+        assert client.close_code == 1006
+
+
+async def test_a_message_over_the_limit():
+    async with connected(max_message_bytes=1000) as (client, peer):
+        peer.writer.write(frame(bytes(1001), mask=None))
+        opcode, payload = await read_frame(peer.reader)
+        assert (opcode, payload[:2]) == (CLOSE, (1009).to_bytes(2, "big"))
+        # A peer may answer with a code of its own; ours came first.
+        peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
+        peer.writer.write_eof()
+        assert (await ended(client)).code == 1009
+
+
+async def test_text_that_is_not_utf8():
+    async with connected() as (client, peer):
+        peer.writer.write(frame(b"\xff", TEXT, mask=None))
+        ending = asyncio.create_task(ended(client))
+        opcode, payload = await read_frame(peer.reader)
+        assert (opcode, payload[:2]) == (CLOSE, (1007).to_bytes(2, "big"))
+        peer.writer.write_eof()
+        assert (await ending).code == 1007
+
+
+async def test_silence():
+    async with connected(ping_interval_s=0.05, ping_timeout_s=0.1) as (client, peer):
+        ending = asyncio.create_task(ended(client))
+        assert (await read_frame(peer.reader))[0] == PING
+        assert (await read_frame(peer.reader))[0] == CLOSE
+        peer.writer.write_eof()
+        assert (await ending).code == 1011
+        assert client.close_code == 1011
+
+
+async def test_silence_of_a_dead_peer(short_close):
+    async with connected(ping_interval_s=0.05, ping_timeout_s=0.1) as (client, _):
+        assert (await ended(client)).code == 1011
+
+
+async def test_silence_of_a_peer_that_stopped_reading():
+    async with connected(ping_interval_s=0.1, ping_timeout_s=0.2) as (client, _):
+        await fill(client)
+        started = time.monotonic()
+        with pytest.raises(SessionLostError) as lost:
+            await client.writable()
+        assert lost.value.code == 1011
+        assert time.monotonic() - started < 2
+        assert (await ended(client)).code == 1011
+
+
+async def test_a_peer_that_reads_again_in_time_is_not_silent():
+    async with connected(ping_interval_s=0.2, ping_timeout_s=5) as (client, peer):
+        total = await fill(client)
+        assert client._aw_stall_timer is not None
+        await peer.reader.readexactly(total)
+        await client.writable()
+        assert client._aw_stall_timer is None
+
+
+async def test_a_peer_that_closes_but_never_hangs_up(short_close):
+    async with connected(ping_interval_s=0.05, ping_timeout_s=5) as (client, peer):
+        peer.writer.write(frame((1008).to_bytes(2, "big") + b"no", CLOSE, mask=None))
+        lost = await ended(client)
+        assert (lost.code, lost.reason) == (1008, "no")
+
+
+# Closing
+
+
+async def test_close_with_a_dead_peer_takes_two_seconds():
+    async with connected() as (client, _):
+        await fill(client)
+        started = time.monotonic()
+        await client.close(1000)
+        assert 1.5 < time.monotonic() - started < 2.5
+        assert client.close_code == 1000
+
+
+async def test_close_with_a_peer_that_does_not_answer(short_close):
+    async with connected() as (client, _):
+        reading = asyncio.create_task(ended(client))
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        await asyncio.gather(*(client.close(4000 + n, "bye") for n in range(3)))
+        assert time.monotonic() - started < 1
+        assert (client.close_code, client.close_reason) == (4000, "bye")
+        assert (await reading).code == 4000
+        await client.close()
+
+
+async def test_a_cancelled_close_still_ends(short_close):
+    async with connected() as (client, _):
+        await fill(client)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await client.close()
+        assert (await ended(client)).code == 1000
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1006, ""), (42, ""), (1000, "x" * 124)])
+async def test_close_with_what_is_not_allowed(code, reason):
+    async with connected() as (client, peer):
+        with pytest.raises(ValueError, match="close code and reason"):
+            await client.close(code, reason)
+        client.write_batch(frame(b"x"))
+        assert await read_frame(peer.reader) == (BINARY, b"x")
+        assert client._aw_close_timer is None
+
+
+async def test_nothing_is_left_after_a_close():
+    async with connected() as (client, peer):
+        closing = asyncio.create_task(client.close())
+        await read_frame(peer.reader)
+        peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
+        peer.writer.write_eof()
+        await closing
+        assert client._aw_close_timer.cancelled()
+        timer = client._aw_close_timer
+        await client.close()
+        assert client._aw_close_timer is timer
+        await asyncio.sleep(0)
+        names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+        assert not any("keepalive" in name for name in names)
+
+
+# Opening
+
+
+def clean(exc, caplog):
+    assert TOKEN not in told(exc)
+    assert TOKEN not in logged(caplog.records)
+    return True
+
+
+@pytest.fixture
+def everything_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+ECHO = f"<h1>Cannot GET /live/{TOKEN}?token={TOKEN}</h1>".encode()
+
+
+def http(status, extra=b"", body=ECHO):
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, extra, len(body), body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (http(b"403 Forbidden"), "HTTP 403"),
+        (http(b"200 OK", b"Content-Type: text/html\r\n"), "HTTP 200"),
+        (http(b"500 Oops " + TOKEN.encode()), "HTTP 500"),
+        (http(b"302 Found", f"Location: http://example.org/?token={TOKEN}\r\n".encode()), "failed"),
+        (http(b"302 Found", f"Location: ws://[{TOKEN}\r\n".encode()), "failed"),
+        (http(b"101 Fine", f"Upgrade: {TOKEN}\r\nConnection: Upgrade\r\n".encode()), "failed"),
+        (b"GET /live/" + TOKEN.encode() + b" is no HTTP answer\r\n\r\n", "failed"),
+        (b"\r\n", "failed"),
+    ],
+)
+async def test_answers_that_are_no_websocket(answer, words, everything_logged):
+    async with raw_server(answer) as server:
+        with pytest.raises(ConnectFailedError, match=words) as failed:
+            await connect(server.url(), open_timeout_s=5)
+        assert f"127.0.0.1:{server.port}" in str(failed.value)
+        assert failed.value.__cause__ is not None
+        assert clean(failed.value, everything_logged)
+
+
+async def test_refused(everything_logged):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(ConnectFailedError, match=f"127.0.0.1:{port}: ") as failed:
+            await connect(f"ws://127.0.0.1:{port}/?t={TOKEN}", open_timeout_s=5)
+    assert isinstance(failed.value.__cause__, ConnectionRefusedError)
+    assert clean(failed.value, everything_logged)
+
+
+async def test_no_answer(everything_logged):
+    async with raw_server(b"") as server:
+        with pytest.raises(ConnectFailedError, match=r"within 0\.1 s") as failed:
+            await connect(server.url(), open_timeout_s=0.1)
+        assert clean(failed.value, everything_logged)
+
+
+async def test_cancelled():
+    async with raw_server(b"") as server:
+        opening = asyncio.create_task(connect(server.url(), open_timeout_s=5))
+        peer = await server.peers.get()
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert opening.cancelled()
+        with contextlib.suppress(ConnectionResetError):
+            assert await peer.reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://127.0.0.1/?token={TOKEN}",
+        f"127.0.0.1/?token={TOKEN}",
+        f"ws:///?token={TOKEN}",
+        f"ws://127.0.0.1:{TOKEN}/",
+        f"ws://127.0.0.1:99999/?token={TOKEN}",
+        f"ws://[{TOKEN}/",
+        f"ws://[{TOKEN}]/",
+        f"ws://host/#{TOKEN}",
+        f"ws://{TOKEN}@host/",
+        f"ws://host/{TOKEN}\r\nX: y",
+        f"ws://host/{TOKEN} HTTP/1.1",
+        f"ws://{'a' * 64}.org/{TOKEN}",
+        f"ws://a..b/{TOKEN}",
+        "",
+    ],
+)
+async def test_what_is_no_websocket_url(url, everything_logged):
+    with pytest.raises(ValueError, match="WebSocket URL") as bad:
+        await connect(url, open_timeout_s=5)
+    assert len(list(chain(bad.value))) == 1
+    assert clean(bad.value, everything_logged)
+
+
+async def test_tls_settings_need_wss():
+    with pytest.raises(ValueError, match="wss"):
+        await connect("ws://h/", open_timeout_s=5, ssl_context=ssl.create_default_context())
+
+
+def test_ipv6_and_default_ports():
+    assert websocket._endpoint("ws://[::1]/x") == ("::1", "[::1]:80", False)
+    assert websocket._endpoint("WSS://Example.org") == ("example.org", "example.org:443", True)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("localhost", True), ("127.0.0.2", True), ("::1", True), ("10.0.0.1", False), ("a.b", False)],
+)
+def test_loopback(host, loopback):
+    assert websocket._is_loopback(host) is loopback
+
+
+async def test_a_proxy_is_not_used_on_loopback_and_named_when_it_fails(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with raw_server(http(b"407 No")) as proxy:
+        for name in ("ws_proxy", "http_proxy"):
+            monkeypatch.setenv(name, f"http://user:{TOKEN}@127.0.0.1:{proxy.port}")
+        async with connected() as (client, _):
+            assert client.write_batch(frame(b"x"))
+        assert proxy.accepted == 0
+        with pytest.raises(ConnectFailedError, match=r"avatar\.invalid:80") as failed:
+            await connect("ws://avatar.invalid/", open_timeout_s=5)
+        assert TOKEN not in told(failed.value)
+        assert proxy.accepted == 1
+    monkeypatch.setenv("ws_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(ConnectFailedError, match="python-socks"):
+        await connect("ws://avatar.invalid/", open_timeout_s=5)
+
+
+async def test_the_request_carries_the_token_and_offers_no_compression():
+    async with raw_server() as server:
+        client = await connect(server.url(), open_timeout_s=5)
+        peer = await server.peers.get()
+        assert peer.request.startswith(f"GET /live/{TOKEN}?token={TOKEN} HTTP/1.1".encode())
+        assert b"extensions" not in peer.request.lower()
+        peer.writer.transport.abort()
+        await client.close()
+
+
+async def test_neither_token_nor_payload_in_any_log(everything_logged):
+    asyncio.get_running_loop().set_debug(True)
+    # What an application does that wants to see everything; it resets levels below "avatarwire".
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "loggers": {"avatarwire": {"level": "DEBUG"}, "websockets": {"level": "DEBUG"}},
+        }
+    )
+    logging.getLogger("avatarwire.transport.websockets").setLevel(logging.DEBUG)
+    try:
+        async with connected() as (client, peer):
+            client.write_batch(frame(SECRET_PAYLOAD))
+            await client.ping()
+            peer.writer.write(frame(SECRET_PAYLOAD, mask=None))
+            assert await client.receive() == SECRET_PAYLOAD
+            assert TOKEN not in repr(client)
+            assert TOKEN not in str(client)
+            peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
+            peer.writer.write_eof()
+            await ended(client)
+    finally:
+        for name in ("avatarwire", "websockets", "avatarwire.transport.websockets"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    everything = logged(everything_logged.records)
+    assert "asyncio" in everything  # something was captured
+    assert TOKEN not in everything
+    assert SECRET_PAYLOAD.decode() not in everything
+
+
+def test_the_library_logger_still_warns(caplog):
+    websocket._library_log.debug("> GET /?token=%s", TOKEN)
+    websocket._library_log.error("keepalive ping failed")
+    assert [r.getMessage() for r in caplog.records] == ["keepalive ping failed"]
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_tls(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+async def drain(reader):
+    while await reader.read(2**16):
+        pass
+
+
+async def test_tls(authority, server_tls):
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    async with raw_server(ssl=server_tls) as server:
+        client = await connect(server.url("wss"), open_timeout_s=5, ssl_context=trust)
+        peer = await server.peers.get()
+        wire = frame(b"x") + frame(bytes(40_000))
+        client.write_batch(wire)
+        assert await peer.reader.readexactly(len(wire)) == wire
+        await fill(client)
+        draining = asyncio.create_task(drain(peer.reader))
+        await client.writable()
+        draining.cancel()
+        await asyncio.wait([draining])
+        peer.writer.write(frame((1001).to_bytes(2, "big"), CLOSE, mask=None))
+        await peer.writer.drain()
+        peer.writer.transport.abort()
+        assert (await ended(client)).code == 1001
+
+
+async def test_tls_that_is_not_trusted(server_tls, everything_logged):
+    async with raw_server(ssl=server_tls) as server:
+        with pytest.raises(ConnectFailedError, match="certificate verify failed") as failed:
+            await connect(server.url("wss"), open_timeout_s=5)
+        assert isinstance(failed.value.__cause__, ssl.SSLError)
+        assert clean(failed.value, everything_logged)
+    assert websocket._system_trust() is websocket._system_trust()
