@@ -55,6 +55,7 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
         "sent session.state SPEAKING",
         "received response.audio.finish",
         "audio turn finished: 4 frames, 0.16 s of 24000 Hz mono",
+        "sent session.state IDLE",
         "received session.stop",
         "closed with code 1000",
     ]
