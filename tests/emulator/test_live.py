@@ -370,6 +370,22 @@ def test_an_address_that_nobody_can_dial_is_not_the_url(host: str, url: str) -> 
     assert LiveAvatarEmulator(host=host, port=9).base_url == url
 
 
+async def test_what_is_no_http_is_refused_and_not_quoted(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(emulator.base_url.rpartition(":")[2])
+        )
+        writer.write(b"GET /?token=secret HTTP/9.9\r\n\r\n")
+        assert b"400" in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        await writer.wait_closed()
+        await start(http, emulator)
+    assert caplog.text.count("Error handling request from 127.0.0.1") == 1
+    assert "secret" not in caplog.text
+
+
 async def test_no_key_token_or_payload_is_logged(
     http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

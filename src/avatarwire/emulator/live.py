@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import WSCloseCode, web
+from aiohttp.http import HttpProcessingError
 
 from avatarwire._json import loads
 from avatarwire.audio import read, write_wav
@@ -22,6 +23,7 @@ from avatarwire.errors import AudioFormatError
 __all__ = ["LiveAvatarEmulator"]
 
 log = logging.getLogger("avatarwire.emulator")
+http_log = logging.getLogger("avatarwire.emulator.http")
 
 AGENT_PATH = "/v1/session/agent"
 # Larger than any event of the protocol; binary messages have a limit of their own.
@@ -92,7 +94,9 @@ class LiveAvatarEmulator:
         app.router.add_post("/v1/session/stop", self._stop)
         app.router.add_get(AGENT_PATH, self._connect)
         # No access log: it would hold the one-time tokens.
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        runner = web.AppRunner(
+            app, access_log=None, logger=http_log, shutdown_timeout=SHUTDOWN_TIMEOUT_S
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -241,6 +245,16 @@ def _filled(value: object) -> bool:
 
 def _answer(code: int, message: str, *, status: int = 200) -> web.Response:
     return web.json_response({"code": code, "message": message}, status=status)
+
+
+def _without_request_bytes(record: logging.LogRecord) -> bool:
+    """Leave out the traceback of a malformed request: it quotes what the client sent."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
+    return True
+
+
+http_log.addFilter(_without_request_bytes)
 
 
 def _load(user_audio: str | PathLike[str] | bytes | None) -> bytes:
