@@ -17,6 +17,8 @@ from avatarwire.liveavatar.messages import Event, MessageBuilder
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from avatarwire.transport import Connection
+
 __all__ = ["AgentCalls"]
 
 Metadata: TypeAlias = Mapping[str, Any] | None
@@ -44,8 +46,8 @@ class AgentCalls(ABC):
         """Send masked WebSocket messages as they are, in one write."""
 
     @abstractmethod
-    def _require_open(self) -> None:
-        """Raise unless something can be sent now."""
+    def _require_open(self) -> "Connection":
+        """Give the connection to send on, or raise when nothing can be sent now."""
 
     # Text that the platform speaks
 

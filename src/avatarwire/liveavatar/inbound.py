@@ -31,7 +31,7 @@ class Inbound:
         callback: the listener's method that takes it, its fields being the arguments in order.
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
     callback: ClassVar[str]
 
     def arguments(self) -> tuple[object, ...]:

@@ -49,11 +49,13 @@ class LiveAvatarProtocol:
             event = decode(message)
         except ValueError:
             # The decoder's words quote the message; a log holds no payload.
-            return self._ignore("text that is not a JSON event")
+            self._ignore("text that is not a JSON event")
+            return None
         try:
             inbound = parse(event)
         except ValueError as exc:
-            return self._ignore(f"an event with a missing field ({exc})")
+            self._ignore(f"an event with a missing field ({exc})")
+            return None
         match inbound:
             case SessionInit():
                 self.is_open = True
@@ -63,16 +65,17 @@ class LiveAvatarProtocol:
         return inbound
 
     def _binary(self, message: bytes) -> AudioFrame | None:
-        match frame_type(message):
-            case FrameType.AUDIO:
-                try:
-                    return AudioFrame.unpack(message)
-                except ValueError:
-                    return self._ignore("a truncated audio frame")
-            case None:
-                return self._ignore("a binary message of unknown type")
-            case kind:
-                return self._ignore(f"a frame of type {kind.name} (only audio is expected)")
+        kind = frame_type(message)
+        if kind is FrameType.AUDIO:
+            try:
+                return AudioFrame.unpack(message)
+            except ValueError:
+                self._ignore("a truncated audio frame")
+        elif kind is None:
+            self._ignore("a binary message of unknown type")
+        else:
+            self._ignore(f"a frame of type {kind.name} (only audio is expected)")
+        return None
 
     def _ignore(self, cause: str) -> None:
         self.ignored[cause] += 1
