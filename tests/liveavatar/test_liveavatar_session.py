@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from conftest import KEY, Recorder, config_for
+from agents import KEY, Recorder, config_for
 
 from avatarwire import (
     AgentListener,
