@@ -160,7 +160,8 @@ async def test_close_while_dialling(started):
         assert not dialling.is_set()
     await link.close()
     with pytest.raises(SessionLostError) as lost:
-        await opening
+        async with asyncio.timeout(5):
+            await opening
     assert lost.value.code == 1000
     assert record.ends == []
     assert no_tasks_left()

@@ -133,13 +133,7 @@ async def post_json(
             connection, timeout, bad HTTP, more than ``MAX_ANSWER_BYTES``.
         TypeError: when ``body`` cannot be encoded.
     """
-    for name, value in headers.items():
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            # Neither is quoted: even a name may hold a misplaced key.
-            raise RestError(
-                "a request header is empty or has characters that HTTP does not allow"
-                " (is there a line break or a space at the end of the API key?)"
-            )
+    _check(headers)
     content = _json.dumps(body)
     answer = bytearray()
     status = 0
@@ -175,3 +169,13 @@ async def post_json(
     except ValueError:
         parsed = None
     return Response(status, parsed)
+
+
+def _check(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            # Neither is quoted: even a name may hold a misplaced key.
+            raise RestError(
+                "a request header is empty or has characters that HTTP does not allow"
+                " (is there a line break or a space at the end of the API key?)"
+            )
