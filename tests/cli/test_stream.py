@@ -88,7 +88,7 @@ async def test_another_platform_by_environment(sound: Path) -> None:
         received = [e for e in session.transcript if e.direction == "received"]
         frames = [(e.time_s, AudioFrame.unpack(e.data)) for e in received if e.kind == "binary"]
         assert [frame.timestamp for _, frame in frames] == [0, 40, 80, 120, 160, 200]
-        assert frames[-1][0] - frames[0][0] > 0.19, "in real time"
+        assert frames[-1][0] - frames[0][0] > 0.1, "in real time, and not at once"
         names = [json.loads(e.data)["event"] for e in received if e.kind == "text"]
         assert names == [
             "session.ready",
