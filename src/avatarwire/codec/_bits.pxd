@@ -38,7 +38,10 @@ cdef struct AudioHeader:
     int codec
     Py_ssize_t length
 
-cdef inline void pack_audio(unsigned char* p, const AudioHeader* h) noexcept nogil:
+cdef inline void pack_audio(unsigned char* p, const AudioHeader* header) noexcept nogil:
+    # By value: a store through a char pointer could change what a pointer shows, and would have
+    # the compiler load every field anew and leave the stores apart.
+    cdef AudioHeader h = header[0]
     p[0] = <unsigned char> (AUDIO_TYPE << 6 | h.channel << 5 | h.key << 4 | h.seq >> 8)
     p[1] = <unsigned char> h.seq
     p[2] = <unsigned char> (h.timestamp >> 12)

@@ -17,6 +17,7 @@ from avatarwire.codec._bits cimport (
     pack_audio,
 )
 from avatarwire.codec._borrow cimport Loan, borrow, borrow_writable, give_back
+from avatarwire.codec._copy cimport copy
 from avatarwire.codec._fields cimport fit, wrap
 from avatarwire.codec._masks cimport draw
 from avatarwire.codec._rfc6455 cimport (
@@ -379,7 +380,7 @@ cdef class PcmFramer:
         if held:
             memcpy(p, self.rest, held)
             p += held
-        memcpy(p, data, self.size - held)
+        copy(p, data, self.size - held)
         advance(cursor, self.milliseconds, 0, self.rate)
         return data + self.size - held
 
