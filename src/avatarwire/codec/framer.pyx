@@ -213,7 +213,7 @@ cdef class PcmFramer:
         cdef unsigned char* data
         cdef unsigned char* p
         cdef Py_ssize_t start = <Py_ssize_t> fit(offset, 0, PY_SSIZE_T_MAX, "offset")
-        cdef Py_ssize_t count, needed, i, held
+        cdef Py_ssize_t count, needed, held
         borrow(pcm, &loan)
         try:
             borrow_writable(out, &target)
@@ -231,7 +231,7 @@ cdef class PcmFramer:
                 cursor = self.cursor
                 data = loan.data
                 held = self.held
-                for i in range(count):
+                for _ in range(count):
                     data = self.put(p, data, held, &cursor)
                     held = 0
                     p += AUDIO_HEADER + self.size

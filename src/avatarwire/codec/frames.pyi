@@ -12,7 +12,16 @@ def frame_type(data: Buffer) -> FrameType | None: ...
 
 @final
 class AudioFrame:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = (
+        "channel",
+        "key",
+        "seq",
+        "timestamp",
+        "sample_rate",
+        "samples",
+        "codec",
+        "payload",
+    )
     def __init__(
         self,
         channel: int = 0,
@@ -61,16 +70,16 @@ class AudioFrame:
     def pack(self) -> bytes: ...
     @classmethod
     def unpack(cls, data: Buffer) -> AudioFrame: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __reduce__(self) -> tuple[type[AudioFrame], tuple[int | bytes, ...]]: ...
 
 @final
 class ImageFrame:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("format", "quality", "image_id", "width", "height", "payload")
     def __init__(
         self,
-        format: int = 0,
+        format: int = 0,  # noqa: A002
         quality: int = 85,
         image_id: int = 0,
         width: int = 0,
@@ -79,7 +88,7 @@ class ImageFrame:
     ) -> None: ...
     @property
     def format(self) -> int: ...
-    @format.setter
+    @format.setter  # noqa: A003
     def format(self, value: int) -> None: ...
     @property
     def quality(self) -> int: ...
@@ -106,6 +115,6 @@ class ImageFrame:
     def pack(self) -> bytes: ...
     @classmethod
     def unpack(cls, data: Buffer) -> ImageFrame: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __reduce__(self) -> tuple[type[ImageFrame], tuple[int | bytes, ...]]: ...

@@ -416,7 +416,9 @@ cdef class ImageFrame:
         cdef bytes source = as_bytes(payload)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(source)
         if length > length32_max():
-            raise ValueError(f"payload has {length} bytes and an image frame takes {length32_max()}")
+            raise ValueError(
+                f"payload has {length} bytes and an image frame takes {length32_max()}"
+            )
         with cython.critical_section(self):
             self.source = source
             self.start = 0
