@@ -3,7 +3,8 @@
 from avatarwire.codec.builders import AudioFrameBuilder, ImageFrameBuilder
 from avatarwire.codec.external import ExternalAudioFrame
 from avatarwire.codec.framer import PcmFramer
-from avatarwire.codec.frames import AudioFrame, FrameType, ImageFrame, frame_type
+from avatarwire.codec.frames import AudioFrame, FrameType, frame_type
+from avatarwire.codec.images import ImageFrame
 from avatarwire.codec.websocket import client_message
 
 __all__ = [

@@ -39,15 +39,17 @@ cdef struct AudioHeader:
     Py_ssize_t length
 
 cdef inline void pack_audio(unsigned char* p, const AudioHeader* h) noexcept nogil:
-    p[0] = <unsigned char> (AUDIO_TYPE << 6 | h.channel << 5 | h.key << 4 | h.seq >> 8)
-    p[1] = <unsigned char> h.seq
-    p[2] = <unsigned char> (h.timestamp >> 12)
-    p[3] = <unsigned char> (h.timestamp >> 4)
-    p[4] = <unsigned char> (h.timestamp << 4 | h.sample_rate << 2 | h.samples >> 10)
-    p[5] = <unsigned char> (h.samples >> 2)
-    p[6] = <unsigned char> (h.samples << 6 | h.codec << 4)
-    p[7] = <unsigned char> (h.length >> 8)
-    p[8] = <unsigned char> h.length
+    # In one word first: a store through a char pointer could change what `h` shows, and would
+    # have the compiler load every field anew and leave the stores apart.
+    cdef unsigned long long word = (
+        <unsigned long long> (AUDIO_TYPE << 18 | h.channel << 17 | h.key << 16 | h.seq << 4) << 44
+        | <unsigned long long> h.timestamp << 28
+        | <unsigned long long> (h.sample_rate << 26 | h.samples << 14 | h.codec << 12)
+        | <unsigned long long> (h.length >> 8)
+    )
+    cdef unsigned char last = <unsigned char> h.length
+    store64(p, word)
+    p[8] = last
 
 cdef inline void unpack_audio(const unsigned char* p, AudioHeader* h) noexcept nogil:
     h.channel = p[0] >> 5 & 1

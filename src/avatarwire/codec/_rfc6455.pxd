@@ -11,10 +11,10 @@
 #   next 4            masking key
 #   then              payload, byte i combined with key byte i modulo 4 by exclusive or
 
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from avatarwire.codec._bits cimport store16, store64
+from avatarwire.codec._copy cimport xor_copy
 
 cdef enum:
     OPCODE_TEXT = 1
@@ -52,23 +52,9 @@ cdef inline void mask_copy(
     const unsigned char* key,
     Py_ssize_t position,
 ) noexcept nogil:
-    """Copy ``size`` bytes masked; the first of them is byte ``position`` of the message.
-
-    The one pass over each byte: eight at a time through memcpy, which needs no alignment and
-    never touches a byte outside, then what is left one by one.
-    """
+    """Copy ``size`` bytes masked; the first of them is byte ``position`` of the message."""
     cdef unsigned char pattern[8]
-    cdef uint64_t mask, word
     cdef Py_ssize_t i
     for i in range(8):
         pattern[i] = key[(position + i) & 3]
-    memcpy(&mask, pattern, 8)
-    i = 0
-    while i + 8 <= size:
-        memcpy(&word, source + i, 8)
-        word ^= mask
-        memcpy(out + i, &word, 8)
-        i += 8
-    while i < size:
-        out[i] = source[i] ^ pattern[i & 7]
-        i += 1
+    xor_copy(out, source, size, pattern)

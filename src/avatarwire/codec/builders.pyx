@@ -9,7 +9,8 @@ cimport cython
 
 from avatarwire.codec._bits cimport SAMPLES_MAX, SEQ_MASK, TIMESTAMP_MASK
 from avatarwire.codec._fields cimport fit, wrap
-from avatarwire.codec.frames cimport AudioFrame, ImageFrame
+from avatarwire.codec.frames cimport AudioFrame
+from avatarwire.codec.images cimport ImageFrame
 
 
 @cython.final

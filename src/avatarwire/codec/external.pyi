@@ -4,7 +4,7 @@ from typing_extensions import Buffer
 
 @final
 class ExternalAudioFrame:
-    __match_args__: ClassVar[tuple[str, ...]]
+    __match_args__ = ("sequence", "timestamp_us", "payload")
     def __init__(
         self,
         sequence: int,
@@ -28,6 +28,6 @@ class ExternalAudioFrame:
     def pack(self) -> bytes: ...
     @classmethod
     def unpack(cls, data: Buffer) -> ExternalAudioFrame: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     def __reduce__(self) -> tuple[type[ExternalAudioFrame], tuple[int | bytes, ...]]: ...

@@ -1,18 +1,18 @@
-from typing import final
+from typing import Self, final
 
 from typing_extensions import Buffer
 
 @final
 class PcmFramer:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         sample_rate: int = 16000,
         channels: int = 1,
         frame_ms: int = 40,
         seq: int = 0,
         timestamp: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def sample_rate(self) -> int: ...
     @property

@@ -17,6 +17,7 @@ from avatarwire.codec._bits cimport (
     pack_audio,
 )
 from avatarwire.codec._borrow cimport Loan, borrow, borrow_writable, give_back
+from avatarwire.codec._copy cimport copy
 from avatarwire.codec._fields cimport fit, wrap
 from avatarwire.codec._masks cimport draw
 from avatarwire.codec._rfc6455 cimport (
@@ -212,7 +213,7 @@ cdef class PcmFramer:
         cdef unsigned char* data
         cdef unsigned char* p
         cdef Py_ssize_t start = <Py_ssize_t> fit(offset, 0, PY_SSIZE_T_MAX, "offset")
-        cdef Py_ssize_t count, needed, i, held
+        cdef Py_ssize_t count, needed, held
         borrow(pcm, &loan)
         try:
             borrow_writable(out, &target)
@@ -230,7 +231,7 @@ cdef class PcmFramer:
                 cursor = self.cursor
                 data = loan.data
                 held = self.held
-                for i in range(count):
+                for _ in range(count):
                     data = self.put(p, data, held, &cursor)
                     held = 0
                     p += AUDIO_HEADER + self.size
@@ -379,7 +380,7 @@ cdef class PcmFramer:
         if held:
             memcpy(p, self.rest, held)
             p += held
-        memcpy(p, data, self.size - held)
+        copy(p, data, self.size - held)
         advance(cursor, self.milliseconds, 0, self.rate)
         return data + self.size - held
 
