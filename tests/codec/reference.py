@@ -5,9 +5,7 @@ import struct
 RATES = (16000, 24000, 48000)
 
 
-def audio(  # noqa: PLR0917
-    channel, key, seq, timestamp, sample_rate, samples, codec, payload
-):
+def audio(channel, key, seq, timestamp, sample_rate, samples, codec, payload):
     value = 0b01 << 70
     value |= channel << 69
     value |= key << 68
@@ -40,7 +38,7 @@ def read_audio(message):
     }
 
 
-def image(format, quality, image_id, width, height, payload):  # noqa: A002, PLR0917
+def image(format, quality, image_id, width, height, payload):  # noqa: A002
     head = struct.pack(">BBHHHI", 0x80 | format, quality, image_id, width, height, len(payload))
     return head + bytes(payload)
 

@@ -7,7 +7,7 @@ class ImageFrame:
     __match_args__ = ("format", "quality", "image_id", "width", "height", "payload")
     def __init__(
         self,
-        format: int = 0,  # noqa: A002
+        format: int = 0,
         quality: int = 85,
         image_id: int = 0,
         width: int = 0,
@@ -16,7 +16,7 @@ class ImageFrame:
     ) -> None: ...
     @property
     def format(self) -> int: ...
-    @format.setter  # noqa: A003
+    @format.setter
     def format(self, value: int) -> None: ...
     @property
     def quality(self) -> int: ...
