@@ -14,6 +14,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.created:
+	@echo 'Setting up $(VENV): about a minute, the first time only'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	@touch $@
@@ -27,7 +28,7 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
 
 demo: $(INSTALLED)  ## Stream a speech sample through a whole session
-	@$(BIN)/avatarwire stream tests/data/speech.wav
+	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
 	@$(BIN)/python -m pytest
