@@ -62,9 +62,9 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
         "CPU",
         "PCM",
     ]
-    assert lines[0].split() == ["frames", "6"]
-    assert "0.20 s, 24000 Hz mono" in lines[1]
-    assert "identical" in lines[4]
+    assert lines[1].split() == ["frames", "6"]
+    assert "0.20 s, 24000 Hz mono" in lines[2]
+    assert "identical" in lines[5]
     assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
 
 
