@@ -8,7 +8,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench guard wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 
 bench: $(INSTALLED) $(SEEDS)  ## Measure the codec beside the published SDK
 	@$(BIN)/python benchmarks/codec.py
+
+guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
+	@$(BIN)/python benchmarks/codec.py --check
+	@$(BIN)/python benchmarks/instructions.py --check
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist
