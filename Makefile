@@ -8,7 +8,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench guard asan wheel clean
+.PHONY: help demo test lint bench guard asan fuzz wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehavio
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" \
 	$(BIN)/python -m pytest tests/codec
+
+fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
+	@$(BIN)/python fuzz/codec.py
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist
