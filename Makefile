@@ -48,17 +48,18 @@ guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
 
-# A build of its own: the sanitizers must be loaded before the interpreter, so src/ stays clean of
-# it. The interpreter's own allocator would hide what lies past the end of an object, and it keeps
-# memory until it exits, which is no leak.
+# A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
+# malloc, since its own allocator would hide what lies past the end of an object, and keeps memory
+# until it exits, which is no leak.
 ASAN := build/asan
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" $(BIN)/python
 asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehaviourSanitizer
 	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
 	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
-	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" \
-	$(BIN)/python -m pytest tests/codec
+	@$(SANITIZED) -m pytest tests/codec
+	@$(SANITIZED) fuzz/codec.py --count 50000
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
 	@$(BIN)/python fuzz/codec.py
