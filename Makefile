@@ -50,7 +50,7 @@ guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
 # malloc, since its own allocator would hide what lies past the end of an object, and keeps memory
-# until it exits, which is no leak.
+# until it exits, which is no leak. A report ends the process, so pytest must not capture it.
 ASAN := build/asan
 SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" $(BIN)/python
@@ -58,7 +58,7 @@ asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehavio
 	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
 	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
-	@$(SANITIZED) -m pytest tests/codec
+	@$(SANITIZED) -m pytest --capture=sys tests/codec
 	@$(SANITIZED) fuzz/codec.py --count 50000
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
