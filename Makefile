@@ -8,7 +8,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench guard asan fuzz wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,26 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 
 bench: $(INSTALLED) $(SEEDS)  ## Measure the codec beside the published SDK
 	@$(BIN)/python benchmarks/codec.py
+
+guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
+	@$(BIN)/python benchmarks/codec.py --check
+	@$(BIN)/python benchmarks/instructions.py --check
+
+# A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
+# malloc, since its own allocator would hide what lies past the end of an object, and keeps memory
+# until it exits, which is no leak. A report ends the process, so pytest must not capture it.
+ASAN := build/asan
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" $(BIN)/python
+asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehaviourSanitizer
+	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
+	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
+	@$(SANITIZED) -m pytest --capture=sys tests/codec
+	@$(SANITIZED) fuzz/codec.py --count 50000
+
+fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
+	@$(BIN)/python fuzz/codec.py
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist
