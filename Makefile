@@ -8,7 +8,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench guard asan fuzz wheel clean
+.PHONY: help demo test lint bench guard asan fuzz guided wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,10 @@ asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehavio
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
 	@$(BIN)/python fuzz/codec.py
+
+guided: $(INSTALLED)  ## Let atheris choose messages for a minute
+	@$(BIN)/python -m pip install -qq --group fuzz
+	@$(BIN)/python fuzz/guided.py -max_total_time=60
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist
