@@ -1,6 +1,6 @@
 """Sound as samples: formats and files. No event loop is needed for any of it."""
 
 from avatarwire.audio.files import read, write_wav
-from avatarwire.audio.formats import PcmFormat
+from avatarwire.audio.formats import PcmFormat, pcm_view
 
-__all__ = ["PcmFormat", "read", "write_wav"]
+__all__ = ["PcmFormat", "pcm_view", "read", "write_wav"]
