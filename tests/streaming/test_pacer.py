@@ -136,6 +136,21 @@ async def test_after_a_stall_each_is_called_once():
     assert len(stream.ticks) == 1
 
 
+@virtual
+async def test_a_deadline_just_ahead_is_served_as_if_it_had_come():
+    """An event loop may wake early, and a stream must not be asked again and again for it."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    deadlines = [begin + 0.1, begin + 0.1005, begin + 0.1009]
+    streams = [Noted() for _ in deadlines]
+    for stream, deadline in zip(streams, deadlines, strict=True):
+        running_pacer().schedule(stream, deadline)
+    running_pacer()._wakes_at = 0
+    loop.stall(0.1)
+    running_pacer()._wake()
+    assert [stream.ticks[0] for stream in streams] == deadlines
+
+
 def test_each_loop_has_one_and_lets_go_of_it():
     async def pacer():
         assert running_pacer() is running_pacer()

@@ -76,17 +76,18 @@ class Pacer:
 
     def _wake(self) -> None:
         now_s = self._loop.time()
-        due_s = now_s + EARLY_S
         heap, deadlines = self._heap, self._deadlines
         # What is scheduled meanwhile must not arm the timer: that is done once, at the end.
         self._wakes_at = -math.inf
-        while heap and heap[0][0] <= due_s:
-            deadline_s, _, stream = heapq.heappop(heap)
+        due = []
+        while heap and heap[0][0] <= now_s + EARLY_S:
+            due.append(heapq.heappop(heap))
+        for deadline_s, _, stream in due:
             if deadlines.get(stream) != deadline_s:
                 continue
             del deadlines[stream]
             try:
-                next_s = stream.tick(now_s)
+                next_s = stream.tick(max(now_s, deadline_s))
             except Exception:
                 logger.exception("%r failed; the other streams go on", stream)
                 continue
