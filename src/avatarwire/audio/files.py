@@ -1,4 +1,4 @@
-"""Sound files: 16-bit PCM WAV in and out, by the standard library alone."""
+"""Sound files: 16-bit WAV by the standard library alone, all else through the ``audio`` extra."""
 
 import shlex
 import struct
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from avatarwire.audio.formats import SAMPLE_BYTES, PcmFormat
-from avatarwire.errors import AudioFormatError
+from avatarwire.errors import AudioFormatError, MissingExtraError
 
 __all__ = ["read", "write_wav"]
 
 FilePath: TypeAlias = str | PathLike[str]
 
-SAMPLE_RATES = (16000, 24000, 48000)
 CHUNK_SECONDS = 1
 
 _ENCODINGS = {
@@ -39,20 +38,28 @@ _OTHER_FILES = (
 
 
 def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
-    """Open a 16-bit PCM WAV at 16, 24 or 48 kHz, mono or stereo.
+    """Open a sound file at its own rate, mono or stereo; more channels are mixed to stereo.
 
-    The whole header, and that the file is as long as it says, is checked before this returns; the
-    sound is read as the iterator advances.
+    A 16-bit PCM WAV needs nothing, and that it is as long as it says is checked before this
+    returns. Any other file that FFmpeg reads (another WAV, MP3, Ogg, Opus, FLAC, M4A, the sound of
+    a video) needs the ``audio`` extra and is mixed to 16 bits; of those, damage beyond the start
+    shows while the iterator advances. Either way the sound is read as the iterator advances; the
+    file is open only between its first step and its end or ``close()``.
 
     Returns:
         the PCM in chunks of a second (the last may be shorter), and its format.
 
     Raises:
-        AudioFormatError: anything else than such a WAV; the text says what it is and what to do.
+        AudioFormatError: no sound, or a broken file; from the iterator too.
+        MissingExtraError: the file needs the extra, and it is not installed.
         OSError: the file cannot be read.
     """
     path = Path(path)
-    return _chunks(path), _check(path)
+    try:
+        format_ = _check(path)
+    except wave.Error:
+        return _decode(path)
+    return _chunks(path), format_
 
 
 def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFormat) -> None:  # noqa: A002
@@ -81,17 +88,19 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _check(path: Path) -> PcmFormat:
+    """Give the format of a 16-bit WAV; ``wave.Error``: it is something else."""
     with path.open("rb") as file:
+        if not file.read(1):
+            raise AudioFormatError(f"{path}: an empty file; record or copy it again")
+        file.seek(0)
         try:
             wav = wave.open(file)  # noqa: SIM115 - it owns nothing; ``file`` is closed above
         except (wave.Error, EOFError) as exc:
-            raise AudioFormatError(_describe(path)) from exc
+            raise wave.Error from exc
         # ``wave`` stops at the first sample.
         present = path.stat().st_size - file.tell()
         rate, channels, width = wav.getframerate(), wav.getnchannels(), wav.getsampwidth()
         promised = wav.getnframes() * width * channels
-    if width != SAMPLE_BYTES or rate not in SAMPLE_RATES or channels not in {1, 2}:
-        raise AudioFormatError(_wrong(path, f"{8 * width}-bit PCM, {_shape(rate, channels)}"))
     if not promised:
         raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
     if present < promised:
@@ -99,32 +108,34 @@ def _check(path: Path) -> PcmFormat:
             f"{path}: truncated, {present} of the {promised} bytes of sound that its header names; "
             f"copy it again, or keep what is there: {_ffmpeg(path)}"
         )
+    if width != SAMPLE_BYTES or channels > 2:
+        raise wave.Error
     return PcmFormat(rate, channels)
 
 
-def _describe(path: Path) -> str:
-    """Say what a file that ``wave`` refused is."""
+def _decode(path: Path) -> tuple[Iterator[bytes], PcmFormat]:
+    try:
+        from avatarwire.audio import _decoding  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as exc:
+        raise MissingExtraError(f"reading {path} ({_kind(path)})", "audio") from exc
+    format_ = _decoding.probe(path)
+    return _decoding.chunks(path, format_), format_
+
+
+def _kind(path: Path) -> str:
+    """Say what a file is that is no 16-bit WAV."""
     with path.open("rb") as file:
         head = file.read(4096)
-    if not head:
-        return f"{path}: an empty file; record or copy it again"
     if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return _describe_wav(path, head)
+        chunk = head.find(b"fmt ", 12)
+        if chunk < 0 or len(head) < chunk + 24:
+            return "a WAV cut off within its header"
+        tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, chunk + 8)
+        return f"{bits}-bit {_ENCODINGS.get(tag, f'encoding {tag}')}, {_shape(rate, channels)}"
     if head[4:8] == b"ftyp":
-        return _wrong(path, "MP4")
+        return "MP4"
     names = (name for magic, name in _OTHER_FILES if head.startswith(magic))
-    return _wrong(path, next(names, "an unknown kind of file"))
-
-
-def _describe_wav(path: Path, head: bytes) -> str:
-    chunk = head.find(b"fmt ", 12)
-    if chunk < 0 or len(head) < chunk + 24:
-        return f"{path}: a WAV cut off within its header; copy it again"
-    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, chunk + 8)
-    if tag == 1 and head.find(b"data", chunk) < 0:
-        return f"{path}: a WAV without its sound; copy it again"
-    name = _ENCODINGS.get(tag, f"encoding {tag}")
-    return _wrong(path, f"{bits}-bit {name}, {_shape(rate, channels)}")
+    return next(names, "an unknown kind of file")
 
 
 def _shape(rate: int, channels: int) -> str:
@@ -133,16 +144,6 @@ def _shape(rate: int, channels: int) -> str:
     return f"{rate} Hz {layout}"
 
 
-def _wrong(path: Path, what: str) -> str:
-    return (
-        f"{path}: {what}, not a 16-bit PCM WAV at 16, 24 or 48 kHz, mono or stereo; "
-        f"convert it: {_ffmpeg(path)}"
-    )
-
-
 def _ffmpeg(path: Path) -> str:
-    target = path.with_name(f"{path.stem}-24k.wav")
-    return (
-        f"ffmpeg -i {shlex.quote(str(path))} -ar 24000 -ac 1 -c:a pcm_s16le "
-        f"{shlex.quote(str(target))}"
-    )
+    target = path.with_name(f"{path.stem}-mended.wav")
+    return f"ffmpeg -i {shlex.quote(str(path))} -c:a pcm_s16le {shlex.quote(str(target))}"
