@@ -14,9 +14,9 @@ from avatarwire.errors import AudioFormatError
 __all__ = ["chunks", "probe"]
 
 # Containers whose headers tell the exact length; others have none, or an estimate.
-_EXACT = {"flac", "wav", "w64", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
-# Compressed formats round their length to whole frames, and pad the first.
-_ROUNDING_MS = 250
+_EXACT = {"flac", "w64", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
+# Compressed formats round their length to whole frames of up to 93 ms.
+_ROUNDING_MS = 100
 
 
 def probe(path: Path) -> PcmFormat:
@@ -47,7 +47,7 @@ def chunks(path: Path, format_: PcmFormat) -> Iterator[bytes]:
             promised_ms = float(1000 * stream.duration * stream.time_base)
             if format_.ms(total) < promised_ms - _ROUNDING_MS:
                 raise AudioFormatError(
-                    f"{path}: truncated, {format_.ms(total) / 1000:.2f} of the "
+                    f"{path}: truncated or damaged, {format_.ms(total) / 1000:.2f} of the "
                     f"{promised_ms / 1000:.2f} s that its header names; copy it again"
                 )
 

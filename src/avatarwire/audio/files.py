@@ -4,7 +4,8 @@ import shlex
 import struct
 import wave
 from collections.abc import Iterator
-from os import PathLike, fspath
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,16 +16,18 @@ __all__ = ["read", "write_wav"]
 
 FilePath: TypeAlias = str | PathLike[str]
 
-CHUNK_SECONDS = 1
+PCM = 1
+EXTENSIBLE = 0xFFFE
+FMT_BYTES = 40
 
 _ENCODINGS = {
-    1: "PCM",
+    PCM: "PCM",
     2: "ADPCM",
     3: "floating point",
     6: "A-law",
     7: "mu-law",
     0x55: "MP3",
-    0xFFFE: "extensible",
+    EXTENSIBLE: "extensible",
 }
 _OTHER_FILES = (
     (b"ID3", "MP3"),
@@ -40,11 +43,13 @@ _OTHER_FILES = (
 def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
     """Open a sound file at its own rate, mono or stereo; more channels are mixed to stereo.
 
-    A 16-bit PCM WAV needs nothing, and that it is as long as it says is checked before this
-    returns. Any other file that FFmpeg reads (another WAV, MP3, Ogg, Opus, FLAC, M4A, the sound of
-    a video) needs the ``audio`` extra and is mixed to 16 bits; of those, damage beyond the start
-    shows while the iterator advances. Either way the sound is read as the iterator advances; the
-    file is open only between its first step and its end or ``close()``.
+    A 16-bit PCM WAV needs nothing. Any other file that FFmpeg reads (another WAV, MP3, Opus, Ogg,
+    FLAC, M4A, the sound of a video) needs the ``audio`` extra and comes out in 16 bits.
+
+    The sound is read as the iterator advances; the file is open only between the iterator's first
+    step and its end or ``close()``. That a WAV is as long as it says is checked before this
+    returns; other damage beyond the start is an error when the iterator reaches it. MP3 and Ogg do
+    not tell their length: cut between two of their frames, they are a shorter file.
 
     Returns:
         the PCM in chunks of a second (the last may be shorter), and its format.
@@ -55,11 +60,14 @@ def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    try:
-        format_ = _check(path)
-    except wave.Error:
-        return _decode(path)
-    return _chunks(path), format_
+    wav = _parse_wav(path)
+    if wav is None:
+        return _decode(path, _kind(path))
+    _check(path, wav)
+    if not wav.is_plain:
+        return _decode(path, str(wav))
+    format_ = PcmFormat(wav.sample_rate, wav.channels)
+    return _chunks(path, wav, format_), format_
 
 
 def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFormat) -> None:  # noqa: A002
@@ -80,68 +88,98 @@ def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFo
         wav.writeframes(pcm)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Wav:
+    """What the header of a WAV says, and what there is."""
+
+    encoding: int
+    channels: int
+    sample_rate: int
+    bits: int
+    start_bytes: int
+    promised_bytes: int
+    present_bytes: int
+
+    @property
+    def is_plain(self) -> bool:
+        return (
+            (self.encoding, self.bits) == (PCM, 8 * SAMPLE_BYTES)
+            and self.channels in {1, 2}
+            and self.sample_rate > 0
+        )
+
+    def __str__(self) -> str:
+        # Not a PcmFormat: a broken header may hold zeros.
+        layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        name = _ENCODINGS.get(self.encoding, f"encoding {self.encoding}")
+        return f"{self.bits}-bit {name}, {self.sample_rate} Hz {layout}"
+
+
+def _parse_wav(path: Path) -> _Wav | None:
+    """Read the header; None: not a WAV.
+
+    By hand, since the standard library's ``wave`` knows the extensible header, which 24-bit and
+    many 16-bit files have, from Python 3.12 on only.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if not head:
+            raise AudioFormatError(f"{path}: an empty file; record or copy it again")
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        fmt = b""
+        while len(head := file.read(8)) == 8:
+            name, length = head[:4], int.from_bytes(head[4:], "little")
+            start = file.tell()
+            if name == b"data" and len(fmt) >= 16:
+                encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fmt)
+                if encoding == EXTENSIBLE and len(fmt) >= 26:
+                    encoding = int.from_bytes(fmt[24:26], "little")
+                return _Wav(encoding, channels, rate, bits, start, length, size - start)
+            if name == b"fmt ":
+                fmt = file.read(min(length, FMT_BYTES))
+            file.seek(start + length + length % 2)
+    raise AudioFormatError(f"{path}: a WAV cut off within its header; copy it again")
+
+
+def _check(path: Path, wav: _Wav) -> None:
+    if not wav.promised_bytes:
+        raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
+    if wav.present_bytes < wav.promised_bytes:
+        raise AudioFormatError(
+            f"{path}: truncated, {wav.present_bytes} of the {wav.promised_bytes} bytes of sound "
+            f"that its header names; copy it again, or keep what is there: {_ffmpeg(path)}"
+        )
+
+
+def _chunks(path: Path, wav: _Wav, format_: PcmFormat) -> Iterator[bytes]:
     # Opened here, not handed in: an iterator that nobody starts then holds no file open.
-    with wave.open(fspath(path), "rb") as wav:
-        while chunk := wav.readframes(CHUNK_SECONDS * wav.getframerate()):
+    with path.open("rb") as file:
+        file.seek(wav.start_bytes)
+        left = wav.promised_bytes - wav.promised_bytes % format_.frame_bytes
+        while left and (chunk := file.read(min(left, format_.bytes_per_second))):
+            left -= len(chunk)
             yield chunk
 
 
-def _check(path: Path) -> PcmFormat:
-    """Give the format of a 16-bit WAV; ``wave.Error``: it is something else."""
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise AudioFormatError(f"{path}: an empty file; record or copy it again")
-        file.seek(0)
-        try:
-            wav = wave.open(file)  # noqa: SIM115 - it owns nothing; ``file`` is closed above
-        except (wave.Error, EOFError) as exc:
-            raise wave.Error from exc
-        # ``wave`` stops at the first sample.
-        present = path.stat().st_size - file.tell()
-        rate, channels, width = wav.getframerate(), wav.getnchannels(), wav.getsampwidth()
-        promised = wav.getnframes() * width * channels
-    if not promised:
-        raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
-    if present < promised:
-        raise AudioFormatError(
-            f"{path}: truncated, {present} of the {promised} bytes of sound that its header names; "
-            f"copy it again, or keep what is there: {_ffmpeg(path)}"
-        )
-    if width != SAMPLE_BYTES or channels > 2:
-        raise wave.Error
-    return PcmFormat(rate, channels)
-
-
-def _decode(path: Path) -> tuple[Iterator[bytes], PcmFormat]:
+def _decode(path: Path, kind: str) -> tuple[Iterator[bytes], PcmFormat]:
     try:
         from avatarwire.audio import _decoding  # noqa: PLC0415 - heavy
     except ModuleNotFoundError as exc:
-        raise MissingExtraError(f"reading {path} ({_kind(path)})", "audio") from exc
+        raise MissingExtraError(f"reading {path} ({kind})", "audio") from exc
     format_ = _decoding.probe(path)
     return _decoding.chunks(path, format_), format_
 
 
 def _kind(path: Path) -> str:
-    """Say what a file is that is no 16-bit WAV."""
+    """Say what a file is that is not a WAV."""
     with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        chunk = head.find(b"fmt ", 12)
-        if chunk < 0 or len(head) < chunk + 24:
-            return "a WAV cut off within its header"
-        tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, chunk + 8)
-        return f"{bits}-bit {_ENCODINGS.get(tag, f'encoding {tag}')}, {_shape(rate, channels)}"
+        head = file.read(12)
     if head[4:8] == b"ftyp":
         return "MP4"
     names = (name for magic, name in _OTHER_FILES if head.startswith(magic))
     return next(names, "an unknown kind of file")
-
-
-def _shape(rate: int, channels: int) -> str:
-    # Not a PcmFormat: a broken header may hold zeros.
-    layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-    return f"{rate} Hz {layout}"
 
 
 def _ffmpeg(path: Path) -> str:

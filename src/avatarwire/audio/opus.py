@@ -18,7 +18,7 @@ class OpusDecoder:
     """Decodes one stream of Opus packets, one at a time, as they arrive.
 
     Mono and stereo packets both come out with the channels asked for. libopus decodes at 48 kHz;
-    any other rate goes through a ``Resampler``, so that the PCM of one packet may be up to 20 ms
+    any other rate goes through a ``Resampler``, so that the PCM of one packet may be up to 21 ms
     shorter or longer than the packet, while the sum stays right.
 
     A packet is decoded at once; nothing is paced. Packets on a wire carry no pre-skip, so none is

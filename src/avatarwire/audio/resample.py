@@ -22,9 +22,9 @@ class Resampler:
     would alias is at least 90 dB down; the band is flat (0.3 dB) up to three quarters of the lower
     rate's, 6 kHz at 16 kHz.
 
-    Conversion holds back a little sound: up to 20 ms between 16, 24 and 48 kHz, 22 ms from
-    44.1 kHz, 40 ms from 8 kHz; more at the ends of the range. ``delay_ms`` tells how much at the
-    moment.
+    Conversion holds back a little sound, as much at most: 21 ms between 16, 24 and 48 kHz, 22 ms
+    from 44.1 kHz to those below, 62 ms from 8 to 16 kHz; more at the ends of the range.
+    ``delay_ms`` tells how much at the moment.
 
     Equal rates and channels pass through and need nothing; all else needs the ``audio`` extra.
     One stream, one thread at a time.
