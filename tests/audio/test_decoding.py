@@ -172,10 +172,10 @@ def test_a_truncated_file_is_an_error_in_the_end(
 
 
 def test_damage_on_the_way_is_an_error(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.flac", "flac")
+    path = encode(tmp_path / "a.flac", "flac", seconds=20)
     content = path.read_bytes()
-    middle = len(content) // 2
-    path.write_bytes(content[:middle] + b"\xff" * 3000 + content[middle + 3000 :])
+    late = len(content) * 3 // 4
+    path.write_bytes(content[:late] + b"\xff" * 20000 + content[late + 20000 :])
     chunks, _ = read(path)
     assert next(chunks)
     with pytest.raises(AudioFormatError, match=DAMAGED):
