@@ -41,8 +41,15 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
-bench: $(INSTALLED) $(SEEDS)  ## Measure the codec beside the published SDK
-	@$(BIN)/python benchmarks/codec.py
+$(VENV)/.bench: $(INSTALLED)
+	@$(BIN)/python -m pip install -qq --group bench
+	@touch $@
+
+bench: $(VENV)/.bench $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results
+	@$(BIN)/python benchmarks/peers.py
+	@$(BIN)/python benchmarks/events.py
+	@$(BIN)/python benchmarks/transport.py
+	@$(BIN)/python benchmarks/sessions.py
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist
