@@ -26,7 +26,12 @@ with ours `send_audio` on absolute deadlines, in pieces of one, five or 25 frame
 pace, so the loop is hand-written here too). *Burst* is {BURST_S} s of audio, {BURST_S * 25:,}
 frames, sent by one session as fast as it goes: frame objects there, one-second pieces of PCM
 here. Sides take turns, the best turn of each. The published SDK would offer compression, which
-this receiver does not take: that is in its favour."""
+this receiver does not take: that is in its favour.
+
+{SESSIONS} sessions do not fill a core, and a machine that falls idle between two frames charges
+the process for waking up: most of the *live* figures on a virtual machine, theirs and ours alike.
+The sessions per core are therefore a lower bound, extrapolated and not run. The start and stop of a
+session weigh the same on both sides, and more than minutes of our streaming."""
 
 
 def our_agent(base_url: str) -> AvatarAgent:
