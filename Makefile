@@ -8,12 +8,13 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench guard asan fuzz guided wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.created:
+	@echo 'Setting up $(VENV): about a minute, the first time only'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	@touch $@
@@ -27,7 +28,7 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
 
 demo: $(INSTALLED)  ## Stream a speech sample through a whole session
-	@$(BIN)/avatarwire stream tests/data/speech.wav
+	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
 	@$(BIN)/python -m pytest
@@ -50,6 +51,30 @@ bench: $(VENV)/.bench $(SEEDS)  ## Measure all groups; tables and plots in bench
 	@$(BIN)/python benchmarks/events.py
 	@$(BIN)/python benchmarks/transport.py
 	@$(BIN)/python benchmarks/sessions.py
+
+guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
+	@$(BIN)/python benchmarks/codec.py --check
+	@$(BIN)/python benchmarks/instructions.py --check
+
+# A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
+# malloc, since its own allocator would hide what lies past the end of an object, and keeps memory
+# until it exits, which is no leak. A report ends the process, so pytest must not capture it.
+ASAN := build/asan
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" $(BIN)/python
+asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehaviourSanitizer
+	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
+	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
+	@$(SANITIZED) -m pytest --capture=sys tests/codec
+	@$(SANITIZED) fuzz/codec.py --count 50000
+
+fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
+	@$(BIN)/python fuzz/codec.py
+
+guided: $(INSTALLED)  ## Let atheris choose messages for a minute
+	@$(BIN)/python -m pip install -qq --group fuzz
+	@$(BIN)/python fuzz/guided.py -max_total_time=60
 
 wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@rm -rf dist

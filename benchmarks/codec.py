@@ -24,6 +24,7 @@ except ImportError:
     sys.exit("The published SDK is missing: make .seeds/liveavatar-0.2.2")
 
 SECOND = random.Random(1).randbytes(48_000)  # noqa: S311
+PLACES = 4
 CHUNK = SECOND[:1920]
 
 
@@ -77,14 +78,21 @@ def websocket_seed() -> list[bytes]:
 def measure() -> list[Ratio]:
     """Time everything and pair it."""
     framer = PcmFramer(sample_rate=24000)
-    out = bytearray(len(SECOND) + 25 * 9)
-    copied = bytearray(len(SECOND))
+    # Where a buffer lies decides up to a tenth of a copy's time: both sides get several.
+    outs = [bytearray(len(SECOND) + 25 * 9) for _ in range(PLACES)]
+    copies = [bytearray(len(SECOND)) for _ in range(PLACES)]
     message = construct_pack_ours()
     packed = AudioFrame.unpack(message), seed.AudioFrame.unpack(message)
     image = ImageFrame(1, 85, 7, 640, 480, CHUNK).pack()
 
-    def copy() -> None:
-        memoryview(copied)[:] = SECOND
+    def copy_to(place: bytearray) -> Callable[[], object]:
+        def copy() -> None:
+            memoryview(place)[:] = SECOND
+
+        return copy
+
+    def pack_into(place: bytearray) -> Callable[[], object]:
+        return lambda: framer.pack_into(SECOND, place)
 
     def unpack_with(kind: type, data: bytes) -> Callable[[], object]:
         return lambda: kind.unpack(data)
@@ -96,8 +104,7 @@ def measure() -> list[Ratio]:
         "builder": (builder_ours, builder_seed),
         "image_unpack": (unpack_with(ImageFrame, image), unpack_with(seed.ImageFrame, image)),
         "frames": (lambda: framer.frames(SECOND), frames_seed),
-        "pack_into": (lambda: framer.pack_into(SECOND, out), frames_seed),
-        "pack_into_copy": (lambda: framer.pack_into(SECOND, out), copy),
+        "pack_into": (pack_into(outs[0]), frames_seed),
         "websocket": (lambda: framer.websocket(SECOND), websocket_seed),
     }
     titles = {
@@ -108,17 +115,25 @@ def measure() -> list[Ratio]:
         "image_unpack": "image unpack",
         "frames": "1 s of PCM to a list of frames",
         "pack_into": "1 s of PCM into a buffer",
-        "pack_into_copy": "the same, to one copy of as many bytes",
         "websocket": "1 s of PCM to masked WebSocket bytes",
     }
     limits = floors("codec")
     ratios = []
     for name, (ours, theirs) in pairs.items():
         times = best_times({"ours": ours, "theirs": theirs})
-        at_most = name == "pack_into_copy"
-        ratios.append(
-            Ratio(titles[name], times["ours"], times["theirs"], limits[name], at_most=at_most)
+        ratios.append(Ratio(titles[name], times["ours"], times["theirs"], limits[name]))
+    ours_at = {f"ours {at}": pack_into(place) for at, place in enumerate(outs)}
+    copy_at = {f"copy {at}": copy_to(place) for at, place in enumerate(copies)}
+    times = best_times({**ours_at, **copy_at})
+    ratios.append(
+        Ratio(
+            "1 s of PCM into a buffer, to one copy of as many bytes",
+            min(times[name] for name in ours_at),
+            min(times[name] for name in copy_at),
+            limits["pack_into_copy"],
+            at_most=True,
         )
+    )
     return ratios
 
 

@@ -96,13 +96,19 @@ def table(ratios: list[Ratio], *, theirs: str) -> str:
 
 
 def report(measure: Callable[[], list[Ratio]], *, theirs: str) -> int:
-    """Print the table; with ``--check`` return 1 when a ratio misses its floor twice."""
+    """Print the table; with ``--check`` return 1 when a ratio misses its floor three times.
+
+    A busy machine spoils a whole measurement now and then, and some ratios lie less than a tenth
+    above their floors: those that miss get two more chances.
+    """
     ratios = measure()
     print(table(ratios, theirs=theirs))
     if "--check" not in sys.argv[1:]:
         return 0
     missed = {ratio.name for ratio in ratios if not ratio.holds}
-    if missed:
+    for _ in range(2):
+        if not missed:
+            break
         print(f"\nOnce more, for {', '.join(sorted(missed))}:\n")
         again = measure()
         print(table(again, theirs=theirs))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         frame_type,
     )
     from avatarwire.errors import (
+        AlreadyStartedError,
         AudioFormatError,
         AvatarwireError,
         ConnectFailedError,
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
         HandshakeTimeoutError,
         MissingExtraError,
         NotConnectedError,
+        RestError,
         SessionLost,
         SessionLostError,
         SessionStartError,
+        UnusableAnswerError,
     )
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
     from avatarwire.liveavatar.listener import AgentListener
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentListener",
+    "AlreadyStartedError",
     "AudioFormatError",
     "AudioFrame",
     "AudioFrameBuilder",
@@ -60,11 +64,13 @@ __all__ = [
     "MissingExtraError",
     "NotConnectedError",
     "PcmFramer",
+    "RestError",
     "SessionLost",
     "SessionLostError",
     "SessionStartError",
     "SessionStartResult",
     "SessionState",
+    "UnusableAnswerError",
     "__version__",
     "client_message",
     "frame_type",
@@ -76,8 +82,9 @@ _HOMES = {
         " PcmFramer client_message frame_type"
     ),
     "avatarwire.errors": (
-        "AudioFormatError AvatarwireError ConnectFailedError ErrorCode HandshakeTimeoutError"
-        " MissingExtraError NotConnectedError SessionLost SessionLostError SessionStartError"
+        "AlreadyStartedError AudioFormatError AvatarwireError ConnectFailedError ErrorCode"
+        " HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
+        " SessionLostError SessionStartError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
     "avatarwire.liveavatar.listener": "AgentListener",

@@ -3,6 +3,8 @@
     AvatarwireError
     ├── SessionStartError                  the platform refused to start a session
     ├── RestError                          a REST call got no usable answer
+    ├── AlreadyStartedError                also RuntimeError: start() twice without stop()
+    ├── UnusableAnswerError                also RuntimeError: a session without an agentWsUrl
     ├── NotConnectedError                  also RuntimeError: nothing to send on yet
     ├── ConnectFailedError                 also ConnectionError: the WebSocket could not be opened
     ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
@@ -58,6 +60,14 @@ class RestError(AvatarwireError):
 
     An answer with an error status is not this; it is a ``transport.Response``.
     """
+
+
+class AlreadyStartedError(AvatarwireError, RuntimeError):
+    """``start()`` of an agent that has been started and not stopped."""
+
+
+class UnusableAnswerError(AvatarwireError, RuntimeError):
+    """The platform started a session that an agent cannot connect to."""
 
 
 class NotConnectedError(AvatarwireError, RuntimeError):

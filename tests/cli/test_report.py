@@ -57,14 +57,15 @@ def test_json_for_machines() -> None:
 
 def test_a_table_for_people() -> None:
     lines = [line.rstrip() for line in shown(report()).splitlines()]
-    assert lines[:4] == [
-        "frames         25",
-        "audio          1.00 s, 24000 Hz mono",
-        "lateness       p50 0.25 ms, p99 3.00 ms, max 3.00 ms",
-        "CPU            2.0 ms per second of audio",
+    assert lines[:5] == [
+        "platform         on this machine",
+        "frames           25",
+        "audio            1.00 s, 24000 Hz mono",
+        "frame lateness   p50 0.25 ms, p99 3.00 ms, max 3.00 ms",
+        "CPU              2.0 ms per second of audio",
     ]
-    assert lines[4].startswith("PCM received   identical (SHA-256 ")
-    assert len(lines) == 5
+    assert lines[5].startswith("PCM received     identical (SHA-256 ")
+    assert len(lines) == 6
 
 
 def test_other_pcm_is_different() -> None:
@@ -76,3 +77,4 @@ def test_pcm_that_nobody_gave_back_is_not_judged() -> None:
     assert report(None).identical is None
     assert json.loads(report(None).as_json())["received_sha256"] is None
     assert "not compared" in shown(report(None))
+    assert "http://localhost:1" in shown(report(None))

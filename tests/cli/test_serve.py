@@ -20,6 +20,8 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
     sound, recordings = tmp_path / "a.wav", tmp_path / "rec"
     write_wav(sound, PCM, PcmFormat(24000))
     command = [*COMMAND, "serve", "liveavatar", "--port", "0", "--record", str(recordings)]
+    if signal is SIGTERM:  # as a script's background job, which starts with Ctrl-C ignored
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:

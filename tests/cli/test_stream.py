@@ -54,10 +54,17 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
     code, output, errors = await stream(sound, "--save", tmp_path / "out.wav")
     assert (code, errors) == (0, "")
     lines = output.splitlines()
-    assert [line.split()[0] for line in lines] == ["frames", "audio", "lateness", "CPU", "PCM"]
-    assert lines[0].split() == ["frames", "6"]
-    assert "0.20 s, 24000 Hz mono" in lines[1]
-    assert "identical" in lines[4]
+    assert [line.split()[0] for line in lines] == [
+        "platform",
+        "frames",
+        "audio",
+        "frame",
+        "CPU",
+        "PCM",
+    ]
+    assert lines[1].split() == ["frames", "6"]
+    assert "0.20 s, 24000 Hz mono" in lines[2]
+    assert "identical" in lines[5]
     assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
 
 
@@ -141,7 +148,7 @@ async def test_a_result_that_cannot_be_saved_is_one_line(sound: Path, tmp_path: 
     target = tmp_path / "none" / "out.wav"
     code, _, errors = await stream(sound, "--save", target)
     assert code == 1
-    assert errors == f"avatarwire: cannot write {target}: No such file or directory\n"
+    assert errors == f"avatarwire: cannot write {target}: its folder does not exist\n"
 
 
 async def test_nobody_there_is_one_line(sound: Path) -> None:

@@ -212,11 +212,13 @@ async def test_all_frames_of_a_call_leave_in_one_write(agent, session, monkeypat
         ("send_audio", (b"\0" * 4,), {"frame_ms": 0}, ValueError, "frame_ms"),
         ("send_audio", (b"\0" * 4,), {"frame_ms": 500}, ValueError, "frame_ms"),
         ("send_audio", ("text",), {}, TypeError, "str"),
+        ("send_audio", (array.array("f", [0.5]),), {}, TypeError, "16-bit integers, not floats"),
         ("send_audio", (None,), {}, TypeError, "NoneType"),
         ("send_audio_frame", (b"",), {}, ValueError, "no known frame"),
         ("send_audio_frame", (b"\0" * 640,), {}, ValueError, "raw PCM goes to send_audio"),
         ("send_audio_frame", (AudioFrame(payload=b"ab").pack()[:-1],), {}, ValueError, "truncated"),
         ("send_audio_frame", (ImageFrame().pack(),), {}, ValueError, "image frame"),
+        ("send_audio_frame", (AudioFrame().pack() + b"x",), {}, ValueError, "bytes after"),
         ("send_audio_frame", ("text",), {}, TypeError, "AudioFrame or its packed bytes, not str"),
         ("send_audio_frame", (7,), {}, TypeError, "not int"),
         ("send_audio_frame", (AudioFrame(payload=bytes(65_528)),), {}, ValueError, "65,536"),
@@ -227,6 +229,8 @@ async def test_all_frames_of_a_call_leave_in_one_write(agent, session, monkeypat
         ("send_custom_event", (3, "x"), {}, TypeError, "request_id must be str"),
         ("send_custom_event", (None, "x", [1]), {}, TypeError, "data must be a dict"),
         ("send_custom_event", (None, "x", {"y": {1}}), {}, TypeError, "x: cannot be written"),
+        ("send_custom_event", (None, "x", {"y": [float("nan")]}), {}, ValueError, "finite"),
+        ("send_prompt", ("x", {"y": float("inf")}), {}, ValueError, r"metadata\['y'\] must be"),
         ("send_response_chunk", ("r", "p", 0, 0, b"x"), {}, TypeError, "text must be str"),
         ("send_response_start", ("r", "p"), {"speed": float("nan")}, ValueError, "speed"),
         ("send_asr_final", ("r", "x"), {"metadata": {"text": 1}}, ValueError, "reserved"),
@@ -248,3 +252,24 @@ async def test_largest_messages_are_accepted(agent, session):
     await marker(agent, session)
     assert len(session.images[0].payload) == 65_524
     assert len(session.pcm) == 65_527
+
+
+async def test_timestamps_do_not_drift_across_turns(agent, session):
+    for _ in range(50):
+        await agent.send_response_audio_start("r", "p")
+        await agent.send_audio(bytes(2000))  # 1,000 samples: 41.67 ms
+        await agent.send_response_audio_finish("r", "p")
+    await marker(agent, session)
+    frames = arrived_frames(session)
+    assert frames[-1].timestamp == (49 * 1000 + 960) * 1000 // 24000
+    assert [frame.key for frame in frames] == [1, 0] * 50
+
+
+async def test_new_session_begins_with_a_key_frame(emulator, agent, session):
+    await agent.send_audio(bytes(1920))
+    await agent.stop()
+    await agent.start()
+    await agent.send_audio(bytes(1920))
+    await marker(agent, emulator.sessions[1])
+    (frame,) = arrived_frames(emulator.sessions[1])
+    assert (frame.key, frame.seq, frame.timestamp) == (1, 1, 40)

@@ -23,6 +23,8 @@ def test_defaults_are_those_of_the_published_sdk():
         ({"api_key": ""}, "api_key is empty"),
         ({"api_key": None}, "api_key is empty"),
         ({"api_key": "sk-\n1"}, "no HTTP header can carry"),
+        ({"api_key": "sk-1 "}, "a space or a line break at an end"),
+        ({"base_url": "http://host:99999"}, "base_url must be"),
         ({"avatar_id": " "}, "avatar_id is empty"),
         ({"base_url": "facemarket.ai"}, "base_url must be an http:// or https:// URL"),
         ({"base_url": "ftp://x"}, "base_url must be"),
@@ -37,6 +39,21 @@ def test_defaults_are_those_of_the_published_sdk():
 )
 def test_unusable_field_is_named(changes, words):
     with pytest.raises(ValueError, match=words):
+        AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"api_key": 123}, "api_key must be str, not int"),
+        ({"voice_id": 5}, "voice_id must be str, not int"),
+        ({"voice_config": [1]}, "voice_config must be a dict, not list"),
+        ({"voice_config": {"speed": "x"}}, r"voice_config\['speed'\] must be a number, not str"),
+        ({"voice_config": {1: 1.0}}, "voice_config has the key 1"),
+    ],
+)
+def test_wrong_type_is_named(changes, words):
+    with pytest.raises(TypeError, match=words):
         AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
 
 

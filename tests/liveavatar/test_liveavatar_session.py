@@ -24,6 +24,8 @@ from avatarwire import (
     SessionState,
 )
 from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.liveavatar import live
+from avatarwire.liveavatar.rest import SessionApi
 from avatarwire.transport import rest as transport_rest
 
 
@@ -256,6 +258,8 @@ async def test_refused_start_leaves_the_agent_ready_for_another(
         ("http://127.0.0.1/x?token=hush", ConnectFailedError, "not a ws:// or wss:// URL"),
         ("hush", ConnectFailedError, "not a ws:// or wss:// URL"),
         ("ws://[hush", ConnectFailedError, "not a ws:// or wss:// URL"),
+        ("ws://127.0.0.1:99999/x?token=hush", ConnectFailedError, "agentWsUrl is unusable"),
+        ("ws://127.0.0.1/x?token=hush#y", ConnectFailedError, "agentWsUrl is unusable"),
         ("ws://127.0.0.1:1/x?token=hush", ConnectFailedError, "could not connect to 127.0.0.1:1"),
     ],
 )
@@ -319,15 +323,159 @@ async def test_start_waits_for_on_session_init_but_not_for_ever(emulator):
         assert agent.is_running
 
 
-async def test_stop_returns_when_on_closed_hangs(emulator):
+async def test_stop_returns_when_on_closed_hangs(emulator, caplog):
     class Hanging(AgentListener):
         async def on_closed(self, code, reason):
             await asyncio.Event().wait()
 
-    agent = AvatarAgent(config_for(emulator), Hanging())
+    agent = AvatarAgent(config_for(emulator, timeout=0.5), Hanging())
     await agent.start()
     async with asyncio.timeout(3):
         await agent.stop()
+    assert "on_closed took over 0.5 s: cancelled" in caplog.text
+
+
+async def test_on_closed_has_time_to_save_something(emulator):
+    class Saving(Recorder):
+        async def on_closed(self, code, reason):
+            await asyncio.sleep(0.8)
+            self.note("saved", code)
+
+    listener = Saving()
+    async with AvatarAgent(config_for(emulator), listener) as agent:
+        await emulator.sessions[0].close(1011)
+        await agent.wait_closed()
+    assert listener.named("saved") == [(1011,)]
+
+
+async def test_everything_sent_before_stop_arrives(emulator, listener):
+    pcm = bytes(range(256)) * (30 * 48000 // 256)
+    async with AvatarAgent(config_for(emulator), listener) as agent:
+        await agent.send_response_audio_start("r", "p")
+        await agent.send_audio(pcm)
+        await agent.send_response_audio_finish("r", "p")
+    (session,) = emulator.sessions
+    assert await session.wait_closed() == 1000
+    assert session.pcm == pcm
+    assert [event["event"] for event in session.events][-2:] == [
+        "response.audio.finish",
+        "session.stop",
+    ]
+
+
+async def test_cancel_in_the_tick_in_which_start_succeeds(emulator, listener):
+    agent = AvatarAgent(config_for(emulator), listener)
+    start = asyncio.create_task(agent.start())
+    await asyncio.sleep(0)  # the first step of start() has run
+    agent._live._start_task.add_done_callback(lambda _: start.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert emulator.sessions[0].stop_requests == 1
+    assert listener.named("on_closed") == [(1000, "")]
+
+
+@pytest.fixture
+def slow_platform(monkeypatch):
+    """The platform's REST start answers only when told to."""
+    gate = asyncio.Event()
+    original = SessionApi.start
+
+    async def start(self):
+        result = await original(self)
+        await gate.wait()
+        return result
+
+    monkeypatch.setattr(SessionApi, "start", start)
+    return gate
+
+
+async def test_start_that_is_abandoned_while_the_platform_works_is_stopped(
+    emulator, listener, slow_platform
+):
+    agent = AvatarAgent(config_for(emulator), listener)
+    start = asyncio.create_task(agent.start())
+    async with asyncio.timeout(5):
+        while not emulator.sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    start.cancel()
+    await asyncio.sleep(0)
+    slow_platform.set()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert emulator.sessions[0].stop_requests == 1
+    assert listener.calls == []
+
+
+async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
+    emulator, listener, slow_platform, monkeypatch
+):
+    monkeypatch.setattr(live, "STOP_LIMIT_S", 0.05)
+    monkeypatch.setattr(live, "MIN_RELEASE_S", 0.05)
+    agent = AvatarAgent(config_for(emulator), listener)
+    start = asyncio.create_task(agent.start())
+    async with asyncio.timeout(5):
+        while not emulator.sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await agent.stop()
+    with pytest.raises(SessionLost):
+        await start
+    assert emulator.sessions[0].stop_requests == 0
+    slow_platform.set()  # and once it answers, its session is stopped after all
+    while live._kept:
+        await asyncio.wait(live._kept)
+    assert emulator.sessions[0].stop_requests == 1
+
+
+async def test_failed_start_ends_those_who_wait_for_the_end(emulator, listener):
+    emulator.fail_next_start(status=500)
+    agent = AvatarAgent(config_for(emulator), listener)
+    start = asyncio.create_task(agent.start())
+    await asyncio.sleep(0)
+    waiter = asyncio.create_task(agent.wait_closed())
+    with pytest.raises(SessionStartError):
+        await start
+    async with asyncio.timeout(1):
+        await waiter
+
+
+async def test_failed_start_leaves_no_callback_running(emulator):
+    class Stuck(Recorder):
+        async def on_session_init(self, session_id, user_id):
+            await asyncio.Event().wait()
+
+    agent = AvatarAgent(config_for(emulator), Stuck())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(agent.start(), 0.2)
+
+
+async def test_session_that_ends_while_on_session_init_runs_is_no_success(emulator):
+    class Slow(Recorder):
+        async def on_session_init(self, session_id, user_id):
+            await emulator.sessions[0].close(1011, "sorry")
+            await asyncio.Event().wait()
+
+    with pytest.raises(SessionLost, match="1011: sorry"):
+        await AvatarAgent(config_for(emulator), Slow()).start()
+
+
+async def test_stop_from_a_child_task_of_a_callback_spares_the_callback(emulator):
+    class Stopping(Recorder):
+        async def on_text_input(self, text, request_id):
+            await asyncio.gather(self.agent.stop())
+            self.note("survived")
+
+    listener = Stopping()
+    agent = listener.agent = AvatarAgent(config_for(emulator), listener)
+    await agent.start()
+    await emulator.sessions[0].send_text("bye")
+    await listener.wait_for("survived")
+
+
+async def test_unusable_proxy_is_one_clear_error(emulator, listener, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:hush@127.0.0.1:1080")
+    with pytest.raises(SessionStartError, match="unset ALL_PROXY") as caught:
+        await AvatarAgent(config_for(emulator), listener).start()
+    assert "hush" not in str(caught.value)
 
 
 async def test_concurrent_stops_share_one_ending(emulator, listener):

@@ -15,11 +15,15 @@ class LocalPlatform:
 
     It has an event loop of its own, so that what it costs is not counted as the client's.
 
+    Args:
+        greeting: what each new user types first; None: nothing.
+
     Raises:
         OSError: on entering, no port could be had.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, greeting: str | None = None) -> None:
+        self._greeting = greeting
         self.base_url = ""
         self.sessions: list[LiveSession] = []
         self._up = threading.Event()
@@ -56,7 +60,7 @@ class LocalPlatform:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         stop = self._stop = asyncio.Event()
-        async with LiveAvatarEmulator(greeting=None) as emulator:
+        async with LiveAvatarEmulator(greeting=self._greeting) as emulator:
             self.base_url = emulator.base_url
             self.sessions = emulator.sessions
             self._up.set()

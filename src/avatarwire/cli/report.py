@@ -78,10 +78,11 @@ class Report:
         table = Table.grid(padding=(0, 3))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
+        table.add_row("platform", self.platform if self.received is None else "on this machine")
         table.add_row("frames", f"{len(self.lateness_ms)}")
         table.add_row("audio", f"{self.audio_s:.2f} s, {self.format}")
         table.add_row(
-            "lateness",
+            "frame lateness",
             f"p50 {percentile(self.lateness_ms, 50):.2f} ms, "
             f"p99 {percentile(self.lateness_ms, 99):.2f} ms, "
             f"max {max(self.lateness_ms):.2f} ms",

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -43,10 +44,14 @@ def serve() -> None:
 )
 def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
     """Run a Live Avatar platform; it accepts any API key."""
+    if record is not None:
+        _make_folder(record)
     emulator = LiveAvatarEmulator(
         host=host, port=port, record_dir=record, greeting=greeting or None
     )
-    # A container is stopped by SIGTERM: it ends as tidily as by Ctrl-C.
+    # A container is stopped by SIGTERM: it ends as tidily as by Ctrl-C, for which a shell's
+    # background job has no ear.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         asyncio.run(_serve(emulator, loopback=host in LOOPBACK))
@@ -84,7 +89,14 @@ def _say_goodbye(emulator: LiveAvatarEmulator, record: str | None) -> None:
     click.echo(f"\nEnded after {count} session{'' if count == 1 else 's'}{where}")
 
 
+def _make_folder(record: str) -> None:
+    try:
+        Path(record).mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise click.ClickException(
+            f"cannot record in {record}: {exc.strerror}; name another --record DIR"
+        ) from exc
+
+
 def _explain(exc: Exception, host: str, port: int) -> str:
-    if isinstance(exc, FileExistsError | PermissionError | NotADirectoryError) and exc.filename:
-        return f"cannot record in {exc.filename}: {exc.strerror}; name another --record DIR"
     return f"cannot listen on {host} port {port}: {exc}; choose another with --host or --port"

@@ -77,6 +77,8 @@ def stream(
     """Stream FILE, a 16-bit PCM WAV, as one turn of speech in real time."""
     if url is not None:
         _require_with_url(api_key, avatar_id, save)
+    if save is not None and not Path(save).absolute().parent.is_dir():
+        raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
     speech = _load(file)
     with contextlib.ExitStack() as stack:

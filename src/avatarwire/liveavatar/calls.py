@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
-from avatarwire.liveavatar.messages import Event, MessageBuilder
+from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -145,6 +145,8 @@ class AgentCalls(ABC):
         """
         self._require_open()
         with memoryview(pcm) as view:
+            if view.format.lstrip("@=<>!") in {"e", "f", "d"}:
+                raise TypeError("pcm must be 16-bit integers, not floats: scale to ±32767 first")
             if view.nbytes % (2 * channels if channels in {1, 2} else 2):
                 raise ValueError(
                     f"pcm must be whole 16-bit samples of {channels} channel(s), "
@@ -232,13 +234,16 @@ class AgentCalls(ABC):
         if data is not None:
             if not isinstance(data, Mapping):
                 raise TypeError(f"data must be a dict, not {type(data).__name__}")
+            require_finite("data", data)
             message["data"] = dict(data)
         await self._send_event(message)
 
     async def _start_audio(self, event: Event) -> None:
-        await self._send_event(event)
+        self._require_open()
+        # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
         if self._framer is not None:
-            self._framer.reset(seq=self._framer.seq, timestamp=self._framer.timestamp)
+            self._framer.reset()
+        await self._send_event(event)
 
     def _framer_for(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         framer = self._framer
@@ -275,7 +280,8 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
             f"{'no known frame' if found is None else f'an {found.name.lower()} frame'}: "
             "raw PCM goes to send_audio"
         )
-    kind.unpack(data)
+    if len(kind.unpack(data).pack()) != len(data):
+        raise ValueError(f"there are bytes after the {kind.__name__}: pass one whole frame")
     return data
 
 

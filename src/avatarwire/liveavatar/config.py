@@ -1,6 +1,7 @@
 """What an agent is told before it starts, and what it learns when it has."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ class AvatarAgentConfig:
     """Configuration of an ``AvatarAgent``.
 
     Raises:
+        TypeError: a key, an id or a voice setting of another type than it has here.
         ValueError: an empty key or avatar id, a base URL that is not http(s), a time that is not a
-            positive number.
+            positive number, a voice setting that is not finite.
 
     Attributes:
         api_key: the platform's API key. It belongs on a server, and is in no log and no repr.
@@ -63,30 +65,53 @@ class AvatarAgentConfig:
         """Check every field; ``start()`` checks again, since fields can be assigned.
 
         Raises:
-            ValueError: see the class.
+            TypeError, ValueError: see the class.
         """
         for name, hint in (
             ("api_key", "get one from the platform's console"),
             ("avatar_id", "the platform's console lists them"),
         ):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value.strip():
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name} must be str, not {type(value).__name__}")
+            if not value or not value.strip():
                 raise ValueError(f"{name} is empty: {hint}")
-        if not self.api_key.isascii() or not self.api_key.isprintable():
-            raise ValueError("api_key holds characters that no HTTP header can carry")
+        key = self.api_key
+        if not key.isascii() or not key.isprintable() or key != key.strip():
+            raise ValueError(
+                "api_key has a space or a line break at an end, or characters that no HTTP header"
+                " can carry: check how it was copied"
+            )
+        if self.voice_id is not None and not isinstance(self.voice_id, str):
+            raise TypeError(f"voice_id must be str, not {type(self.voice_id).__name__}")
         self._validate_base_url()
         for name in ("timeout", "ping_interval", "ping_timeout"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
-        for name, number in (self.voice_config or {}).items():
-            if number is not None and not math.isfinite(number):
+        self._validate_voice_config()
+
+    def _validate_voice_config(self) -> None:
+        if self.voice_config is None:
+            return
+        if not isinstance(self.voice_config, Mapping):
+            raise TypeError(f"voice_config must be a dict, not {type(self.voice_config).__name__}")
+        for name, number in self.voice_config.items():
+            if not isinstance(name, str):
+                raise TypeError(f"voice_config has the key {name!r}; keys are text such as 'speed'")
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise TypeError(
+                    f"voice_config[{name!r}] must be a number, not {type(number).__name__}"
+                )
+            if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"voice_config[{name!r}] must be a finite number, not {number!r}")
 
     def _validate_base_url(self) -> None:
         try:
             url = urlsplit(self.base_url)
-            usable = url.scheme in {"http", "https"} and bool(url.hostname)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
         except (ValueError, AttributeError):
             usable = False
         if not usable:

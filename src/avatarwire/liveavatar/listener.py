@@ -10,12 +10,13 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.messages import Event, SessionState
 
-__all__ = ["AgentListener", "Callbacks"]
+__all__ = ["AgentListener", "Callbacks", "running_callback"]
 
 logger = logging.getLogger("avatarwire.liveavatar")
 
@@ -57,6 +58,15 @@ class AgentListener:
         """Any event that no other callback takes, as the dict it came as."""
 
 
+#: The callback that a task belongs to; tasks that a callback starts inherit it.
+_running: ContextVar[asyncio.Task[None] | None] = ContextVar("avatarwire callback", default=None)
+
+
+def running_callback() -> asyncio.Task[None] | None:
+    """Give the callback that the caller runs in, or was started by."""
+    return _running.get()
+
+
 class Callbacks:
     """Calls one listener, for one session.
 
@@ -95,11 +105,6 @@ class Callbacks:
         if self._frame_task is None:
             self._frame_task = self._start(self._drain(callback), "on_audio_frame")
 
-    async def settle(self, task: asyncio.Task[None] | None, timeout_s: float) -> None:
-        """Wait for a callback that was started, but no longer than ``timeout_s``."""
-        if task is not None:
-            await asyncio.wait([task], timeout=timeout_s)
-
     def cancel(self, keep: set[asyncio.Task[Any]]) -> list[asyncio.Task[None]]:
         """Cancel what still runs, except ``keep``, and give the tasks cancelled."""
         self._frames.clear()
@@ -123,6 +128,7 @@ class Callbacks:
     async def _run(
         self, name: str, callback: Callable[..., object], args: tuple[object, ...]
     ) -> None:
+        _running.set(asyncio.current_task())
         try:
             result = callback(*args)
             if inspect.isawaitable(result):

@@ -3,14 +3,22 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from avatarwire.codec import AudioFrame, client_message
-from avatarwire.errors import ConnectFailedError, HandshakeTimeoutError, SessionLostError
+from avatarwire.errors import (
+    ConnectFailedError,
+    ErrorCode,
+    HandshakeTimeoutError,
+    RestError,
+    SessionLostError,
+    SessionStartError,
+    UnusableAnswerError,
+)
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.inbound import SessionClosing, SessionInit
-from avatarwire.liveavatar.listener import Callbacks
+from avatarwire.liveavatar.listener import Callbacks, running_callback
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi
@@ -21,10 +29,18 @@ __all__ = ["LiveSession"]
 logger = logging.getLogger("avatarwire.liveavatar")
 
 NORMAL_CLOSURE = 1000
-#: How long stop() waits for callbacks: for on_closed to run, for the others to be cancelled.
-CALLBACK_GRACE_S = 0.5
+#: How long stop() waits for the connection and the platform, whatever they do.
+STOP_LIMIT_S = 2.5
+#: What is left of it for the platform at the least.
+MIN_RELEASE_S = 0.3
+#: How long a cancelled callback may take to clean up before stop() goes on without it.
+CANCEL_GRACE_S = 0.5
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+T = TypeVar("T")
+
+_kept: set[asyncio.Task[Any]] = set()
 
 
 class LiveSession:
@@ -46,6 +62,7 @@ class LiveSession:
         self._http = shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
+        self._rest_start: asyncio.Task[SessionStartResult] | None = None
         self._link: Link | None = None
         self._initialised: asyncio.Future[asyncio.Task[None] | None] = (
             asyncio.get_running_loop().create_future()
@@ -55,7 +72,7 @@ class LiveSession:
         self._closing_task: asyncio.Task[None] | None = None
         self._start_task: asyncio.Task[SessionStartResult] | None = None
         self._stop_task: asyncio.Task[None] | None = None
-        self._stop_callers: set[asyncio.Task[Any]] = set()
+        self._stop_callers: set[asyncio.Task[None]] = set()
 
     @property
     def is_open(self) -> bool:
@@ -83,26 +100,30 @@ class LiveSession:
         self._start_task = asyncio.create_task(self._start(), name="avatarwire start")
         try:
             return await asyncio.shield(self._start_task)
-        except asyncio.CancelledError:
-            if self._stop_task is not None and self._start_task.cancelled():
+        except BaseException:
+            stopped = self._stop_task is not None and self._start_task.cancelled()
+            await self.stop()
+            if stopped:
                 raise SessionLostError(NORMAL_CLOSURE, "stop() was called during start()") from None
-            self._start_task.cancel()
-            await asyncio.wait([self._start_task])
             raise
 
     async def _start(self) -> SessionStartResult:
-        # One HTTP client for the whole session: a second one for the stop would cost a handshake.
-        api = SessionApi(await self._resources.enter_async_context(self._http), self._config)
-        try:
-            self.result = await api.start()
-            self._api = api
-            await self._open(self.result.agent_ws_url)
-        except BaseException:
-            # The platform bills a session that nobody uses until it is stopped.
-            await asyncio.shield(self._release())
-            raise
+        # Its own task: a start that is abandoned while the platform works on it still makes a
+        # session, and only its answer tells which one to stop.
+        self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
+        self.result = await asyncio.shield(self._rest_start)
+        await self._open(self.result.agent_ws_url)
         logger.info("session %s: started", self.result.session_id)
         return self.result
+
+    async def _start_at_platform(self) -> SessionStartResult:
+        # One HTTP client for the whole session: a second one for the stop would cost a handshake.
+        try:
+            client = await self._resources.enter_async_context(self._http)
+        except RestError as exc:
+            raise SessionStartError(0, ErrorCode.SESSION_START_FAILED, str(exc)) from exc
+        self._api = SessionApi(client, self._config)
+        return await self._api.start()
 
     async def _open(self, url: str | None) -> None:
         config = self._config
@@ -118,7 +139,10 @@ class LiveSession:
             )
 
         self._link = Link(dial, self._receive, self._end)
-        await self._link.open()
+        try:
+            await self._link.open()
+        except ValueError as exc:
+            raise ConnectFailedError(f"the platform's agentWsUrl is unusable: {exc}") from exc
         try:
             async with asyncio.timeout(config.timeout):
                 on_session_init = await self._initialised
@@ -126,7 +150,14 @@ class LiveSession:
             raise HandshakeTimeoutError(
                 f"Timed out waiting for session.init after {config.timeout}s"
             ) from None
-        await self.callbacks.settle(on_session_init, config.timeout)
+        if on_session_init is not None:
+            await asyncio.wait(
+                [on_session_init, self.closed],
+                timeout=config.timeout,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        if self._ending is not None:
+            raise SessionLostError(*self._ending)
 
     # Receive
 
@@ -166,38 +197,40 @@ class LiveSession:
 
     async def stop(self) -> None:
         """End the session; every caller returns when it has ended."""
-        caller = asyncio.current_task()
-        if caller is not None:
-            if caller is self._on_closed and self._stop_task is not None:
+        callback = running_callback()
+        if callback is not None:
+            if callback is self._on_closed and self._stop_task is not None:
                 return  # stop() waits for this very callback
-            self._stop_callers.add(caller)
+            self._stop_callers.add(callback)
         if self._stop_task is None:
-            self._stop_task = asyncio.create_task(self._stop(), name="avatarwire stop")
+            self._stop_task = _keep(asyncio.create_task(self._stop(), name="avatarwire stop"))
         await asyncio.shield(self._stop_task)
 
     async def _stop(self) -> None:
-        start_task = self._start_task
-        if start_task is not None and not start_task.done():
-            start_task.cancel()
-            await asyncio.wait([start_task])
-        else:
-            await self._release()
+        deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
+        try:
+            if self._start_task is not None and not self._start_task.done():
+                self._start_task.cancel()
+                await asyncio.wait([self._start_task])
+            # In this order: the platform drops what it has not read once it is told to stop.
+            await self._close_link()
+            release = _keep(asyncio.create_task(self._release(), name="avatarwire release"))
+            # A platform that takes its time is told in the background; ours is not to wait for it.
+            left_s = max(MIN_RELEASE_S, deadline_s - asyncio.get_running_loop().time())
+            await asyncio.wait([release], timeout=left_s)
+            await self._end_callbacks()
+        finally:
+            if not self.closed.done():
+                self.closed.set_result(None)
+
+    async def _end_callbacks(self) -> None:
         if self._on_closed is not None and self._on_closed not in self._stop_callers:
-            await self.callbacks.settle(self._on_closed, CALLBACK_GRACE_S)
+            await asyncio.wait([self._on_closed], timeout=self._config.timeout)
+            if not self._on_closed.done():
+                logger.warning("on_closed took over %s s: cancelled", self._config.timeout)
         cancelled = self.callbacks.cancel(keep=self._stop_callers)
         if cancelled:
-            await asyncio.wait(cancelled, timeout=CALLBACK_GRACE_S)
-        if not self.closed.done():
-            self.closed.set_result(None)
-
-    async def _release(self) -> None:
-        """Close the connection and stop the platform's session, both within their time limits."""
-        await asyncio.gather(self._close_link(), self._stop_at_platform())
-        await self._resources.aclose()
-
-    async def _stop_at_platform(self) -> None:
-        if self._api is not None and self.result is not None:
-            await self._api.stop(self.result.session_id)
+            await asyncio.wait(cancelled, timeout=CANCEL_GRACE_S)
 
     async def _close_link(self) -> None:
         if self._link is None:
@@ -206,6 +239,16 @@ class LiveSession:
             self._write_event(MessageBuilder.session_stop())
         await self._link.close()
 
+    async def _release(self) -> None:
+        """Stop the platform's session, which it would bill until it is stopped."""
+        try:
+            if self._rest_start is not None:
+                await asyncio.wait([self._rest_start])
+                if self._rest_start.exception() is None and self._api is not None:
+                    await self._api.stop(self._rest_start.result().session_id)
+        finally:
+            await self._resources.aclose()
+
     def _write_event(self, event: Event) -> None:
         """Write without waiting; a connection that is ending has no use for it."""
         if self._link is not None:
@@ -213,10 +256,19 @@ class LiveSession:
                 self._link.connection.write_batch(client_message(encode(event), text=True))
 
 
+def _keep(task: asyncio.Task[T]) -> asyncio.Task[T]:
+    """Hold a task until it is done; the event loop holds it weakly."""
+    _kept.add(task)
+    task.add_done_callback(_kept.discard)
+    # What it raised is told to whoever waits; nobody may be left to.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
 def _checked_url(url: str | None, base_url: str) -> str:
     """Check where the platform sends the agent; its token stays out of every error."""
     if not url:
-        raise RuntimeError(
+        raise UnusableAnswerError(
             "agentWsUrl not present in /session/start response: "
             "is the WebSocket agent mode enabled for this avatar?"
         )

@@ -11,7 +11,15 @@ from typing import Any, Self, TypeAlias
 
 from avatarwire import _json
 
-__all__ = ["Event", "EventType", "MessageBuilder", "SessionState", "decode", "encode"]
+__all__ = [
+    "Event",
+    "EventType",
+    "MessageBuilder",
+    "SessionState",
+    "decode",
+    "encode",
+    "require_finite",
+]
 
 Event: TypeAlias = dict[str, Any]
 Metadata: TypeAlias = Mapping[str, Any] | None
@@ -135,12 +143,30 @@ def _finite(name: str, value: object) -> float:
     return value
 
 
+def require_finite(name: str, value: object) -> None:
+    """Refuse NaN and infinities, which JSON cannot carry, anywhere in ``value``.
+
+    Raises:
+        ValueError: naming where it is.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, not {value}: JSON cannot carry it")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            require_finite(f"{name}[{key!r}]", inner)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            require_finite(f"{name}[{index}]", inner)
+
+
 def _with_metadata(data: Event, metadata: Metadata) -> Event:
     """Merge ``metadata`` into ``data``; what the event itself says is not to be overridden."""
     if not metadata:
         return data
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, not {type(metadata).__name__}")
+    require_finite("metadata", metadata)
     reserved = sorted(data.keys() & metadata.keys())
     if reserved:
         names = ", ".join(reserved)

@@ -31,6 +31,7 @@ _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
 #: stop() must not hang on a platform that has stopped answering.
 STOP_TIMEOUT_S = 2.0
+MIN_SECRET_LENGTH = 8
 
 
 class SessionApi:
@@ -114,12 +115,18 @@ class SessionApi:
                 if answer.body is None
                 else f"the platform answered HTTP {answer.status}"
             )
+        else:
+            message = self._redacted(message)
         raise self._failure(number, message)
+
+    def _redacted(self, message: str) -> str:
+        # A server may quote the request back at us. A key too short to be one would eat our words.
+        key = self._config.api_key
+        return message.replace(key, "***") if len(key) >= MIN_SECRET_LENGTH else message
 
     def _failure(self, number: int, message: str) -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
-        # A server may quote the request back at us.
-        return SessionStartError(number, error_code, message.replace(self._config.api_key, "***"))
+        return SessionStartError(number, error_code, message)
 
 
 def _code(answer: Response) -> int | None:

@@ -8,7 +8,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from avatarwire.codec import client_message
-from avatarwire.errors import NotConnectedError
+from avatarwire.errors import AlreadyStartedError, NotConnectedError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.live import LiveSession
@@ -81,19 +81,22 @@ class AvatarAgent(AgentCalls):
         Returns when ``on_session_init`` has run, or after ``config.timeout`` if it takes longer.
 
         Raises:
-            RuntimeError: already started, or the platform gave no WebSocket URL.
+            AlreadyStartedError: started and not stopped (a RuntimeError).
+            UnusableAnswerError: the platform gave no WebSocket URL (a RuntimeError).
             ValueError: the configuration is unusable.
             SessionStartError: the platform refused, or did not answer properly.
             ConnectFailedError: the WebSocket could not be opened.
             HandshakeTimeoutError: no ``session.init`` in time.
-            SessionLostError: the connection ended during the handshake.
+            SessionLostError: the connection ended during the handshake, or ``stop()`` was called.
         """
         if self._live is not None:
-            raise RuntimeError("Already started — call stop() first")
+            raise AlreadyStartedError("Already started — call stop() first")
         self._config.validate()
         if self._config.reconnect:
             logger.warning("reconnect=True has no effect yet: a lost connection ends the session")
         self._loop = asyncio.get_running_loop()
+        if self._framer is not None:
+            self._framer.reset()  # a new session begins with a key frame
         live = self._live = LiveSession(self._config, self._listener)
         try:
             return await live.start()
@@ -106,7 +109,8 @@ class AvatarAgent(AgentCalls):
         """End the session: ``session.stop``, close, REST stop. Safe to call twice, and anywhere.
 
         ``on_closed`` has been called with 1000 when it returns; callbacks that still run are
-        cancelled, except those that called ``stop()``.
+        cancelled, except those that called ``stop()``. What was sent before leaves first; a peer
+        that does not read it is given up after two seconds.
         """
         live = self._live
         if live is None:

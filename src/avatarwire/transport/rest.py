@@ -69,6 +69,9 @@ async def shared_client(
         ssl_context: what to trust; the usual authorities by default. Users that pass the same
             object share a client.
 
+    Raises:
+        RestError: when the proxy settings of the environment cannot be used.
+
     Yields:
         The client. It keeps no cookies, since its users may be of different accounts.
     """
@@ -98,6 +101,19 @@ async def shared_client(
 
 
 def _new_client(ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
+    try:
+        return _build_client(ssl_context)
+    except (ImportError, ValueError) as exc:
+        # httpx reads the environment's proxies as soon as it is built. Its words name the proxy,
+        # which may hold a password.
+        failure = type(exc).__name__
+    raise RestError(
+        f"the proxy of the environment cannot be used ({failure}): unset ALL_PROXY, HTTP_PROXY and"
+        " HTTPS_PROXY, or, for a SOCKS proxy, pip install socksio"
+    )
+
+
+def _build_client(ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         verify=True if ssl_context is None else ssl_context,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
