@@ -46,14 +46,12 @@ $(VENV)/.bench: $(INSTALLED)
 	@$(BIN)/python -m pip install -qq --group bench
 	@touch $@
 
-bench: $(VENV)/.bench $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results
-	@$(BIN)/python benchmarks/peers.py
-	@$(BIN)/python benchmarks/events.py
-	@$(BIN)/python benchmarks/transport.py
-	@$(BIN)/python benchmarks/sessions.py
+bench: $(VENV)/.bench $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results and the README
+	@$(BIN)/python benchmarks/bench.py
 
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
+	@$(BIN)/python benchmarks/sending.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets

@@ -137,8 +137,8 @@ def _frames_by(pack: Callable[[int, int, int, bytes], bytes]) -> list[bytes]:
     ]
 
 
-def panels() -> list[Panel]:
-    """Time every candidate on each task."""
+def run() -> list[Panel]:
+    """Time every candidate on each task, and write the results."""
     message = construct_pack_ours()
     framer = PcmFramer(sample_rate=24000)
     expected = framer.frames(SECOND)
@@ -160,7 +160,7 @@ def panels() -> list[Panel]:
     def unpack_ours() -> bytes:
         return AudioFrame.unpack(message).payload
 
-    return [
+    panels = [
         Panel(
             "Pack a frame from its fields",
             best_times(
@@ -214,7 +214,9 @@ def panels() -> list[Panel]:
             limit="one copy",
         ),
     ]
+    write("codec", "Frames and bytes", panels, ["bitstruct", "construct", "websockets"], NOTES)
+    return panels
 
 
 if __name__ == "__main__":
-    write("codec", "Frames and bytes", panels(), ["bitstruct", "construct", "websockets"], NOTES)
+    run()

@@ -42,14 +42,15 @@ def write(group: str, title: str, panels: list[Panel], packages: list[str], note
         notes: what a reader must know to read the figures, in Markdown.
     """
     RESULTS.mkdir(exist_ok=True)
-    text = f"# {title}\n\n{_machine(packages)}\n\n{notes}\n\n"
+    text = f"# {title}\n\n{machine(packages)}\n\n{notes}\n\n"
     text += "\n\n".join(_table(panel) for panel in panels) + "\n"
-    (RESULTS / f"{group}.md").write_text(text)
+    (RESULTS / f"{group}.md").write_text(text, "utf-8")
     _plot(RESULTS / f"{group}.svg", title, panels)
     print(text)
 
 
-def _machine(packages: list[str]) -> str:
+def machine(packages: list[str]) -> str:
+    """Say on what the figures were measured, with the versions of some distributions."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -68,7 +69,7 @@ def _table(panel: Panel) -> str:
     lines = [f"| {panel.title} | µs here | times the first |", "|---|--:|--:|"]
     for name, cost in panel.costs.items():
         shown = f"**{name}**" if _is_ours(name) else name
-        lines.append(f"| {shown} | {_micros(cost)} | {cost / first:.2f} |")
+        lines.append(f"| {shown} | {micros(cost)} | {cost / first:.2f} |")
     return "\n".join(lines)
 
 
@@ -87,13 +88,14 @@ def _plot(path: Path, title: str, panels: list[Panel]) -> None:
         names = list(panel.costs)
         bars = axis.barh(names, values, color=[_colour(name, panel) for name in names])
         labels = [
-            f"{_micros(cost)} µs  ({cost * 1e6 / values[0]:.3g} times)"
+            f"{micros(cost)} µs  ({cost * 1e6 / values[0]:.3g} times)"
             for cost in panel.costs.values()
         ]
         axis.bar_label(bars, labels, padding=2)
         axis.set_title(panel.title, loc="left", fontsize=10)
         axis.set_xscale("log")
         axis.set_xlim(min(every) / 2, max(every) * 8)  # room for the labels
+        axis.minorticks_off()  # each would be an element of the file
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="x", alpha=0.3)
@@ -112,6 +114,7 @@ def _is_ours(name: str) -> bool:
     return name.startswith("avatarwire")
 
 
-def _micros(cost: float) -> str:
+def micros(cost: float) -> str:
+    """Print seconds as microseconds."""
     micros = cost * 1e6
     return f"{micros:.3f}" if micros < 10 else f"{micros:,.1f}"

@@ -8,22 +8,22 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from codec import CHUNK, SECOND, seed
+from codec import CHUNK, seed
 from cpu import cpu_of
 from drain import drain
 from report import Panel, write
+from sending import BURST_FRAMES, BURST_S, agent_ours, agent_seed, bursts, frame_seed
 
-from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
+from avatarwire import AvatarAgent
 
 SESSIONS = 100
 LIVE_S = 5.0
-BURST_S = 400
 
 NOTES = f"""\
 CPU time, user and system, of the sending process. *Live* is {SESSIONS} sessions at once for
 {LIVE_S:g} s: with the published SDK the loop that its users write, one frame and `sleep(0.04)`;
 with ours `send_audio` on absolute deadlines, in pieces of one, five or 25 frames (ours does not
-pace, so the loop is hand-written here too). *Burst* is {BURST_S} s of audio, {BURST_S * 25:,}
+pace, so the loop is hand-written here too). *Burst* is {BURST_S} s of audio, {BURST_FRAMES:,}
 frames, sent by one session as fast as it goes: frame objects there, one-second pieces of PCM
 here. Sides take turns, the best turn of each. The published SDK would offer compression, which
 this receiver does not take: that is in its favour.
@@ -34,32 +34,13 @@ The sessions per core are therefore a lower bound, extrapolated and not run. The
 session weigh the same on both sides, and more than minutes of our streaming."""
 
 
-def our_agent(base_url: str) -> AvatarAgent:
-    """Make a session of ours."""
-    return AvatarAgent(AvatarAgentConfig("key", "avatar", base_url=base_url), AgentListener())
-
-
-def their_agent(base_url: str) -> seed.AvatarAgent:
-    """Make a session of the published SDK."""
-    config = seed.AvatarAgentConfig("key", "avatar", base_url=base_url)
-    return seed.AvatarAgent(config, seed.AgentListener())
-
-
-def their_frame(seq: int, pcm: bytes) -> seed.AudioFrame:
-    """Make a frame as the published SDK's users do."""
-    return seed.AudioFrame(
-        channel=0, key=int(not seq), seq=seq, timestamp=seq * 40, sample_rate=1,
-        samples=len(pcm) // 2, codec=0, payload=pcm,
-    )  # fmt: skip
-
-
-async def live_theirs(agent: seed.AvatarAgent, delay_s: float) -> float:
+async def live_seed(agent: seed.AvatarAgent, delay_s: float) -> float:
     """Stream in real time by sleeping after each frame; return the seconds of audio sent."""
     await asyncio.sleep(delay_s)
     end = time.monotonic() + LIVE_S
     seq = 0
     while time.monotonic() < end:
-        await agent.send_audio_frame(their_frame(seq, CHUNK))
+        await agent.send_audio_frame(frame_seed(seq, CHUNK))
         seq += 1
         await asyncio.sleep(0.04)
     return seq * 0.04
@@ -106,74 +87,48 @@ async def live(
     return cpu_s / sent_s, sent_s / (len(agents) * LIVE_S)
 
 
-async def burst_theirs(agent: seed.AvatarAgent) -> None:
-    """Send everything at once, frame by frame."""
-    for second in range(BURST_S):
-        for index in range(25):
-            seq = (second * 25 + index) % 4096
-            pcm = SECOND[index * 1920 : (index + 1) * 1920]
-            await agent.send_audio_frame(their_frame(seq, pcm))
-
-
-async def burst_ours(agent: AvatarAgent) -> None:
-    """Send everything at once, second by second."""
-    for _ in range(BURST_S):
-        await agent.send_audio(SECOND)
-
-
-async def burst(
-    agent: AvatarAgent | seed.AvatarAgent, stream: Callable[..., Awaitable[None]]
-) -> tuple[float, float]:
-    """Return CPU seconds per frame, of streaming alone and with the start and the stop."""
-    streaming_s = 0.0
-
-    async def run() -> None:
-        nonlocal streaming_s
-        await agent.start()
-        streaming_s = await cpu_of(lambda: stream(agent))
-        await agent.stop()
-
-    whole_s = await cpu_of(run)
-    return streaming_s / (BURST_S * 25), whole_s / (BURST_S * 25)
-
-
 LIVE = {
-    "avatarwire, 25 frames each second": (our_agent, live_ours(25)),
-    "avatarwire, 5 frames each 200 ms": (our_agent, live_ours(5)),
-    "avatarwire, 1 frame each 40 ms": (our_agent, live_ours(1)),
-    "published SDK, 1 frame, then sleep(0.04)": (their_agent, live_theirs),
+    "avatarwire, 25 frames each second": (agent_ours, live_ours(25)),
+    "avatarwire, 5 frames each 200 ms": (agent_ours, live_ours(5)),
+    "avatarwire, 1 frame each 40 ms": (agent_ours, live_ours(1)),
+    "published SDK, 1 frame, then sleep(0.04)": (agent_seed, live_seed),
 }
-BURST = {"avatarwire": (our_agent, burst_ours), "published SDK": (their_agent, burst_theirs)}
 
 
-async def measure() -> tuple[list[Panel], str]:
-    """Time both; return them with the figures that do not fit the table."""
-    live_costs: dict[str, float] = {}
+async def measure_live() -> tuple[dict[str, float], dict[str, float]]:
+    """Return the CPU seconds per second of audio of each way, and the audio sent per second."""
+    costs: dict[str, float] = {}
     pace: dict[str, float] = {}
-    bursts: dict[str, tuple[float, float]] = {}
     with drain() as base_url:
-        for _ in range(7):
-            for name, (make, stream_all) in BURST.items():
-                result = await burst(make(base_url), stream_all)
-                bursts[name] = tuple(map(min, result, bursts.get(name, result)))
         for _ in range(2):
             for name, (make, stream) in LIVE.items():
                 cost, sent = await live([make(base_url) for _ in range(SESSIONS)], stream)
-                if cost < live_costs.get(name, float("inf")):
-                    live_costs[name], pace[name] = cost, sent
-    lines = ["| live | sessions per core | audio sent per second |", "|---|--:|--:|"]
-    lines += [f"| {name} | {1 / live_costs[name]:,.0f} | {pace[name]:.3f} s |" for name in LIVE]
+                if cost < costs.get(name, float("inf")):
+                    costs[name], pace[name] = cost, sent
+    return costs, pace
+
+
+def run() -> list[Panel]:
+    """Time both kinds of streaming, and write the results."""
+    best = asyncio.run(bursts())
+    costs, pace = asyncio.run(measure_live())
     panels = [
-        Panel("Burst: CPU per frame, streaming", {name: b[0] for name, b in bursts.items()}),
+        Panel(
+            "Burst: CPU per frame, streaming",
+            {name: streaming_s for name, (streaming_s, _) in best.items()},
+        ),
         Panel(
             "Burst: CPU per frame, start and stop included",
-            {name: b[1] for name, b in bursts.items()},
+            {name: whole_s for name, (_, whole_s) in best.items()},
         ),
-        Panel("Live: CPU per session and second of audio", live_costs),
+        Panel("Live: CPU per session and second of audio", costs),
     ]
-    return panels, "\n".join(lines)
+    lines = ["| live | sessions per core | audio sent per second |", "|---|--:|--:|"]
+    lines += [f"| {name} | {1 / costs[name]:,.0f} | {pace[name]:.3f} s |" for name in LIVE]
+    notes = "\n".join([NOTES, "", *lines])
+    write("sessions", "Whole sessions", panels, ["websockets", "httpx"], notes)
+    return panels
 
 
 if __name__ == "__main__":
-    panels, per_core = asyncio.run(measure())
-    write("sessions", "Whole sessions", panels, ["websockets", "httpx"], f"{NOTES}\n\n{per_core}")
+    run()

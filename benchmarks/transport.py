@@ -14,8 +14,9 @@ from cpu import best_cpu
 from drain import drain, websocket_url
 from picows import WSListener, WSMsgType, WSTransport, ws_connect
 from report import Panel, write
+from sending import agent_ours, agent_seed
 
-from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig
+from avatarwire import AudioFrame
 
 FRAMES = 5000
 FIELDS = {"key": 1, "seq": 7, "timestamp": 280, "sample_rate": 1, "samples": 960, "payload": CHUNK}
@@ -61,12 +62,8 @@ async def measure() -> dict[str, float]:
     async with AsyncExitStack() as stack:
         base_url = stack.enter_context(drain())
         url = websocket_url(base_url)
-        ours = await stack.enter_async_context(
-            AvatarAgent(AvatarAgentConfig("key", "avatar", base_url=base_url), AgentListener())
-        )
-        theirs = seed.AvatarAgent(
-            seed.AvatarAgentConfig("key", "avatar", base_url=base_url), seed.AgentListener()
-        )
+        ours = await stack.enter_async_context(agent_ours(base_url))
+        theirs = agent_seed(base_url)
         await theirs.start()
         stack.push_async_callback(theirs.stop)
         library = await stack.enter_async_context(websockets.connect(url, compression=None))
@@ -108,12 +105,13 @@ async def measure() -> dict[str, float]:
         )
 
 
+def run() -> list[Panel]:
+    """Time every way of sending, and write the results."""
+    panels = [Panel("CPU per frame", asyncio.run(measure()))]
+    title = "Sending a frame over a WebSocket"
+    write("transport", title, panels, ["websockets", "aiohttp", "picows"], NOTES)
+    return panels
+
+
 if __name__ == "__main__":
-    costs = asyncio.run(measure())
-    write(
-        "transport",
-        "Sending a frame over a WebSocket",
-        [Panel("CPU per frame", costs)],
-        ["websockets", "aiohttp", "picows"],
-        NOTES,
-    )
+    run()
