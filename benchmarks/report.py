@@ -43,7 +43,8 @@ def write(group: str, title: str, panels: list[Panel], packages: list[str], note
     """
     RESULTS.mkdir(exist_ok=True)
     text = f"# {title}\n\n{machine(packages)}\n\n{notes}\n\n"
-    text += "\n\n".join(_table(panel) for panel in panels) + "\n"
+    text += "\n\n".join(_table(panel) for panel in panels)
+    text += f"\n\n![{title}, as bars]({group}.svg)\n"
     (RESULTS / f"{group}.md").write_text(text, "utf-8")
     _plot(RESULTS / f"{group}.svg", title, panels)
     print(text)
@@ -66,10 +67,10 @@ def machine(packages: list[str]) -> str:
 
 def _table(panel: Panel) -> str:
     first = next(iter(panel.costs.values()))
-    lines = [f"| {panel.title} | µs here | times the first |", "|---|--:|--:|"]
+    lines = [f"| {panel.title} | µs here | to the first |", "|---|--:|--:|"]
     for name, cost in panel.costs.items():
         shown = f"**{name}**" if _is_ours(name) else name
-        lines.append(f"| {shown} | {micros(cost)} | {cost / first:.2f} |")
+        lines.append(f"| {shown} | {micros(cost)} | {cost / first:.2f}x |")
     return "\n".join(lines)
 
 
@@ -82,22 +83,23 @@ def _plot(path: Path, title: str, panels: list[Panel]) -> None:
     )
     figure.suptitle(f"{title} (shorter is better, log scale)", fontweight="bold")
     every = [cost * 1e6 for panel in panels for cost in panel.costs.values()]
-    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[r + 1 for r in rows])
+    least, most = min(every), max(every)
+    axes = figure.subplots(
+        len(panels), 1, squeeze=False, sharex=True, height_ratios=[r + 1 for r in rows]
+    )
     for axis, panel in zip(axes[:, 0], panels, strict=True):
         values = [cost * 1e6 for cost in panel.costs.values()]
         names = list(panel.costs)
         bars = axis.barh(names, values, color=[_colour(name, panel) for name in names])
-        labels = [
-            f"{micros(cost)} µs  ({cost * 1e6 / values[0]:.3g} times)"
-            for cost in panel.costs.values()
-        ]
+        labels = [f"{micros(value * 1e-6)} µs  ({value / values[0]:.3g}x)" for value in values]
         axis.bar_label(bars, labels, padding=2)
         axis.set_title(panel.title, loc="left", fontsize=10)
         axis.set_xscale("log")
-        axis.set_xlim(min(every) / 2, max(every) * 8)  # room for the labels
+        axis.set_xlim(least / 2, most * 4 * (most / least) ** 0.25)  # room for the labels
         axis.minorticks_off()  # each would be an element of the file
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
+        axis.xaxis.set_major_formatter("{x:g}")
         axis.grid(axis="x", alpha=0.3)
         axis.set_axisbelow(True)
     axes[-1, 0].set_xlabel("microseconds on one machine")
