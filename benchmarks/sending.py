@@ -105,7 +105,7 @@ async def burst(
     return streaming_s / BURST_FRAMES, whole_s / BURST_FRAMES
 
 
-async def bursts(rounds: int = 7) -> dict[str, tuple[float, float]]:
+async def bursts(rounds: int = 10) -> dict[str, tuple[float, float]]:
     """Return the best of several bursts of each side, which take turns; see ``burst``."""
     sides = {"avatarwire": (agent_ours, burst_ours), "published SDK": (agent_seed, burst_seed)}
     best: dict[str, tuple[float, float]] = {}
