@@ -31,8 +31,8 @@ this receiver does not take: that is in its favour.
 {SESSIONS} sessions do not fill a core, and a machine that falls idle between two frames charges
 the process for waking up: most of the *live* figures on a virtual machine, theirs and ours alike.
 The sessions per core are therefore a lower bound, extrapolated and not run, and the *live* ratios
-move from run to run (2.1x to 3.7x for 25 frames a call), which those of *burst* do little. The start
-and stop of a session weigh the same on both sides, and more than minutes of our streaming."""
+move from run to run: 2.1x and 3.7x were seen for 25 frames a call. The start and stop of a session
+weigh the same on both sides, and more than minutes of our streaming."""
 
 
 async def live_seed(agent: seed.AvatarAgent, delay_s: float) -> float:
