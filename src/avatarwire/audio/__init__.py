@@ -1,6 +1,7 @@
-"""Sound as samples: formats and files. No event loop is needed for any of it."""
+"""Sound as samples: formats, files and levels. No event loop is needed for any of it."""
 
 from avatarwire.audio.files import read, write_wav
 from avatarwire.audio.formats import PcmFormat
+from avatarwire.codec import level
 
-__all__ = ["PcmFormat", "read", "write_wav"]
+__all__ = ["PcmFormat", "level", "read", "write_wav"]
