@@ -23,7 +23,8 @@ def level_in_python(pcm: bytes) -> tuple[float, float]:
     square = 0
     for sample in samples:
         square += sample * sample
-    peak = max(max(samples), -min(samples))
+    low, high = min(samples), max(samples)
+    peak = max(-low, high)
     return math.sqrt(square / len(samples)) / 32768, peak / 32768
 
 

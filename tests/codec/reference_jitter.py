@@ -1,6 +1,4 @@
-"""The jitter buffer once more, with lists that are sorted anew for every frame."""
-
-from functools import cmp_to_key
+"""The jitter buffer once more, with plain lists of whole frames: the executable specification."""
 
 RATES = (16000, 24000, 48000)
 
@@ -56,8 +54,10 @@ class Jitter:
         elif self.joined and order(frame, self.history[-1]) < 0:
             self.late += 1
             return []
-        self.waiting.append(frame)
-        self.waiting.sort(key=cmp_to_key(order))
+        at = len(self.waiting)
+        while at and order(frame, self.waiting[at - 1]) < 0:
+            at -= 1
+        self.waiting.insert(at, frame)
         while self.waiting and self._due():
             out += self._release()
         return out

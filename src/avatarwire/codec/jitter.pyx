@@ -249,10 +249,10 @@ cdef class JitterBuffer:
     cdef bint place(self, Item* item, list out) except -1:
         """Put a frame among those held; return whether it is one more."""
         cdef Py_ssize_t at = self.count
-        while at and order(&self.items[at - 1], item) > 0:
+        while at and order(item, &self.items[at - 1]) < 0:
             at -= 1
         if self.was_released(item, False) or (
-            at and not order(&self.items[at - 1], item)
+            at and not order(item, &self.items[at - 1])
             and self.items[at - 1].sound == item.sound
         ):
             self.counts.pushed += 1
@@ -278,7 +278,7 @@ cdef class JitterBuffer:
         cdef int frames, milliseconds
         if not self.count and not self.joined:
             return False
-        if at and not order(&self.items[at - 1], item):
+        if at and not order(item, &self.items[at - 1]):
             return True
         frames = frames_ahead(item, newest)
         milliseconds = ms_ahead(item, newest)
