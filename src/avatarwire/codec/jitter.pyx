@@ -340,8 +340,9 @@ cdef class JitterBuffer:
                 self.remember(item)
                 gone += 1
         finally:
-            self.count -= gone
-            memmove(self.items, &self.items[gone], self.count * sizeof(Item))
+            if gone:
+                self.count -= gone
+                memmove(self.items, &self.items[gone], self.count * sizeof(Item))
         return 0
 
     cdef bint is_due(self, const Item* oldest, Py_ssize_t count) noexcept:
