@@ -1,4 +1,4 @@
-"""Sound as samples: formats, files, resampling, Opus. No event loop is needed for any of it.
+"""Sound as samples: formats, files, levels, resampling, Opus. No event loop is needed for any of it.
 
 What needs the ``audio`` extra loads it when used, and says so when it is missing.
 """
@@ -7,5 +7,6 @@ from avatarwire.audio.files import read, write_wav
 from avatarwire.audio.formats import PcmFormat, pcm_view
 from avatarwire.audio.opus import OpusDecoder
 from avatarwire.audio.resample import Resampler
+from avatarwire.codec import level
 
-__all__ = ["OpusDecoder", "PcmFormat", "Resampler", "pcm_view", "read", "write_wav"]
+__all__ = ["OpusDecoder", "PcmFormat", "Resampler", "level", "pcm_view", "read", "write_wav"]
