@@ -1,4 +1,4 @@
-"""Sound as samples: formats, files, levels, resampling, Opus. No event loop is needed for any of it.
+"""Sound as samples: formats, files, levels, resampling, Opus. None of it needs an event loop.
 
 What needs the ``audio`` extra loads it when used, and says so when it is missing.
 """
