@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from avatarwire.cli.sound import USER_FORMAT, converted, load
 from avatarwire.emulator import LiveAvatarEmulator
 
 __all__ = ["serve"]
@@ -42,12 +43,21 @@ def serve() -> None:
     show_default=True,
     help='What each new user types first; "" for nothing.',
 )
-def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
+@click.option(
+    "--user-audio",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="What each new user says, once, after the greeting.",
+)
+def liveavatar(
+    host: str, port: int, record: str | None, greeting: str, user_audio: str | None
+) -> None:
     """Run a Live Avatar platform; it accepts any API key."""
     if record is not None:
         _make_folder(record)
+    spoken = b"" if user_audio is None else converted(*load(user_audio), USER_FORMAT)
     emulator = LiveAvatarEmulator(
-        host=host, port=port, record_dir=record, greeting=greeting or None
+        host=host, port=port, record_dir=record, greeting=greeting or None, user_audio=spoken
     )
     # A container is stopped by SIGTERM: it ends as tidily as by Ctrl-C, for which a shell's
     # background job has no ear.
