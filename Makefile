@@ -8,7 +8,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench guard asan fuzz guided wheel clean
+.PHONY: help demo test lint bench scale guard asan fuzz guided wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 
 bench: $(INSTALLED) .peers $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results and the README
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/bench.py
+
+scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in one process (minutes)
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/scale.py
 
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
