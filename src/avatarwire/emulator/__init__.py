@@ -10,6 +10,7 @@ except ModuleNotFoundError as exc:
 from avatarwire.emulator.faults import Faults, StartFault
 from avatarwire.emulator.live import LiveAvatarEmulator
 from avatarwire.emulator.playback import Turn
-from avatarwire.emulator.session import Entry, LiveSession
+from avatarwire.emulator.session import LiveSession
+from avatarwire.emulator.transcript import Entry
 
 __all__ = ["Entry", "Faults", "LiveAvatarEmulator", "LiveSession", "StartFault", "Turn"]
