@@ -14,6 +14,7 @@ MODULES = sorted(
 )
 FACES = [
     "avatarwire",
+    "avatarwire.akool",
     "avatarwire.audio",
     "avatarwire.codec",
     "avatarwire.emulator",

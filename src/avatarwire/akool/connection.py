@@ -12,7 +12,7 @@ from avatarwire.codec import client_message
 from avatarwire.errors import ConnectFailedError, SessionLostError
 from avatarwire.transport import Connection, Link, connect, redacted
 
-__all__ = ["AkoolConnection", "server_error"]
+__all__ = ["NORMAL_CLOSURE", "AkoolConnection", "server_error"]
 
 _REFUSED_KEY = {401, 403, 4001}
 _CLOSE_WORDS = {
@@ -22,7 +22,9 @@ _CLOSE_WORDS = {
 }
 #: The peer is told this when it has fallen silent.
 GOING_AWAY = 1001
+#: What that is called here, and an end that we asked for.
 SILENT = 1011
+NORMAL_CLOSURE = 1000
 
 
 class AkoolConnection:
@@ -33,8 +35,8 @@ class AkoolConnection:
         wire: how messages are built.
         instance: what to dial.
         on_received: called with every message of the protocol.
-        on_lost: called with the close code when a confirmed connection has ended, once, whoever
-            ended it.
+        on_lost: called with how a confirmed connection has ended, once, whoever ended it; the
+            error's code is the close code.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class AkoolConnection:
         wire: Wire,
         instance: Instance,
         on_received: Callable[[Received], None],
-        on_lost: Callable[[int], None],
+        on_lost: Callable[[ConnectionError], None],
     ) -> None:
         self.instance = instance
         self.protocol = AkoolProtocol()
@@ -138,7 +140,7 @@ class AkoolConnection:
 
     async def close(self) -> None:
         """Close, and return when nothing of the connection is left; idempotent."""
-        self._finish(1000, "")
+        self._finish(NORMAL_CLOSURE, "")
         await self._link.close()
 
     # Helpers
@@ -227,7 +229,7 @@ class AkoolConnection:
         for what in list(self._waiting):
             self._fail(what, self._lost())
         if self.protocol.is_connected:
-            self._on_lost(code)
+            self._on_lost(self._lost())
 
     def _fail(self, what: str, error: ConnectionError) -> None:
         future = self._waiting.pop(what)

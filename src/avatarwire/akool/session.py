@@ -51,6 +51,7 @@ class StreamingAvatarClient:
     Handlers are plain attributes, sync or async, each called in a task of its own:
     ``on_connected()``, ``on_disconnected()``, ``on_agora_connected(channel_id)``,
     ``on_error(exception)`` and ``on_message(dict)``. One that raises is logged and stops nothing.
+    ``on_error`` takes what the platform reports, and why a connection was lost.
 
     Args:
         api_key: the platform's API key; it is in no log and no repr.

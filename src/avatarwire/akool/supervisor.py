@@ -1,13 +1,14 @@
 """Connecting, connecting again, and disconnecting: which instance, how often, and who is told."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from avatarwire._callbacks import CallbackTasks, running_callback
 from avatarwire.akool.config import ClientConfig, Instance
-from avatarwire.akool.connection import AkoolConnection
+from avatarwire.akool.connection import NORMAL_CLOSURE, AkoolConnection
 from avatarwire.akool.discovery import discover, ordered
 from avatarwire.akool.exceptions import (
     AkoolStreamingAvatarError,
@@ -154,21 +155,22 @@ class Supervisor:
         logger.info(
             "session %s: connecting to %s:%d", config.session_id, instance.ip, instance.port
         )
-        connection = AkoolConnection(config, self._wire, instance, self._on_received, self._lost)
+        lost = functools.partial(self._lost, instance)
+        connection = AkoolConnection(config, self._wire, instance, self._on_received, lost)
         self.connection = connection
         await connection.open()
         return connection
 
     # Lost
 
-    def _lost(self, code: int) -> None:
-        connection = self.connection
-        assert connection is not None  # noqa: S101 - for the type checker
-        logger.info("session %s: disconnected, close code %d", self._config.session_id, code)
+    def _lost(self, instance: Instance, error: ConnectionError) -> None:
+        logger.info("session %s: %s", self._config.session_id, error)
+        if error.code != NORMAL_CLOSURE and self._disconnecting is None:
+            self._tell("on_error", error)
         self._on_disconnected = self._tell("on_disconnected")
         under_way = self._connecting is not None and not self._connecting.done()
         if self._config.reconnect and not under_way and self._disconnecting is None:
-            self._start(self._reconnect(connection.instance), "reconnect")
+            self._start(self._reconnect(instance), "reconnect")
 
     async def _reconnect(self, lost: Instance) -> None:
         clock = asyncio.get_running_loop().time
