@@ -98,6 +98,7 @@ class AkoolEmulator:
         self._discovery = discovery
         self._record_dir = None if record_dir is None else Path(record_dir)
         self._ending = asyncio.Event()
+        self._news = asyncio.Event()
         self._resources = contextlib.AsyncExitStack()
 
     @property
@@ -144,6 +145,18 @@ class AkoolEmulator:
         self._ending.set()
         await asyncio.gather(*(session.close(WSCloseCode.GOING_AWAY) for session in self.sessions))
         await self._resources.aclose()
+
+    async def wait_for_session(self, count: int = 1, timeout_s: float = 5.0) -> AkoolSession:
+        """Give the session of that number, from 1, as soon as it has connected.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(timeout_s):
+            while len(self.sessions) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.sessions[count - 1]
 
     def fail_next_discovery(
         self, *, status: int = 200, body: object = "", no_answer: bool = False, times: int = 1
@@ -251,6 +264,7 @@ class AkoolEmulator:
                 return session
         session = AkoolSession(session_id, avatar_id, self._api_key)
         self.sessions.append(session)
+        self._news.set()
         return session
 
     def _authorised(self, request: web.Request) -> bool:
