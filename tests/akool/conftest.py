@@ -22,6 +22,7 @@ async def client(emulator, recorder):
     client = recorder.listen_to(client_for(emulator))
     await client.connect()
     yield client
+    emulator.faults.withhold.clear()
     await client.disconnect()
 
 
