@@ -102,12 +102,22 @@ async def test_handlers_may_be_async_and_may_fail(emulator, caplog):
     assert "on_message raised" in caplog.text
 
 
-async def test_a_cut_is_noticed_at_once(client, recorder, session):
+async def test_a_cut_is_noticed_within_100_ms(emulator, recorder):
+    client, took_s = recorder.listen_to(client_for(emulator)), []
+    for count in range(1, 6):
+        await client.connect()
+        begun = time.perf_counter()
+        emulator.sessions[0].cut()
+        await recorder.wait_for("disconnected", count)
+        took_s.append(time.perf_counter() - begun)
+        assert not client.is_connected
+    assert min(took_s) < 0.1  # of several: the machine may be busy
+
+
+async def test_a_cut_ends_everything(client, recorder, session):
     await client.set_agora_params(**AGORA)
-    begun = time.perf_counter()
     session.cut()
     await recorder.wait_for("disconnected")
-    assert time.perf_counter() - begun < 0.1
     assert (client.is_connected, client.is_agora_connected) == (False, False)
     ((error,),) = recorder.named("error")
     assert (type(error), error.code) == (akool.ConnectionError, 1006)
@@ -316,10 +326,18 @@ async def test_create_client_gives_a_connected_one(emulator):
 # Disconnecting
 
 
-async def test_disconnect_takes_a_round_trip(client, session):
-    begun = time.perf_counter()
+async def test_disconnect_takes_under_50_ms(emulator):
+    client, took_s = client_for(emulator), []
+    for _ in range(5):
+        await client.connect()
+        begun = time.perf_counter()
+        await client.disconnect()
+        took_s.append(time.perf_counter() - begun)
+    assert min(took_s) < 0.05  # of several: the machine may be busy
+
+
+async def test_disconnect_says_goodbye(client, session):
     await client.disconnect()
-    assert time.perf_counter() - begun < 0.05
     assert session.left == "client_disconnect"
     assert await session.wait_closed() == 1000
     await client.disconnect()

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,18 +40,20 @@ def record(
     directory: Path,
 ) -> None:
     """Write what a session received; a full disk must not take the platform down."""
+    # Some platforms let the client choose its id, which is no name to trust.
+    name = re.sub(r"[^0-9A-Za-z_-]", "_", session_id)[:100]
     try:
         for number, (format_, pcm) in enumerate(runs, start=1):
             # One WAV holds one format; a session that changed it has a numbered file for each.
             suffix = f"-{number}" if len(runs) > 1 else ""
-            write_wav(directory / f"{session_id}{suffix}.wav", pcm, format_)
+            write_wav(directory / f"{name}{suffix}.wav", pcm, format_)
         lines = [json.dumps(line) for line in _lines(transcript)]
-        path = directory / f"{session_id}.jsonl"
+        path = directory / f"{name}.jsonl"
         path.write_text("\n".join([*lines, ""]), encoding="utf-8")
     except OSError as exc:
-        log.warning("session %s was not recorded: %s", session_id, exc)
+        log.warning("session %s was not recorded: %s", name, exc)
     else:
-        log.info("%s recorded in %s", session_id[:8], directory)
+        log.info("%s recorded in %s", name[:8], directory)
 
 
 def _lines(transcript: Sequence[Entry]) -> list[dict[str, Any]]:
