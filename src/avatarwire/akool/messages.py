@@ -5,7 +5,6 @@ wire, with its mid where an answer will name it; ``parse`` gives incoming messag
 Source: the wire protocol of Akool, "Envelope messages" and "Flat messages".
 """
 
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -36,9 +35,10 @@ Json: TypeAlias = dict[str, Any]
 #: Of a conversation with the avatar; the platform knows others, which this client does not speak.
 STREAMING_MODE = 3
 
-_AUDIO_HEAD = b'{"v":2,"type":"chat","mid":"audio-'
+_AUDIO_HEAD = b'{"v":2,"type":"chat","mid":"audio-%d'
 _AUDIO_MIDDLE = b'","pld":{"audio":"'
 _AUDIO_TAIL = b'"}}'
+_UNITS = tuple(b"%03d" % number for number in range(1000))
 
 
 class Message(NamedTuple):
@@ -84,7 +84,11 @@ class EnvelopeWire:
     """
 
     def __init__(self) -> None:
-        self._next_stamp = itertools.count(time.time_ns() // 1_000_000).__next__
+        # Formatting a number would cost as much as the base64: its last digits come from a table.
+        now_ms = time.time_ns() // 1_000_000
+        self._thousands = now_ms // 1000
+        self._units = iter(_UNITS[now_ms % 1000 :])
+        self._audio_head = _AUDIO_HEAD % self._thousands
 
     def hello(self, api_key: str, avatar_id: str) -> None:
         """Give what is said first: nothing, since the request's header holds the key."""
@@ -120,8 +124,8 @@ class EnvelopeWire:
         Args:
             pcm: 16-bit little-endian samples, 16 kHz mono: any contiguous buffer, unchecked.
         """
-        stamp = str(self._next_stamp()).encode()
-        return b"".join((_AUDIO_HEAD, stamp, _AUDIO_MIDDLE, b64encode(pcm), _AUDIO_TAIL))
+        units = next(self._units, None) or self._next_thousand()
+        return b"".join((self._audio_head, units, _AUDIO_MIDDLE, b64encode(pcm), _AUDIO_TAIL))
 
     def interrupt(self) -> Message:
         """Give the command ``interrupt``: stop what the avatar says."""
@@ -136,8 +140,15 @@ class EnvelopeWire:
         return self._message("ping", "ping", {}).json
 
     def _message(self, kind: str, prefix: str, payload: Json) -> Message:
-        mid = f"{prefix}-{self._next_stamp()}"
+        units = next(self._units, None) or self._next_thousand()
+        mid = f"{prefix}-{self._thousands}{units.decode()}"
         return Message(mid, _json.dumps({"v": 2, "type": kind, "mid": mid, "pld": payload}))
+
+    def _next_thousand(self) -> bytes:
+        self._thousands += 1
+        self._units = iter(_UNITS)
+        self._audio_head = _AUDIO_HEAD % self._thousands
+        return next(self._units)
 
 
 class FlatWire:
