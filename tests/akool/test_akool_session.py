@@ -84,6 +84,20 @@ async def test_handlers_are_told_in_order(client, recorder, session):
     assert sorted(messages) == ["ack", "ack", "pong", "system", "system"]
 
 
+async def test_a_handler_has_begun_when_the_call_that_causes_it_returns(emulator, recorder):
+    client = recorder.listen_to(client_for(emulator))
+    await client.connect()
+    assert len(recorder.named("connected")) == 1
+    await client.set_agora_params(**AGORA)
+    assert len(recorder.named("agora_connected")) == 1
+    emulator.faults.errors["interrupt"] = (4006, "no")
+    with pytest.raises(akool.ConnectionError):
+        await client.interrupt()
+    assert len(recorder.named("error")) == 1
+    await client.disconnect()
+    assert len(recorder.named("disconnected")) == 1
+
+
 async def test_handlers_may_be_async_and_may_fail(emulator, caplog):
     client, seen = client_for(emulator), []
 

@@ -204,6 +204,8 @@ class AkoolConnection:
         if received is None:
             return
         self.is_open = self.protocol.is_connected
+        # Before the calls that wait are answered: a handler begins before they return.
+        self._on_received(received)
         match received.inbound:
             case Pong():
                 self._pongs += 1
@@ -215,7 +217,6 @@ class AkoolConnection:
             future = self._waiting.pop(what)
             if not future.done():
                 future.set_result(None)
-        self._on_received(received)
 
     def _finish(self, code: int, reason: str) -> None:
         """Take note of the end, the first that is told."""
@@ -226,10 +227,10 @@ class AkoolConnection:
         self._cancel_pong_deadline()
         if self._heartbeat is not None:
             self._heartbeat.cancel()
-        for what in list(self._waiting):
-            self._fail(what, self._lost())
         if self.protocol.is_connected:
             self._on_lost(self._lost())
+        for what in list(self._waiting):
+            self._fail(what, self._lost())
 
     def _fail(self, what: str, error: ConnectionError) -> None:
         future = self._waiting.pop(what)
