@@ -120,6 +120,8 @@ class AkoolConnection:
         try:
             async with asyncio.timeout(timeout_s):
                 await future
+            # A future that was done already has not let the handlers of its message begin.
+            await asyncio.sleep(0)
         except TimeoutError:
             raise ConnectionError(
                 f"{self._address}: the platform did not send {name} within {timeout_s:g} s"
