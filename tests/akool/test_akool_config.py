@@ -49,6 +49,7 @@ def test_a_missing_key_or_avatar_is_an_authentication_error(changes):
         {"discovery_url": "api.akool.test"},
         {"discovery_url": "ftp://api.akool.test"},
         {"discovery_url": "https://"},
+        {"discovery_url": "https://user:password@host"},
         {"discovery_url": None},
         {"server_url": "http://"},
         {"server_url": "ftp://host"},
@@ -65,7 +66,7 @@ def test_a_setting_that_cannot_work_is_a_configuration_error(changes):
 
 def test_a_url_is_not_quoted_by_the_error_that_refuses_it():
     with pytest.raises(ConfigurationError) as failed:
-        config(server_url="http://user:hush@:80")
+        config(server_url="http://user:hush@host:80")
     assert "hush" not in str(failed.value)
 
 

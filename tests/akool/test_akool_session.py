@@ -3,6 +3,7 @@
 import array
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import ssl
@@ -319,6 +320,20 @@ async def test_a_cancelled_connect_leaves_nothing(emulator):
     assert not {name for name in names if name.startswith("avatarwire")}
 
 
+async def test_cancelling_one_connect_does_not_end_another(emulator):
+    emulator.faults.withhold.add("websocket_connected")
+    client = client_for(emulator)
+    connecting = asyncio.create_task(client.connect())
+    session = await emulator.wait_for_session()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.connect()
+    await session.send("system", {"status": "websocket_connected"})
+    await connecting
+    assert client.is_connected
+    await client.disconnect()
+
+
 async def test_the_async_client_is_a_context_manager(emulator):
     async with akool.AsyncStreamingAvatarClient(
         KEY, "avatar-1", emulator.discovery_url, heartbeat_interval=15
@@ -392,7 +407,8 @@ async def test_disconnect_may_be_called_from_a_handler(emulator, recorder, handl
         done.set()
 
     setattr(client, handler, leave)
-    await client.connect()
+    with contextlib.suppress(akool.ConnectionError):  # it may be disconnected by then
+        await client.connect()
     if handler == "on_disconnected":
         await client.disconnect()
     async with asyncio.timeout(3):

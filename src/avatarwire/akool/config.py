@@ -178,6 +178,8 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
             and parts.scheme in schemes
             and bool(parts.hostname)
             and parts.port != 0
+            # A name and a password would end up in logs, and nothing here asks for them.
+            and parts.username is None
             and (parts.hostname or "").isprintable()
             and " " not in parts.netloc
         )

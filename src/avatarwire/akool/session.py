@@ -70,7 +70,7 @@ class StreamingAvatarClient:
         pong_timeout: seconds without a pong after which the platform counts as gone.
         reconnect: dial again when the connection is lost, another instance first, and set the Agora
             parameters again; ``on_connected`` is called again, ``on_error`` when it is given up.
-        reconnect_max_attempts: how many dials that may take.
+        reconnect_max_attempts: how many dials that may take; a failed discovery counts as one.
         ssl_context: trust more than the system does; certificates are always verified.
 
     Raises:

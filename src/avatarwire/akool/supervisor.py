@@ -80,6 +80,7 @@ class Supervisor:
         if self._disconnecting is not None:
             await asyncio.shield(self._disconnecting)
         task = self._connecting
+        begun_here = task is None or task.done()
         if task is None or task.done():
             if self.connection is not None and self.connection.is_open:
                 return
@@ -91,10 +92,13 @@ class Supervisor:
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
-                task.cancel()
-                await asyncio.wait([task])
+                if begun_here:
+                    task.cancel()
+                    await asyncio.wait([task])
                 raise
-            raise ConnectionError("disconnect() was called during connect()") from None
+            raise ConnectionError(
+                "connecting was given up: disconnect() was called, or another connect() cancelled"
+            ) from None
 
     def _start(self, work: Coroutine[Any, Any, object], name: str) -> asyncio.Task[object]:
         task = self._connecting = asyncio.create_task(work, name=f"avatarwire {name}")
