@@ -48,11 +48,17 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
-bench: $(INSTALLED) $(SEEDS)  ## Measure the codec beside the published SDK
-	@$(BIN)/python benchmarks/codec.py
+# Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
+.peers: $(VENV)/.created pyproject.toml
+	@$(BIN)/python -m pip install -qq --upgrade --target $@ --group bench
+	@touch $@
+
+bench: $(INSTALLED) .peers $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results and the README
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/bench.py
 
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
+	@$(BIN)/python benchmarks/sending.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
@@ -80,5 +86,5 @@ wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
 	@$(BIN)/python -m build --outdir dist
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .seeds build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .seeds .peers build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src -name '*.so' -delete

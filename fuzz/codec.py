@@ -6,6 +6,8 @@ depends on a few header fields, which it hits within a thousand messages. What i
 - an exception other than ValueError, or a crash;
 - a frame that does not come back the same from its own message;
 - sound that a framer loses, adds or changes, whatever the chunks;
+- a frame that a jitter buffer gives out twice, or drops without counting it;
+- a level outside of full scale;
 - a message that stays referenced, or a buffer that stays exported, after the call;
 - memory blocks that add up.
 """
@@ -19,7 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from avatarwire.codec import AudioFrame, ExternalAudioFrame, ImageFrame, PcmFramer, frame_type
+from avatarwire.codec import (
+    AudioFrame,
+    ExternalAudioFrame,
+    Gap,
+    ImageFrame,
+    JitterBuffer,
+    PcmFramer,
+    frame_type,
+    level,
+)
 
 CORPUS = Path(__file__).with_name("corpus")
 INTERESTING = (b"\x00", b"\x7f", b"\x80", b"\xff", b"\xff\xff", b"\xff\xff\xff\xff", b"EXAU\x01")
@@ -115,6 +126,34 @@ def check_framer(framer: PcmFramer, pcm: memoryview, rng: random.Random) -> None
     target.append(0)
 
 
+def check_jitter(data: bytes) -> None:
+    """Read the message as the places of frames; each must leave once or be counted."""
+    frames = [
+        AudioFrame(
+            key=data[i] >> 7, codec=data[i] >> 6 & 1, seq=data[i], samples=data[i + 1],
+            timestamp=int.from_bytes(data[i + 1 : i + 4]) >> data[i] % 16, payload=data[i : i + 4],
+        )
+        for i in range(0, len(data) - 3, 4)
+    ]  # fmt: skip
+    buffer = JitterBuffer()
+    out = [item for frame in frames for item in buffer.push(frame)]
+    assert len(out) + buffer.held - buffer.gaps == len(frames) - buffer.duplicates - buffer.late
+    out += buffer.flush()
+    released = [id(item) for item in out if isinstance(item, AudioFrame)]
+    assert len(set(released)) == len(released) == buffer.released
+    assert buffer.released + buffer.duplicates + buffer.late == buffer.pushed == len(frames)
+    assert sum(item.frames for item in out if isinstance(item, Gap)) == buffer.lost
+
+
+def check_level(data: Message) -> None:
+    """Measure the message as sound."""
+    measured = attempt(level, data)
+    if measured is None:
+        assert len(data) % 2
+    else:
+        assert 0 <= measured[0] <= measured[1] <= 1
+
+
 def unmask(wire: bytes) -> list[bytes]:
     """Read masked messages of up to 65,535 bytes."""
     messages = []
@@ -147,6 +186,8 @@ def check(data: bytearray, rng: random.Random) -> bool:
     assert kind_told == attempt(frame_type, data)
     assert kind_told is not None or not is_frame
     check_framer(rng.choice(FRAMERS), view, rng)
+    check_jitter(message)
+    check_level(view)
     assert sys.getrefcount(data) == references[1]
     if len(message) > 1:
         # Python keeps one object for all shorter bytes.

@@ -4,6 +4,7 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ import avatarwire
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(avatarwire.__path__, prefix="avatarwire.")
 )
+SPEECH = str(Path(__file__).parent / "data" / "speech.wav")
 FACES = [
     "avatarwire",
     "avatarwire.akool",
@@ -55,6 +57,16 @@ def test_codec_loads_neither_asyncio_nor_a_network_library():
     loaded = run(
         "import sys, avatarwire.codec;"
         "print([m for m in ('asyncio', 'websockets', 'httpx', 'orjson') if m in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_audio_loads_its_heavy_libraries_only_when_used():
+    loaded = run(
+        "import sys, avatarwire.audio as audio;"
+        "audio.Resampler(rate_in=16000, rate_out=16000).push(b'ab');"
+        f"audio.read({SPEECH!r});"
+        "print([m for m in ('asyncio', 'numpy', 'soxr', 'av') if m in sys.modules])"
     )
     assert loaded.strip() == "[]"
 

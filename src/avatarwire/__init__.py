@@ -15,11 +15,14 @@ if TYPE_CHECKING:
         AudioFrameBuilder,
         ExternalAudioFrame,
         FrameType,
+        Gap,
         ImageFrame,
         ImageFrameBuilder,
+        JitterBuffer,
         PcmFramer,
         client_message,
         frame_type,
+        level,
     )
     from avatarwire.errors import (
         AlreadyStartedError,
@@ -57,9 +60,11 @@ __all__ = [
     "ExponentialBackoffStrategy",
     "ExternalAudioFrame",
     "FrameType",
+    "Gap",
     "HandshakeTimeoutError",
     "ImageFrame",
     "ImageFrameBuilder",
+    "JitterBuffer",
     "MessageBuilder",
     "MissingExtraError",
     "NotConnectedError",
@@ -74,12 +79,13 @@ __all__ = [
     "__version__",
     "client_message",
     "frame_type",
+    "level",
 ]
 
 _HOMES = {
     "avatarwire.codec": (
-        "AudioFrame AudioFrameBuilder ExternalAudioFrame FrameType ImageFrame ImageFrameBuilder"
-        " PcmFramer client_message frame_type"
+        "AudioFrame AudioFrameBuilder ExternalAudioFrame FrameType Gap ImageFrame ImageFrameBuilder"
+        " JitterBuffer PcmFramer client_message frame_type level"
     ),
     "avatarwire.errors": (
         "AlreadyStartedError AudioFormatError AvatarwireError ConnectFailedError ErrorCode"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avatarwire.audio import PcmFormat, read, write_wav
-from avatarwire.errors import AudioFormatError
+from avatarwire.errors import AudioFormatError, MissingExtraError
 
 PCM = bytes(range(256)) * 375
 
@@ -58,12 +58,21 @@ def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
 
 
 GOOD = riff(1, 1, 24000, 16, PCM)
+MP4 = b"\0\0\0\x18ftypM4A "
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100, 96000])
+def test_any_rate_is_kept(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(1, 1, rate, 16, PCM))
+    chunks, format_ = read(path)
+    assert format_ == PcmFormat(rate)
+    assert b"".join(chunks) == PCM
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (riff(1, 1, 44100, 16, PCM), "16-bit PCM, 44100 Hz mono"),
         (riff(1, 1, 24000, 8, PCM), "8-bit PCM, 24000 Hz mono"),
         (riff(1, 2, 48000, 24, PCM), "24-bit PCM, 48000 Hz stereo"),
         (riff(1, 6, 48000, 16, PCM), "16-bit PCM, 48000 Hz 6 channels"),
@@ -73,55 +82,72 @@ GOOD = riff(1, 1, 24000, 16, PCM)
         (b"ID3\x04rest", "MP3"),
         (b"OggSrest", "Ogg"),
         (b"fLaCrest", "FLAC"),
-        (b"\0\0\0\x18ftypM4A ", "MP4"),
+        (MP4, "MP4"),
         (b"hello, this is text", "an unknown kind of file"),
         (b"RIFF\0\0\0\0AVI LIST", "an unknown kind of file"),
     ],
 )
-def test_another_format_is_named_with_the_way_out(
-    tmp_path: Path, content: bytes, words: str
+def test_what_needs_the_extra_says_so_in_one_line(
+    tmp_path: Path, content: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "my sound.wav"
     path.write_bytes(content)
-    with pytest.raises(AudioFormatError) as caught:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "avatarwire.audio._decoding", raising=False)
+    monkeypatch.delattr("avatarwire.audio._decoding", raising=False)
+    with pytest.raises(MissingExtraError) as caught:
         read(path)
-    text = str(caught.value)
-    assert text.startswith(f"{path}: {words}, not a 16-bit PCM WAV at 16, 24 or 48 kHz")
-    command = shlex.split(text.partition("convert it: ")[2])
-    assert command[:3] == ["ffmpeg", "-i", str(path)]
-    assert command[-1] == str(tmp_path / "my sound-24k.wav")
+    assert str(caught.value) == (
+        f'reading {path} ({words}) needs an extra: pip install "avatarwire[audio]"'
+    )
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"", "an empty file"),
-        (GOOD[:10], "an unknown kind of file"),
+        (GOOD[:10], "not sound that can be read, or broken"),
         (GOOD[:30], "cut off within its header"),
-        (GOOD[:36], "without its sound"),
-        (GOOD[:1044], "truncated, 1000 of the 96000 bytes"),
+        (GOOD[:36], "cut off within its header"),
+        (riff(1, 1, 24000, 24, b"")[:36], "cut off within its header"),
+        (riff(1, 1, 24000, 24, PCM)[:1044], "truncated, 1000 of the 96000 bytes"),
         (riff(1, 1, 24000, 16, b""), "without any sound"),
-        (riff(1, 0, 24000, 16, b""), "0 channels"),
+        (riff(1, 0, 24000, 16, PCM), "not sound that can be read, or broken"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    with pytest.raises(AudioFormatError, match=words):
+    with pytest.raises(AudioFormatError, match=words) as caught:
         read(path)
+    assert str(caught.value).startswith(f"{path}: ")
 
 
-def test_an_extensible_header_is_read_where_wave_can(tmp_path: Path) -> None:
+def test_a_truncated_file_comes_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "my sound.wav"
+    path.write_bytes(GOOD[:1044])
+    with pytest.raises(AudioFormatError, match="truncated, 1000 of the 96000 bytes") as caught:
+        read(path)
+    command = shlex.split(str(caught.value).partition("keep what is there: ")[2])
+    assert command[:3] == ["ffmpeg", "-i", str(path)]
+    assert command[-1] == str(tmp_path / "my sound-mended.wav")
+
+
+def test_an_extensible_header_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     guid = b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
     extension = struct.pack("<HHI", 22, 16, 4) + guid
     path.write_bytes(riff(0xFFFE, 1, 24000, 16, PCM, extra=extension))
-    if sys.version_info >= (3, 12):
-        chunks, format_ = read(path)
-        assert (b"".join(chunks), format_) == (PCM, PcmFormat(24000))
-    else:
-        with pytest.raises(AudioFormatError, match="16-bit extensible, 24000 Hz mono"):
-            read(path)
+    chunks, format_ = read(path)
+    assert (b"".join(chunks), format_) == (PCM, PcmFormat(24000))
+
+
+def test_other_chunks_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"
+    path.write_bytes(GOOD[:12] + odd + GOOD[12:] + odd)
+    chunks, format_ = read(path)
+    assert (b"".join(chunks), format_) == (PCM, PcmFormat(24000))
 
 
 def test_the_sample_in_the_repository() -> None:

@@ -65,7 +65,9 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
     ]
     assert sent[-2:] == ["sent session.state SPEAKING", "sent session.state IDLE"]
     assert log[0] == "connected"
-    assert "audio turn finished: 4 frames, 0.16 s of 24000 Hz mono" in log
+    (told,) = (line for line in log if line.startswith("audio turn"))
+    # How short of sound it ran depends on the machine, and stands behind.
+    assert told.startswith("audio turn finished: 4 frames, 0.16 s of 24000 Hz mono")
     assert log[-2:] == ["closed with code 1000", f"recorded in {recordings}"]
     assert output.endswith(f"Ended after 1 session; recordings are in {recordings}\n")
     (wav,) = recordings.glob("*.wav")

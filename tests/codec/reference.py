@@ -1,5 +1,6 @@
 """The wire once more, with nothing but int and struct: the specification that the codec meets."""
 
+import math
 import struct
 
 RATES = (16000, 24000, 48000)
@@ -113,3 +114,11 @@ def client_message(payload, key, *, text=False):
     else:
         head = struct.pack(">BBQ", first, 0x80 | 127, size)
     return head + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+
+
+def level(pcm):
+    samples = [value for (value,) in struct.iter_unpack("<h", pcm)]
+    if not samples:
+        return 0.0, 0.0
+    mean = sum(value * value for value in samples) / len(samples)
+    return math.sqrt(mean) / 32768, max(abs(value) for value in samples) / 32768

@@ -209,6 +209,49 @@ def test_the_end_of_the_session_ends_the_turn(stage: Stage) -> None:
     assert stage.states == ["STAGING"]
 
 
+def test_underruns_and_drift(stage: Stage) -> None:
+    stage.send(Build.response_audio_start("r", "p"))
+    (turn,) = stage.player.turns
+    for _ in range(5):
+        stage.frame()
+    assert (turn.underruns, turn.drift_ms) == (0, pytest.approx(-160))
+    stage.clock.advance(0.25)
+    stage.frame()
+    assert (turn.underruns, turn.underrun_ms) == (1, pytest.approx(50))
+    assert turn.drift_ms == pytest.approx(50)
+    stage.clock.advance(0.05)
+    stage.frame()
+    assert (turn.underruns, turn.underrun_ms) == (2, pytest.approx(60))
+    assert turn.drift_ms == pytest.approx(60)
+
+
+def test_the_silence_before_a_turn_is_no_underrun(stage: Stage) -> None:
+    stage.send(Build.response_audio_start("r", "p"))
+    stage.clock.advance(3)
+    stage.frame()
+    assert stage.player.turns[0].underruns == 0
+    assert stage.player.turns[0].drift_ms == 0
+
+
+@pytest.mark.parametrize("interrupt", [Build.control_interrupt(), Build.input_voice_start("v")])
+def test_frames_after_an_interrupt_are_stale(stage: Stage, interrupt: dict[str, Any]) -> None:
+    stage.send(Build.response_audio_start("r", "p"))
+    stage.frame()
+    stage.send(interrupt)
+    stage.frame()
+    stage.frame()
+    stage.send(Build.response_audio_finish("r", "p"), Build.response_audio_start("r", "q"))
+    stage.frame()
+    assert [turn.stale_frames for turn in stage.player.turns] == [2, 0]
+
+
+def test_frames_after_a_turn_that_was_played_are_not_stale(stage: Stage) -> None:
+    stage.send(Build.response_audio_start("r", "p"), Build.response_audio_finish("r", "p"))
+    stage.clock.advance(1)
+    stage.frame()
+    assert stage.player.turns[0].stale_frames == 0
+
+
 def test_a_change_of_format_begins_a_new_run(stage: Stage) -> None:
     stage.frame(b"ab")
     stage.frame(b"cd", rate=0)

@@ -40,6 +40,18 @@ class Recorder(AgentListener):
     async def on_session_closing(self, reason):
         self.note("on_session_closing", reason)
 
+    async def on_scene_ready(self):
+        self.note("on_scene_ready")
+
+    async def on_response_state(self, event):
+        self.note("on_response_state", event)
+
+    async def on_voice_start(self, request_id):
+        self.note("on_voice_start", request_id)
+
+    async def on_voice_finish(self, request_id):
+        self.note("on_voice_finish", request_id)
+
     async def on_idle_trigger(self, reason, idle_time_ms):
         self.note("on_idle_trigger", reason, idle_time_ms)
 

@@ -1,9 +1,22 @@
 """Each event of the platform, typed for its callback."""
 
+from dataclasses import replace
+
 import pytest
 
-from avatarwire.liveavatar.inbound import parse
+from avatarwire.liveavatar.inbound import ResponseStateEvent, parse
 from avatarwire.liveavatar.messages import MessageBuilder, SessionState
+
+FINISHED = ResponseStateEvent("s", "r", "p", 3, 1700, "FINISHED", "COMPLETED")
+
+
+def response_state(*, state="FINISHED", reason="COMPLETED", **changes):
+    top = {"sessionId": "s", "requestId": "r", "responseId": "p", "seq": 3, "timestamp": 1700}
+    return {
+        "event": "response.state",
+        **{key: value for key, value in {**top, **changes}.items() if value is not ...},
+        "data": {"state": state, "reason": reason},
+    }
 
 
 @pytest.mark.parametrize(
@@ -19,7 +32,12 @@ from avatarwire.liveavatar.messages import MessageBuilder, SessionState
         (MessageBuilder.error("E", "words"), "on_error", ("E", "words")),
         ({"event": "error", "data": {"code": 42}}, "on_error", ("42", "")),
         ({"event": "my.own", "x": 1}, "on_event", ({"event": "my.own", "x": 1},)),
-        ({"event": "scene.ready"}, "on_event", ({"event": "scene.ready"},)),
+        ({"event": "scene.ready"}, "on_scene_ready", ()),
+        (MessageBuilder.input_voice_start("r"), "on_voice_start", ("r",)),
+        ({"event": "input.voice.start"}, "on_voice_start", ("",)),
+        (MessageBuilder.input_voice_finish("r"), "on_voice_finish", ("r",)),
+        (response_state(), "on_response_state", (FINISHED,)),
+        (response_state(reason=None), "on_response_state", (replace(FINISHED, reason=None),)),
     ],
 )
 def test_event_names_its_callback(event, callback, arguments):
@@ -36,6 +54,14 @@ def test_unknown_state_is_delivered():
 @pytest.mark.parametrize(
     ("event", "words"),
     [
+        (response_state(sessionId=" "), "session_id must be text that is not blank"),
+        (response_state(responseId=7), "response_id must be text that is not blank"),
+        (response_state(state=None), "state must be text"),
+        (response_state(seq="3"), "seq must be an integer, not str"),
+        (response_state(seq=True), "seq must be an integer, not bool"),
+        (response_state(seq=...), "seq is missing"),
+        (response_state(timestamp=1.5), "timestamp must be an integer, not float"),
+        (response_state(reason=5), "reason must be text, not int"),
         ({"event": "session.init"}, '"sessionId" must be text'),
         ({"event": "session.init", "data": []}, '"sessionId" must be text'),
         ({"event": "session.state", "data": {"state": 3}}, '"state" must be text, not int'),

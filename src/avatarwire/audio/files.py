@@ -1,31 +1,33 @@
-"""Sound files: 16-bit PCM WAV in and out, by the standard library alone."""
+"""Sound files: 16-bit WAV by the standard library alone, all else through the ``audio`` extra."""
 
 import shlex
 import struct
 import wave
 from collections.abc import Iterator
-from os import PathLike, fspath
+from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
 from avatarwire.audio.formats import SAMPLE_BYTES, PcmFormat
-from avatarwire.errors import AudioFormatError
+from avatarwire.errors import AudioFormatError, MissingExtraError
 
 __all__ = ["read", "write_wav"]
 
 FilePath: TypeAlias = str | PathLike[str]
 
-SAMPLE_RATES = (16000, 24000, 48000)
-CHUNK_SECONDS = 1
+PCM = 1
+EXTENSIBLE = 0xFFFE
+FMT_BYTES = 40
 
 _ENCODINGS = {
-    1: "PCM",
+    PCM: "PCM",
     2: "ADPCM",
     3: "floating point",
     6: "A-law",
     7: "mu-law",
     0x55: "MP3",
-    0xFFFE: "extensible",
+    EXTENSIBLE: "extensible",
 }
 _OTHER_FILES = (
     (b"ID3", "MP3"),
@@ -39,20 +41,33 @@ _OTHER_FILES = (
 
 
 def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
-    """Open a 16-bit PCM WAV at 16, 24 or 48 kHz, mono or stereo.
+    """Open a sound file at its own rate, mono or stereo; more channels are mixed to stereo.
 
-    The whole header, and that the file is as long as it says, is checked before this returns; the
-    sound is read as the iterator advances.
+    A 16-bit PCM WAV needs nothing. Any other file that FFmpeg reads (another WAV, MP3, Opus, Ogg,
+    FLAC, M4A, the sound of a video) needs the ``audio`` extra and comes out in 16 bits.
+
+    The sound is read as the iterator advances; the file is open only between the iterator's first
+    step and its end or ``close()``. That a WAV is as long as it says is checked before this
+    returns; other damage beyond the start is an error when the iterator reaches it. MP3 and Ogg do
+    not tell their length: cut between two of their frames, they are a shorter file.
 
     Returns:
         the PCM in chunks of a second (the last may be shorter), and its format.
 
     Raises:
-        AudioFormatError: anything else than such a WAV; the text says what it is and what to do.
+        AudioFormatError: no sound, or a broken file; from the iterator too.
+        MissingExtraError: the file needs the extra, and it is not installed.
         OSError: the file cannot be read.
     """
     path = Path(path)
-    return _chunks(path), _check(path)
+    wav = _parse_wav(path)
+    if wav is None:
+        return _decode(path, _kind(path))
+    _check(path, wav)
+    if not wav.is_plain:
+        return _decode(path, str(wav))
+    format_ = PcmFormat(wav.sample_rate, wav.channels)
+    return _chunks(path, wav, format_), format_
 
 
 def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFormat) -> None:  # noqa: A002
@@ -73,76 +88,100 @@ def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFo
         wav.writeframes(pcm)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Wav:
+    """What the header of a WAV says, and what there is."""
+
+    encoding: int
+    channels: int
+    sample_rate: int
+    bits: int
+    start_bytes: int
+    promised_bytes: int
+    present_bytes: int
+
+    @property
+    def is_plain(self) -> bool:
+        return (
+            (self.encoding, self.bits) == (PCM, 8 * SAMPLE_BYTES)
+            and self.channels in {1, 2}
+            and self.sample_rate > 0
+        )
+
+    def __str__(self) -> str:
+        # Not a PcmFormat: a broken header may hold zeros.
+        layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
+        name = _ENCODINGS.get(self.encoding, f"encoding {self.encoding}")
+        return f"{self.bits}-bit {name}, {self.sample_rate} Hz {layout}"
+
+
+def _parse_wav(path: Path) -> _Wav | None:
+    """Read the header; None: not a WAV.
+
+    By hand, since the standard library's ``wave`` knows the extensible header, which 24-bit and
+    many 16-bit files have, from Python 3.12 on only.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if not head:
+            raise AudioFormatError(f"{path}: an empty file; record or copy it again")
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        fmt = b""
+        while len(head := file.read(8)) == 8:
+            name, length = head[:4], int.from_bytes(head[4:], "little")
+            start = file.tell()
+            if name == b"data" and len(fmt) >= 16:
+                encoding, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", fmt)
+                if encoding == EXTENSIBLE and len(fmt) >= 26:
+                    encoding = int.from_bytes(fmt[24:26], "little")
+                return _Wav(encoding, channels, rate, bits, start, length, size - start)
+            if name == b"fmt ":
+                fmt = file.read(min(length, FMT_BYTES))
+            file.seek(start + length + length % 2)
+    raise AudioFormatError(f"{path}: a WAV cut off within its header; copy it again")
+
+
+def _check(path: Path, wav: _Wav) -> None:
+    if not wav.promised_bytes:
+        raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
+    if wav.present_bytes < wav.promised_bytes:
+        raise AudioFormatError(
+            f"{path}: truncated, {wav.present_bytes} of the {wav.promised_bytes} bytes of sound "
+            f"that its header names; copy it again, or keep what is there: {_ffmpeg(path)}"
+        )
+
+
+def _chunks(path: Path, wav: _Wav, format_: PcmFormat) -> Iterator[bytes]:
     # Opened here, not handed in: an iterator that nobody starts then holds no file open.
-    with wave.open(fspath(path), "rb") as wav:
-        while chunk := wav.readframes(CHUNK_SECONDS * wav.getframerate()):
+    with path.open("rb") as file:
+        file.seek(wav.start_bytes)
+        left = wav.promised_bytes - wav.promised_bytes % format_.frame_bytes
+        while left and (chunk := file.read(min(left, format_.bytes_per_second))):
+            left -= len(chunk)
             yield chunk
 
 
-def _check(path: Path) -> PcmFormat:
-    with path.open("rb") as file:
-        try:
-            wav = wave.open(file)  # noqa: SIM115 - it owns nothing; ``file`` is closed above
-        except (wave.Error, EOFError) as exc:
-            raise AudioFormatError(_describe(path)) from exc
-        # ``wave`` stops at the first sample.
-        present = path.stat().st_size - file.tell()
-        rate, channels, width = wav.getframerate(), wav.getnchannels(), wav.getsampwidth()
-        promised = wav.getnframes() * width * channels
-    if width != SAMPLE_BYTES or rate not in SAMPLE_RATES or channels not in {1, 2}:
-        raise AudioFormatError(_wrong(path, f"{8 * width}-bit PCM, {_shape(rate, channels)}"))
-    if not promised:
-        raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
-    if present < promised:
-        raise AudioFormatError(
-            f"{path}: truncated, {present} of the {promised} bytes of sound that its header names; "
-            f"copy it again, or keep what is there: {_ffmpeg(path)}"
-        )
-    return PcmFormat(rate, channels)
+def _decode(path: Path, kind: str) -> tuple[Iterator[bytes], PcmFormat]:
+    try:
+        from avatarwire.audio import _decoding  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as exc:
+        raise MissingExtraError(f"reading {path} ({kind})", "audio") from exc
+    format_ = _decoding.probe(path)
+    return _decoding.chunks(path, format_), format_
 
 
-def _describe(path: Path) -> str:
-    """Say what a file that ``wave`` refused is."""
+def _kind(path: Path) -> str:
+    """Say what a file is that is not a WAV."""
     with path.open("rb") as file:
-        head = file.read(4096)
-    if not head:
-        return f"{path}: an empty file; record or copy it again"
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return _describe_wav(path, head)
+        head = file.read(12)
     if head[4:8] == b"ftyp":
-        return _wrong(path, "MP4")
+        return "MP4"
     names = (name for magic, name in _OTHER_FILES if head.startswith(magic))
-    return _wrong(path, next(names, "an unknown kind of file"))
-
-
-def _describe_wav(path: Path, head: bytes) -> str:
-    chunk = head.find(b"fmt ", 12)
-    if chunk < 0 or len(head) < chunk + 24:
-        return f"{path}: a WAV cut off within its header; copy it again"
-    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", head, chunk + 8)
-    if tag == 1 and head.find(b"data", chunk) < 0:
-        return f"{path}: a WAV without its sound; copy it again"
-    name = _ENCODINGS.get(tag, f"encoding {tag}")
-    return _wrong(path, f"{bits}-bit {name}, {_shape(rate, channels)}")
-
-
-def _shape(rate: int, channels: int) -> str:
-    # Not a PcmFormat: a broken header may hold zeros.
-    layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-    return f"{rate} Hz {layout}"
-
-
-def _wrong(path: Path, what: str) -> str:
-    return (
-        f"{path}: {what}, not a 16-bit PCM WAV at 16, 24 or 48 kHz, mono or stereo; "
-        f"convert it: {_ffmpeg(path)}"
-    )
+    return next(names, "an unknown kind of file")
 
 
 def _ffmpeg(path: Path) -> str:
-    target = path.with_name(f"{path.stem}-24k.wav")
-    return (
-        f"ffmpeg -i {shlex.quote(str(path))} -ar 24000 -ac 1 -c:a pcm_s16le "
-        f"{shlex.quote(str(target))}"
-    )
+    target = path.with_name(f"{path.stem}-mended.wav")
+    return f"ffmpeg -i {shlex.quote(str(path))} -c:a pcm_s16le {shlex.quote(str(target))}"

@@ -1,8 +1,12 @@
 """What a run of PCM bytes means."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["PcmFormat"]
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["PcmFormat", "pcm_view"]
 
 SAMPLE_BYTES = 2
 
@@ -43,3 +47,21 @@ class PcmFormat:
     def __str__(self) -> str:
         layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         return f"{self.sample_rate} Hz {layout}"
+
+
+def pcm_view(pcm: "Buffer") -> memoryview:
+    """Give PCM to read in place; release it when done.
+
+    Raises:
+        TypeError: not a buffer, or one of floats.
+    """
+    try:
+        view = memoryview(pcm)
+    except TypeError:
+        raise TypeError(
+            f"pcm must be bytes or another buffer of 16-bit samples, not {type(pcm).__name__}"
+        ) from None
+    if view.format.lstrip("@=<>!") in {"e", "f", "d"}:
+        view.release()
+        raise TypeError("pcm must be 16-bit integers, not floats: scale to ±32767 first")
+    return view

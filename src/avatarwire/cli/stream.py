@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from avatarwire import (
     AvatarAgentConfig,
     AvatarwireError,
     ErrorCode,
+    MissingExtraError,
     SessionStartError,
     SessionState,
 )
@@ -29,6 +31,7 @@ from avatarwire.cli.report import Report
 __all__ = ["stream"]
 
 FRAME_MS = 40
+SAMPLE_RATES = (16000, 24000, 48000)
 # A platform plays a little behind what it is sent; without a word from it this is enough.
 PLAYOUT_GRACE_S = 5.0
 
@@ -74,7 +77,7 @@ def stream(
     save: str | None,
     as_json: bool,
 ) -> int:
-    """Stream FILE, a 16-bit PCM WAV, as one turn of speech in real time."""
+    """Stream FILE, a sound file at 16, 24 or 48 kHz, as one turn of speech in real time."""
     if url is not None:
         _require_with_url(api_key, avatar_id, save)
     if save is not None and not Path(save).absolute().parent.is_dir():
@@ -167,8 +170,13 @@ def _load(file: str) -> _Speech:
     # All of it at once: reading from disk between two frames would make them late.
     try:
         chunks, format_ = read(file)
+        if format_.sample_rate not in SAMPLE_RATES:
+            raise click.ClickException(
+                f"{file}: {format_}, but a platform takes 16, 24 or 48 kHz; "
+                f"convert it: ffmpeg -i {shlex.quote(file)} -ar 24000 OUT.wav"
+            )
         return _Speech(Path(file).name, b"".join(chunks), format_)
-    except AudioFormatError as exc:
+    except (AudioFormatError, MissingExtraError) as exc:
         raise click.ClickException(str(exc)) from exc
     except OSError as exc:
         raise click.ClickException(f"cannot read {file}: {exc.strerror}") from exc

@@ -4,7 +4,10 @@ from avatarwire.codec.builders import AudioFrameBuilder, ImageFrameBuilder
 from avatarwire.codec.external import ExternalAudioFrame
 from avatarwire.codec.framer import PcmFramer
 from avatarwire.codec.frames import AudioFrame, FrameType, frame_type
+from avatarwire.codec.gaps import Gap
 from avatarwire.codec.images import ImageFrame
+from avatarwire.codec.jitter import JitterBuffer
+from avatarwire.codec.levels import level
 from avatarwire.codec.websocket import client_message
 
 __all__ = [
@@ -12,9 +15,12 @@ __all__ = [
     "AudioFrameBuilder",
     "ExternalAudioFrame",
     "FrameType",
+    "Gap",
     "ImageFrame",
     "ImageFrameBuilder",
+    "JitterBuffer",
     "PcmFramer",
     "client_message",
     "frame_type",
+    "level",
 ]

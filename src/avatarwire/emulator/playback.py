@@ -54,6 +54,11 @@ class Turn:
             ``cancelled`` by ``response.cancel``, ``replaced`` by the next turn, ``unfinished``
             when the session ended first.
         complete: the client has said that nothing more comes.
+        underruns: how often all that had arrived was played before more came.
+        underrun_ms: for how long in all.
+        stale_frames: audio frames that came after the turn was interrupted, before the next one.
+        drift_ms: how far behind real time the last frame arrived, counted from the first;
+            negative for a client that sends ahead.
     """
 
     kind: Kind
@@ -65,6 +70,10 @@ class Turn:
     frames: int = 0
     outcome: Outcome = "playing"
     complete: bool = False
+    underruns: int = 0
+    underrun_ms: float = 0.0
+    stale_frames: int = 0
+    drift_ms: float = 0.0
 
 
 class Player:
@@ -91,6 +100,8 @@ class Player:
         self._on_state = on_state
         self._on_turn = on_turn
         self._turn: Turn | None = None
+        self._interrupted: Turn | None = None
+        self._first_at = 0.0
         self._played_at = 0.0
         self._timer: Timer | None = None
         self._handlers: dict[str, Callable[[Event], object]] = {
@@ -129,14 +140,30 @@ class Player:
             self.runs[-1][1].extend(pcm)
 
         turn = self._turn
+        if turn is None and self._interrupted is not None:
+            self._interrupted.stale_frames += 1
         if turn is None or turn.complete or turn.kind not in {"audio", "prompt audio"}:
             return
+        seconds = len(pcm) / format_.bytes_per_second or frame.samples / format_.sample_rate
+        self._play(turn, seconds)
         turn.frames += 1
         turn.pcm += pcm
         turn.format = turn.format or format_
-        seconds = len(pcm) / format_.bytes_per_second or frame.samples / format_.sample_rate
-        self._played_at = max(self._clock.time(), self._played_at) + seconds
         self._speak(turn)
+
+    def _play(self, turn: Turn, seconds: float) -> None:
+        """Put so much more sound behind what the turn has."""
+        now = self._clock.time()
+        if turn.frames == 0:
+            self._first_at = self._played_at = now
+        gap_s = now - self._played_at
+        if gap_s > 0:
+            turn.underruns += 1
+            turn.underrun_ms += gap_s * 1000
+            self._played_at = now
+        played_s = self._played_at - self._first_at - turn.underrun_ms / 1000
+        turn.drift_ms = (now - self._first_at - played_s) * 1000
+        self._played_at += seconds
 
     def listen(self) -> None:
         """The user began to speak: what was playing is cleared."""
@@ -154,10 +181,10 @@ class Player:
 
     def _begin(self, kind: Kind, event: Event) -> Turn:
         self._end("replaced")
+        self._interrupted = None
         turn = Turn(kind, _string(event, "requestId"), _string(event, "responseId"))
         self._turn = turn
         self.turns.append(turn)
-        self._played_at = 0.0
         prompt = kind.startswith("prompt")
         self._show(SessionState.PROMPT_STAGING if prompt else SessionState.STAGING)
         return turn
@@ -185,8 +212,9 @@ class Player:
         if turn is None or turn.complete or turn.kind != kind or not _about(turn, event):
             return
         turn.complete = True
-        audio = kind in {"audio", "prompt audio"}
-        left_s = self._played_at - self._clock.time() if audio else TEXT_PLAYS_S
+        left_s = TEXT_PLAYS_S
+        if kind in {"audio", "prompt audio"}:
+            left_s = self._played_at - self._clock.time() if turn.frames else 0.0
         self._timer = self._clock.call_later(max(0.0, left_s), self._played)
 
     def _played(self) -> None:
@@ -211,6 +239,7 @@ class Player:
         if self._turn is not None:
             turn, self._turn = self._turn, None
             turn.outcome = outcome
+            self._interrupted = turn if outcome == "interrupted" else None
             self._on_turn(turn)
 
     def _show(self, state: SessionState) -> None:

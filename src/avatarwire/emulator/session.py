@@ -368,6 +368,8 @@ class LiveSession:
         if turn.format is not None:
             seconds = turn.format.ms(len(turn.pcm)) / 1000
             what = f"{turn.frames} frames, {seconds:.2f} s of {turn.format}"
+            if turn.underruns:
+                what += f", {turn.underruns} underruns of {turn.underrun_ms:.0f} ms in all"
         else:
             what = f"{len(turn.text)} characters"
         self._log("%s turn %s: %s", turn.kind, turn.outcome, what)

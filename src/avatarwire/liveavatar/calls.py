@@ -11,8 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
-from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
+from avatarwire.audio import pcm_view
+from avatarwire.codec import (
+    AudioFrame,
+    FrameType,
+    ImageFrame,
+    PcmFramer,
+    client_message,
+    frame_type,
+)
+from avatarwire.liveavatar.messages import Event, MessageBuilder, encode, require_finite
+from avatarwire.liveavatar.turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -32,6 +41,7 @@ class AgentCalls(ABC):
 
     def __init__(self) -> None:
         self._framer: PcmFramer | None = None
+        self._turns = Turns()
 
     @abstractmethod
     async def _send_event(self, event: Event) -> None:
@@ -107,9 +117,9 @@ class AgentCalls(ABC):
         self, request_id: str, response_id: str, metadata: Metadata = None
     ) -> None:
         """Complete an audio turn."""
-        await self._send_event(
-            MessageBuilder.response_audio_finish(request_id, response_id, metadata)
-        )
+        event = MessageBuilder.response_audio_finish(request_id, response_id, metadata)
+        self._turns.require_none("send_response_audio_finish")
+        await self._send_event(event)
 
     async def send_prompt_audio_start(self) -> None:
         """Begin the audio of an idle prompt; the next ``send_audio`` starts with a key frame."""
@@ -117,6 +127,7 @@ class AgentCalls(ABC):
 
     async def send_prompt_audio_finish(self) -> None:
         """Complete the audio of an idle prompt."""
+        self._turns.require_none("send_prompt_audio_finish")
         await self._send_event(MessageBuilder.response_audio_prompt_finish())
 
     async def send_audio(
@@ -142,11 +153,11 @@ class AgentCalls(ABC):
         Raises:
             TypeError: ``pcm`` is not a buffer.
             ValueError: ``pcm`` is not whole samples, or the format cannot be framed.
+            RuntimeError: an audio stream is open.
         """
         self._require_open()
-        with memoryview(pcm) as view:
-            if view.format.lstrip("@=<>!") in {"e", "f", "d"}:
-                raise TypeError("pcm must be 16-bit integers, not floats: scale to ±32767 first")
+        self._turns.require_none("send_audio")
+        with pcm_view(pcm) as view:
             if view.nbytes % (2 * channels if channels in {1, 2} else 2):
                 raise ValueError(
                     f"pcm must be whole 16-bit samples of {channels} channel(s), "
@@ -163,8 +174,10 @@ class AgentCalls(ABC):
         Raises:
             TypeError: neither a frame nor a buffer.
             ValueError: the bytes are no whole audio frame, or more than 65,536 in all.
+            RuntimeError: an audio stream is open.
         """
         self._require_open()
+        self._turns.require_none("send_audio_frame")
         message = frame.pack() if isinstance(frame, AudioFrame) else _packed(frame, AudioFrame)
         await self._send_binary(_within_limit(message, "an audio frame", "use send_audio"))
 
@@ -204,10 +217,27 @@ class AgentCalls(ABC):
     # Control
 
     async def send_interrupt(
-        self, request_id: str | None = None, metadata: Metadata = None
+        self,
+        request_id: str | None = None,
+        metadata: Metadata = None,
+        *,
+        interrupt_scope: str | None = None,
     ) -> None:
-        """Stop what is playing; with a request id, only what answers that request."""
-        await self._send_event(MessageBuilder.control_interrupt(request_id, metadata))
+        """Stop what is playing; with a request id, only what answers that request.
+
+        An audio stream that it stops ends as interrupted. ``interrupt_scope`` is ``VOICE_ONLY``
+        (the default), ``VOICE_AND_ACCOMPANIMENT``, or ``BGM_ONLY``, which leaves the voice alone.
+
+        Raises:
+            ValueError: an unknown scope, or metadata under a reserved key.
+        """
+        event = MessageBuilder.control_interrupt(request_id, metadata, interrupt_scope)
+        connection = self._require_open()
+        has_room = connection.write_batch(client_message(encode(event), text=True))
+        # Before anything is awaited: not a frame may leave behind the interrupt.
+        self._turns.interrupted(request_id, interrupt_scope)
+        if not has_room:
+            await connection.writable()
 
     async def send_error(self, code: str, message: str, request_id: str | None = None) -> None:
         """Report a fault to the platform."""
@@ -240,6 +270,7 @@ class AgentCalls(ABC):
 
     async def _start_audio(self, event: Event) -> None:
         self._require_open()
+        self._turns.require_none(f"sending {event['event']}")
         # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
         if self._framer is not None:
             self._framer.reset()

@@ -38,6 +38,8 @@ class AvatarAgentConfig:
         reconnect_max_delay: seconds; kept with ``reconnect``.
         ping_interval: seconds between WebSocket pings.
         ping_timeout: seconds without a pong after which the peer counts as gone.
+        tts_sample_rate: what audio streams send, whatever is written to them: 16000, 24000 or
+            48000 Hz; None: as written.
         ssl_context: trust more than the system does; certificates are always verified.
     """
 
@@ -56,6 +58,7 @@ class AvatarAgentConfig:
     _: KW_ONLY
     ping_interval: float = 5.0
     ping_timeout: float = 20.0
+    tts_sample_rate: int | None = None
     ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,10 @@ class AvatarAgentConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
+        if self.tts_sample_rate not in {None, 16000, 24000, 48000}:
+            raise ValueError(
+                f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
+            )
         self._validate_voice_config()
 
     def _validate_voice_config(self) -> None:

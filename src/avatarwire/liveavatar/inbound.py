@@ -16,10 +16,14 @@ __all__ = [
     "Inbound",
     "OtherEvent",
     "PlatformError",
+    "ResponseStateEvent",
+    "SceneReady",
     "SessionClosing",
     "SessionInit",
     "SessionStateChanged",
     "TextInput",
+    "VoiceFinish",
+    "VoiceStart",
     "parse",
 ]
 
@@ -83,6 +87,67 @@ class IdleTrigger(Inbound):
 
 
 @dataclass(frozen=True, slots=True)
+class SceneReady(Inbound):
+    """``scene.ready``: the browser shows the avatar; what is said from now on is heard."""
+
+    callback = "on_scene_ready"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceStart(Inbound):
+    """``input.voice.start``: the user began to speak."""
+
+    callback = "on_voice_start"
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceFinish(Inbound):
+    """``input.voice.finish``: the user stopped speaking."""
+
+    callback = "on_voice_finish"
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStateEvent(Inbound):
+    """``response.state``: how far the platform is with a response.
+
+    ``state`` and ``reason`` are open sets. The first ``REJECTED`` or ``FINISHED`` is the last word
+    on a response, and only ``FINISHED`` with ``COMPLETED`` says that it was played to its end
+    (protocol section "Response lifecycle").
+
+    Raises:
+        ValueError: an id or the state is blank, a number is no integer.
+    """
+
+    callback = "on_response_state"
+    session_id: str
+    request_id: str
+    response_id: str
+    seq: int
+    timestamp: int
+    state: str
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("session_id", "request_id", "response_id", "state"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f"{name} must be text that is not blank")
+        for name in ("seq", "timestamp"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ValueError(f"{name} must be an integer, not {type(value).__name__}")
+        if self.reason is not None and not isinstance(self.reason, str):
+            raise ValueError(f"reason must be text, not {type(self.reason).__name__}")
+
+    def arguments(self) -> tuple[object, ...]:
+        """Give the event whole."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformError(Inbound):
     """``error``: the platform reports a fault."""
 
@@ -106,10 +171,14 @@ def _text(event: Event, fields: Event, key: str) -> str:
     return value
 
 
+def _optional_text(fields: Event, key: str) -> str:
+    value = fields.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def _session_init(event: Event, data: Event) -> Inbound:
     # Only the session matters to us; some deployments have no user to name.
-    user_id = data.get("userId")
-    return SessionInit(_text(event, data, "sessionId"), user_id if isinstance(user_id, str) else "")
+    return SessionInit(_text(event, data, "sessionId"), _optional_text(data, "userId"))
 
 
 def _session_state(event: Event, data: Event) -> Inbound:
@@ -132,6 +201,36 @@ def _idle_trigger(event: Event, data: Event) -> Inbound:
     return IdleTrigger(_text(event, data, "reason"), int(idle_time_ms))
 
 
+def _scene_ready(_event: Event, _data: Event) -> Inbound:
+    return SceneReady()
+
+
+def _voice_start(event: Event, _data: Event) -> Inbound:
+    # It ends playback whatever it names.
+    return VoiceStart(_optional_text(event, "requestId"))
+
+
+def _voice_finish(event: Event, _data: Event) -> Inbound:
+    return VoiceFinish(_optional_text(event, "requestId"))
+
+
+def _response_state(event: Event, data: Event) -> Inbound:
+    try:
+        return ResponseStateEvent(
+            session_id=event.get("sessionId", ""),
+            request_id=event.get("requestId", ""),
+            response_id=event.get("responseId", ""),
+            seq=event["seq"],
+            timestamp=event["timestamp"],
+            state=data.get("state", ""),
+            reason=data.get("reason"),
+        )
+    except KeyError as exc:
+        raise ValueError(f"{event['event']}: {exc.args[0]} is missing") from None
+    except ValueError as exc:
+        raise ValueError(f"{event['event']}: {exc}") from None
+
+
 def _platform_error(_event: Event, data: Event) -> Inbound:
     # An error is told whatever its shape: some platforms number their codes.
     return PlatformError(str(data.get("code", "")), str(data.get("message", "")))
@@ -143,6 +242,10 @@ _PARSERS: dict[str, Callable[[Event, Event], Inbound]] = {
     "session.closing": _session_closing,
     "input.text": _text_input,
     "system.idleTrigger": _idle_trigger,
+    "scene.ready": _scene_ready,
+    "input.voice.start": _voice_start,
+    "input.voice.finish": _voice_finish,
+    "response.state": _response_state,
     "error": _platform_error,
 }
 

@@ -7,13 +7,14 @@ bounded lane that drops its oldest frame, counts it and says so when the callbac
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
+from avatarwire.liveavatar.inbound import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
+from avatarwire.streaming import Lane
 
 __all__ = ["AgentListener", "Callbacks"]
 
@@ -41,6 +42,18 @@ class AgentListener:
     async def on_session_closing(self, reason: str | None) -> None:
         """The platform is about to close; nothing can be sent any more."""
 
+    async def on_scene_ready(self) -> None:
+        """The browser shows the avatar: what is said from now on is heard."""
+
+    async def on_response_state(self, event: ResponseStateEvent) -> None:
+        """The platform tells how far it is with a response (each state once)."""
+
+    async def on_voice_start(self, request_id: str) -> None:
+        """The user began to speak; what was playing has been cleared."""
+
+    async def on_voice_finish(self, request_id: str) -> None:
+        """The user stopped speaking."""
+
     async def on_idle_trigger(self, reason: str, idle_time_ms: int) -> None:
         """Nobody has spoken for ``idle_time_ms`` milliseconds."""
 
@@ -58,18 +71,18 @@ class AgentListener:
 
 
 class Callbacks(CallbackTasks):
-    """Calls one listener, for one session.
-
-    Attributes:
-        dropped_frames: audio frames that were dropped because ``on_audio_frame`` was too slow.
-    """
+    """Calls one listener, for one session."""
 
     def __init__(self, listener: object) -> None:
         super().__init__(logger)
         self._listener = listener
-        self._frames: deque[AudioFrame] = deque()
+        self._frames: Lane[AudioFrame] = Lane(AUDIO_LANE_FRAMES)
         self._frame_task: asyncio.Task[None] | None = None
-        self.dropped_frames = 0
+
+    @property
+    def dropped_frames(self) -> int:
+        """Audio frames that were dropped because ``on_audio_frame`` was too slow."""
+        return self._frames.dropped
 
     def call(self, name: str, *args: object) -> asyncio.Task[None] | None:
         """Start a callback; None when the listener does not have it."""
@@ -83,15 +96,11 @@ class Callbacks(CallbackTasks):
         callback = self._callback("on_audio_frame")
         if callback is None:
             return
-        if len(self._frames) == AUDIO_LANE_FRAMES:
-            self._frames.popleft()
-            self.dropped_frames += 1
-            if self.dropped_frames == 1:
-                logger.warning(
-                    "on_audio_frame is slower than the audio: the oldest frames are dropped and"
-                    " counted (dropped_audio_frames)"
-                )
-        self._frames.append(frame)
+        if not self._frames.put(frame) and self._frames.dropped == 1:
+            logger.warning(
+                "on_audio_frame is slower than the audio: the oldest frames are dropped and"
+                " counted (dropped_audio_frames)"
+            )
         if self._frame_task is None:
             self._frame_task = self._start(self._drain(callback), "on_audio_frame")
 
@@ -109,6 +118,6 @@ class Callbacks(CallbackTasks):
     async def _drain(self, callback: Callable[..., object]) -> None:
         try:
             while self._frames:
-                await self._run("on_audio_frame", callback, (self._frames.popleft(),))
+                await self._run("on_audio_frame", callback, (self._frames.take(),))
         finally:
             self._frame_task = None

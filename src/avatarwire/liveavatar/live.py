@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from avatarwire.errors import (
     UnusableAnswerError,
 )
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.liveavatar.inbound import SessionClosing, SessionInit
+from avatarwire.liveavatar.inbound import SceneReady, SessionClosing, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
@@ -47,17 +48,34 @@ _kept: set[asyncio.Task[Any]] = set()
 class LiveSession:
     """Owns everything that lives as long as one session, and lets go of all of it at the end.
 
+    Args:
+        config: what to connect to, and how.
+        listener: whose callbacks are called.
+        on_received: called with everything received, before the listener.
+        on_ended: called once nothing can be sent any more; perhaps twice.
+
     Attributes:
         result: what the platform's REST start gave; None until then.
         closed: done when the session has ended.
+        scene: done when the browser shows the avatar, or with the error that it never will.
         callbacks: the listener's tasks.
         protocol: what has been received.
     """
 
-    def __init__(self, config: AvatarAgentConfig, listener: object) -> None:
+    def __init__(
+        self,
+        config: AvatarAgentConfig,
+        listener: object,
+        *,
+        on_received: Callable[[Received], None],
+        on_ended: Callable[[], None],
+    ) -> None:
         self._config = config
+        self._on_received = on_received
+        self._on_ended = on_ended
         self.result: SessionStartResult | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.scene: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.callbacks = Callbacks(listener)
         self.protocol = LiveAvatarProtocol()
         self._http = shared_client(config.ssl_context)
@@ -170,6 +188,9 @@ class LiveSession:
             self._tell(received)
 
     def _tell(self, received: Received) -> None:
+        self._on_received(received)
+        if isinstance(received, SceneReady) and not self.scene.done():
+            self.scene.set_result(None)
         if isinstance(received, AudioFrame):
             self.callbacks.audio(received)
             return
@@ -177,6 +198,7 @@ class LiveSession:
         if isinstance(received, SessionInit) and not self._initialised.done():
             self._initialised.set_result(task)
         if isinstance(received, SessionClosing) and self._link and not self._closing_task:
+            self._on_ended()
             self._closing_task = asyncio.create_task(self._link.close())
 
     # End
@@ -192,7 +214,15 @@ class LiveSession:
             self._initialised.exception()
         session_id = None if self.result is None else self.result.session_id
         logger.info("session %s: ended with close code %d", session_id, code)
+        self._on_ended()
         self._on_closed = self.callbacks.call("on_closed", code, reason)
+        self._settle(code, reason)
+
+    def _settle(self, code: int, reason: str) -> None:
+        """Let go of everyone who waits for the session."""
+        if not self.scene.done():
+            self.scene.set_exception(SessionLostError(code, reason))
+            self.scene.exception()  # nobody may be waiting
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -204,6 +234,7 @@ class LiveSession:
                 return  # stop() waits for this very callback
             self._stop_callers.add(callback)
         if self._stop_task is None:
+            self._on_ended()
             self._stop_task = _keep(asyncio.create_task(self._stop(), name="avatarwire stop"))
         await asyncio.shield(self._stop_task)
 
@@ -221,8 +252,7 @@ class LiveSession:
             await asyncio.wait([release], timeout=left_s)
             await self._end_callbacks()
         finally:
-            if not self.closed.done():
-                self.closed.set_result(None)
+            self._settle(NORMAL_CLOSURE, "stop() was called")
 
     async def _end_callbacks(self) -> None:
         if self._on_closed is not None and self._on_closed not in self._stop_callers:

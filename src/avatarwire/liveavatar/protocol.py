@@ -10,7 +10,13 @@ from collections import Counter
 from typing import TypeAlias
 
 from avatarwire.codec import AudioFrame, FrameType, frame_type
-from avatarwire.liveavatar.inbound import Inbound, SessionClosing, SessionInit, parse
+from avatarwire.liveavatar.inbound import (
+    Inbound,
+    ResponseStateEvent,
+    SessionClosing,
+    SessionInit,
+    parse,
+)
 from avatarwire.liveavatar.messages import Event, MessageBuilder, decode
 
 __all__ = ["LiveAvatarProtocol", "Received"]
@@ -34,6 +40,7 @@ class LiveAvatarProtocol:
         self.is_closing = False
         self.ignored: Counter[str] = Counter()
         self._replies: list[Event] = []
+        self._response_seqs: dict[str, int] = {}
 
     def receive(self, message: str | bytes) -> Received | None:
         """Take one message in; None when there is nothing to tell."""
@@ -62,7 +69,18 @@ class LiveAvatarProtocol:
                 self._replies.append(MessageBuilder.session_ready())
             case SessionClosing():
                 self.is_closing = True
+            case ResponseStateEvent() if not self._is_new(inbound):
+                self._ignore("a response.state that it had sent before")
+                return None
         return inbound
+
+    def _is_new(self, event: ResponseStateEvent) -> bool:
+        """Whether its number is above all before it; gaps are valid (protocol section 4)."""
+        new = event.seq > self._response_seqs.get(event.session_id, event.seq - 1)
+        if new:
+            # One session a connection; a peer that names others must not grow our memory.
+            self._response_seqs = {event.session_id: event.seq}
+        return new
 
     def _binary(self, message: bytes) -> AudioFrame | None:
         kind = frame_type(message)

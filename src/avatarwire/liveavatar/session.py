@@ -7,12 +7,16 @@ from collections.abc import Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from avatarwire.codec import client_message
+from avatarwire.audio import PcmFormat
+from avatarwire.codec import AudioFrame, PcmFramer, client_message
 from avatarwire.errors import AlreadyStartedError, NotConnectedError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.live import LiveSession
 from avatarwire.liveavatar.messages import Event, encode
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.turns import new_stream
+from avatarwire.streaming import AudioStream, Timing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -97,7 +101,12 @@ class AvatarAgent(AgentCalls):
         self._loop = asyncio.get_running_loop()
         if self._framer is not None:
             self._framer.reset()  # a new session begins with a key frame
-        live = self._live = LiveSession(self._config, self._listener)
+        live = self._live = LiveSession(
+            self._config,
+            self._listener,
+            on_received=self._receive,
+            on_ended=self._turns.ended,
+        )
         try:
             return await live.start()
         except BaseException:
@@ -123,6 +132,91 @@ class AvatarAgent(AgentCalls):
         """Wait until the session has ended, whoever ended it; at once when there is none."""
         if self._live is not None:
             await asyncio.shield(self._live.closed)
+
+    async def scene_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait until the browser shows the avatar; at once when it does, however late one asks.
+
+        What is said before ``scene.ready`` nobody hears.
+
+        Args:
+            timeout: seconds to wait at the most.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            SessionLostError: the session ended first.
+            NotConnectedError: ``start()`` has not been called.
+        """
+        if self._live is None:
+            raise NotConnectedError("Not connected — call start() first")
+        async with asyncio.timeout(timeout):
+            await asyncio.shield(self._live.scene)
+
+    def audio_stream(
+        self,
+        request_id: str | None = None,
+        *,
+        response_id: str | None = None,
+        sample_rate: int = 24000,
+        channels: int = 1,
+        frame_ms: int = 40,
+        lead_ms: float = 400,
+        batch_ms: float = 200,
+        buffer_ms: float = 2000,
+        paced: bool = True,
+        prompt: bool = False,
+        interrupt_on_input: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AudioStream:
+        """Make one turn of speech: paced, interruptible, accounted for.
+
+        Example::
+
+            async with agent.audio_stream(request_id) as stream:
+                async for pcm in synthesiser:
+                    await stream.write(pcm)
+            playout = await stream.wait_playout()
+
+        One may be open at a time. Sound of another rate than the platform gets
+        (``config.tts_sample_rate``, or what a frame header can say), and stereo, is converted; that
+        takes the ``audio`` extra.
+
+        Args:
+            request_id: what the turn answers; a new UUID4 by default.
+            response_id: the turn's own id; a new UUID4 by default.
+            sample_rate: of what will be written, in Hz.
+            channels: of what will be written: 1, or 2 with interleaved samples.
+            frame_ms: milliseconds of sound in a frame.
+            lead_ms: how much sound may be ahead of playout: room for a slow network or event loop.
+            batch_ms: how much is written at a time.
+            buffer_ms: how much may be queued before ``write`` waits.
+            paced: False for a platform that buffers by itself: as fast as the connection takes it.
+            prompt: an idle prompt, not an answer.
+            interrupt_on_input: end the turn when the user types or begins to speak, as the platform
+                stops its playback then.
+            metadata: for the start event.
+
+        Raises:
+            TypeError, ValueError: an argument that the platform or the framing cannot take.
+            MissingExtraError: the sound has to be converted and the extra is not installed.
+        """
+        return new_stream(
+            _Line(self),
+            self._turns,
+            request_id=request_id,
+            response_id=response_id,
+            written=PcmFormat(sample_rate, channels),
+            sent_rate=self._config.tts_sample_rate,
+            timing=Timing(
+                frame_ms=frame_ms,
+                lead_ms=lead_ms,
+                batch_ms=batch_ms,
+                buffer_ms=buffer_ms,
+                paced=paced,
+            ),
+            prompt=prompt,
+            interrupt_on_input=interrupt_on_input,
+            metadata=metadata,
+        )
 
     def call_threadsafe(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run one of the agent's coroutines from another thread.
@@ -151,6 +245,10 @@ class AvatarAgent(AgentCalls):
     ) -> None:
         await self.stop()
 
+    def _receive(self, received: Received) -> None:
+        if not isinstance(received, AudioFrame):
+            self._turns.notice(received)
+
     def _require_open(self) -> "Connection":
         connection = None if self._live is None else self._live.require_open()
         if connection is None:
@@ -167,3 +265,19 @@ class AvatarAgent(AgentCalls):
         connection = self._require_open()
         if not connection.write_batch(wire):
             await connection.writable()
+
+
+class _Line:
+    """An agent, as its turns see it."""
+
+    def __init__(self, agent: AvatarAgent) -> None:
+        self._agent = agent
+
+    def write(self, wire: bytes) -> bool:
+        return self._agent._require_open().write_batch(wire)  # noqa: SLF001 - one thing
+
+    async def writable(self) -> None:
+        await self._agent._require_open().writable()  # noqa: SLF001 - one thing
+
+    def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
+        return self._agent._framer_for(sample_rate, channels, frame_ms)  # noqa: SLF001 - one thing

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def level(pcm: Buffer) -> tuple[float, float]: ...

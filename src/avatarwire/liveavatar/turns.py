@@ -1,0 +1,285 @@
+"""Turns of speech in Live Avatar's words: the agent's open one, and those still being played."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from avatarwire.audio import PcmFormat, Resampler
+from avatarwire.codec import PcmFramer, client_message
+from avatarwire.liveavatar.inbound import (
+    Inbound,
+    ResponseStateEvent,
+    SessionStateChanged,
+    TextInput,
+    VoiceStart,
+)
+from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
+from avatarwire.streaming import AudioStream, Converter, PlayoutReason, Timing
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Turns", "VoiceLine", "new_stream"]
+
+Metadata: TypeAlias = Mapping[str, Any] | None
+
+HEADER_RATES = (16000, 24000, 48000)
+#: What the platform expects of a developer's TTS (protocol section 5).
+USUAL_RATE = 24000
+#: An interrupt of this scope leaves the voice alone.
+MUSIC_ONLY = "BGM_ONLY"
+
+_SPEAKING = {SessionState.SPEAKING, SessionState.PROMPT_SPEAKING}
+_INTERRUPTED = {"USER_COMMAND_INTERRUPT", "DEVELOPER_COMMAND_INTERRUPT"}
+
+
+class VoiceLine(Protocol):
+    """What a turn needs of the agent whose turn it is."""
+
+    def write(self, wire: bytes) -> bool:
+        """Write masked messages at once; False when the buffer is over its high water.
+
+        Raises:
+            ConnectionError: nothing can be sent any more.
+        """
+
+    async def writable(self) -> None:
+        """Return when the buffer has room."""
+
+    def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
+        """Give the agent's one framer, at the start of a turn in this format."""
+
+
+class Turns:
+    """The turns of one agent, and what concerns them of what the platform says."""
+
+    def __init__(self) -> None:
+        self._open: AudioStream | None = None
+        self._playing: list[AudioStream] = []
+        self._speaking = False
+
+    def require_none(self, call: str) -> None:
+        """Refuse ``call`` while a turn is open.
+
+        Raises:
+            RuntimeError: a turn is open.
+        """
+        if self._open is not None:
+            raise RuntimeError(
+                f"{call} while the audio stream {self._open.response_id!r} is open: "
+                "leave or interrupt that one first"
+            )
+
+    def opened(self, stream: AudioStream) -> None:
+        """Note that ``stream`` speaks from now on."""
+        self._open = stream
+        self._playing = [turn for turn in self._playing if not turn.is_resolved]
+        self._playing.append(stream)
+        if self._speaking:
+            stream.notice_speaking(already=True)
+
+    def closed(self, stream: AudioStream) -> None:
+        """Note that ``stream`` sends nothing more."""
+        if self._open is stream:
+            self._open = None
+
+    def interrupted(self, request_id: str | None, scope: str | None) -> None:
+        """End what an interrupt that the agent has sent ends."""
+        if scope is not None and scope.strip() == MUSIC_ONLY:
+            return
+        for stream in self._playing:
+            if request_id is None or stream.request_id == request_id:
+                stream.end("interrupted", notify=False)
+
+    def ended(self) -> None:
+        """The session is over, or about to be: nothing can be sent any more."""
+        self._speaking = False
+        for stream in self._playing:
+            stream.end("lost")
+        self._open = None
+        self._playing.clear()
+
+    def notice(self, received: Inbound) -> None:
+        """Take what the platform says; what is about no turn is passed over."""
+        match received:
+            case SessionStateChanged(state):
+                self._notice_state(state)
+            case TextInput() | VoiceStart():
+                for stream in self._playing:
+                    if stream.interrupt_on_input:
+                        # The platform has cleared its own buffer already.
+                        stream.end("interrupted", notify=False)
+            case ResponseStateEvent():
+                self._notice_response(received)
+            case _:
+                return
+        self._playing = [stream for stream in self._playing if not stream.is_resolved]
+
+    def _notice_response(self, event: ResponseStateEvent) -> None:
+        reason = _reason(event)
+        if reason is None:
+            return
+        for stream in self._playing:
+            if stream.response_id == event.response_id:
+                stream.end(reason, notify=False)
+
+    def _notice_state(self, state: SessionState) -> None:
+        self._speaking = state in _SPEAKING
+        for stream in self._playing:
+            if self._speaking:
+                stream.notice_speaking()
+            elif state is SessionState.IDLE:
+                stream.notice_idle()
+
+
+def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
+    """Give how a response has ended; None when it has not."""
+    match event.state, event.reason:
+        case "FINISHED", "COMPLETED":
+            return "completed"
+        case "FINISHED", reason if reason in _INTERRUPTED:
+            return "interrupted"
+        case (("FINISHED" | "REJECTED"), _):
+            return "failed"
+    return None
+
+
+class _LiveSpeaker:
+    """Says one turn: start event, audio frames, finish event."""
+
+    def __init__(
+        self,
+        line: VoiceLine,
+        turns: Turns,
+        *,
+        make_framer: Callable[[], PcmFramer],
+        start: Event,
+        finish: Event,
+        interrupted_request: str | None,
+    ) -> None:
+        self.stream: AudioStream
+        self._line = line
+        self._turns = turns
+        self._make_framer = make_framer
+        self._framer: PcmFramer
+        self._start = start
+        self._finish = finish
+        self._interrupted_request = interrupted_request
+        self._is_open = False
+
+    def start(self) -> bool:
+        self._turns.require_none("a second audio stream")
+        has_room = self._line.write(_wire(self._start))
+        self._framer = self._make_framer()
+        self._framer.reset()
+        self._is_open = True
+        self._turns.opened(self.stream)
+        return has_room
+
+    def say(self, pcm: "Buffer") -> bool:
+        framer = self._framer
+        wire = framer.websocket(pcm)
+        if framer.pending_bytes:
+            wire += framer.flush_websocket()
+        return self._line.write(wire)
+
+    def finish(self) -> bool:
+        self._close()
+        return self._line.write(_wire(self._finish))
+
+    def interrupt(self, scope: str | None) -> bool:
+        wire = _wire(
+            MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
+        )
+        if self._is_open:
+            wire += _wire(self._finish)
+        self._close()
+        return self._line.write(wire)
+
+    async def writable(self) -> None:
+        await self._line.writable()
+
+    def _close(self) -> None:
+        self._is_open = False
+        self._turns.closed(self.stream)
+
+
+def new_stream(
+    line: VoiceLine,
+    turns: Turns,
+    *,
+    request_id: str | None,
+    response_id: str | None,
+    written: PcmFormat,
+    sent_rate: int | None,
+    timing: Timing,
+    prompt: bool,
+    interrupt_on_input: bool,
+    metadata: Metadata,
+) -> AudioStream:
+    """Make a turn; everything about it is checked here, and nothing is sent yet.
+
+    Args:
+        line: whose turn it is.
+        turns: where it is entered once it is open.
+        request_id: what it answers; None: a new UUID4.
+        response_id: its own id; None: a new UUID4.
+        written: what will be written to it.
+        sent_rate: what the platform is to get; None: as written, where a header can say it.
+        timing: when it leaves.
+        prompt: an idle prompt, which the platform knows no ids of.
+        interrupt_on_input: the user's input ends it.
+        metadata: goes into the start event.
+
+    Raises:
+        TypeError, ValueError: an argument that the platform, or the framing, cannot take.
+        MissingExtraError: conversion is needed and its extra is not installed.
+    """
+    if prompt and metadata:
+        raise ValueError("a prompt's start event carries no metadata: leave it out")
+    interrupted_request = None if prompt else request_id or str(uuid.uuid4())
+    request_id = interrupted_request or request_id or str(uuid.uuid4())
+    response_id = response_id or str(uuid.uuid4())
+    start = MessageBuilder.response_audio_start(request_id, response_id, metadata)
+    finish = MessageBuilder.response_audio_finish(request_id, response_id)
+    if prompt:
+        start = MessageBuilder.response_audio_prompt_start()
+        finish = MessageBuilder.response_audio_prompt_finish()
+
+    rate = sent_rate or (written.sample_rate if written.sample_rate in HEADER_RATES else USUAL_RATE)
+    sent = PcmFormat(rate, 1)  # the platform wants mono
+    PcmFramer(sample_rate=rate, frame_ms=timing.frame_ms)  # refuses a frame_ms that is too long
+    speaker = _LiveSpeaker(
+        line,
+        turns,
+        make_framer=lambda: line.framer(rate, 1, timing.frame_ms),
+        start=start,
+        finish=finish,
+        interrupted_request=interrupted_request,
+    )
+    speaker.stream = AudioStream(
+        speaker,
+        written=written,
+        sent=sent,
+        converter=_converter(written, sent),
+        timing=timing,
+        request_id=request_id,
+        response_id=response_id,
+        interrupt_on_input=interrupt_on_input,
+    )
+    return speaker.stream
+
+
+def _converter(written: PcmFormat, sent: PcmFormat) -> Converter | None:
+    if written == sent:
+        return None
+    return Resampler(
+        rate_in=written.sample_rate,
+        rate_out=sent.sample_rate,
+        channels_in=written.channels,
+        channels_out=sent.channels,
+    )
+
+
+def _wire(event: Event) -> bytes:
+    return client_message(encode(event), text=True)

@@ -1,0 +1,28 @@
+"""Sound in time: turns of speech that are paced, interruptible and accounted for.
+
+What a turn needs of a platform is the small ``Speaker``; nothing here knows a protocol or a socket.
+"""
+
+from avatarwire.streaming.inbox import Lane
+from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
+from avatarwire.streaming.pcm_queue import PcmQueue
+from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
+from avatarwire.streaming.port import Speaker
+from avatarwire.streaming.stream import AudioStream, Converter
+from avatarwire.streaming.timing import Schedule, Timing
+
+__all__ = [
+    "AudioStream",
+    "Converter",
+    "Lane",
+    "Pacer",
+    "PcmQueue",
+    "Playout",
+    "PlayoutClock",
+    "PlayoutReason",
+    "Punctual",
+    "Schedule",
+    "Speaker",
+    "Timing",
+    "running_pacer",
+]

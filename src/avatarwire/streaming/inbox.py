@@ -1,0 +1,66 @@
+"""Bounded lanes between whoever receives and whoever is slower."""
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+__all__ = ["Lane"]
+
+T = TypeVar("T")
+
+
+class Lane(Generic[T]):
+    """A queue that drops its oldest item, and counts it, rather than grow or make anyone wait.
+
+    Args:
+        limit: how many items it holds.
+
+    Attributes:
+        dropped: how many items were dropped because nobody took them in time.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._items: deque[T] = deque()
+        self._limit = limit
+        self._closed = False
+        self._news = asyncio.Event()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: T) -> bool:
+        """Add ``item``; False when the oldest one had to go for it."""
+        full = len(self._items) == self._limit
+        if full:
+            self._items.popleft()
+            self.dropped += 1
+        self._items.append(item)
+        self._news.set()
+        return not full
+
+    def take(self) -> T:
+        """Take the oldest item; there must be one."""
+        return self._items.popleft()
+
+    async def get(self) -> T:
+        """Take the oldest item, waiting for one.
+
+        Raises:
+            StopAsyncIteration: the lane is closed and empty.
+        """
+        while not self._items:
+            if self._closed:
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        return self.take()
+
+    def close(self) -> None:
+        """End it: what is in it can still be taken."""
+        self._closed = True
+        self._news.set()
+
+    def clear(self) -> None:
+        """Forget what is in it."""
+        self._items.clear()

@@ -1,0 +1,55 @@
+"""PCM that waits to be sent, in the pieces in which it came."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["PcmQueue"]
+
+
+class PcmQueue:
+    """Pieces in, other pieces out; no byte is copied that leaves in the piece it came in.
+
+    Attributes:
+        size_bytes: how much can be taken.
+    """
+
+    __slots__ = ("_chunks", "_head_bytes", "size_bytes")
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._head_bytes = 0  # how much of the first chunk is gone
+        self.size_bytes = 0
+
+    def put(self, pcm: bytes) -> None:
+        """Add sound; it is kept by reference."""
+        if pcm:
+            self._chunks.append(pcm)
+            self.size_bytes += len(pcm)
+
+    def take(self, size_bytes: int) -> "Buffer":
+        """Take so much off the front; there must be as much."""
+        chunks, start = self._chunks, self._head_bytes
+        self.size_bytes -= size_bytes
+        pieces = []
+        while size_bytes:
+            piece = memoryview(chunks[0])[start : start + size_bytes]
+            pieces.append(piece)
+            size_bytes -= len(piece)
+            start += len(piece)
+            if start == len(chunks[0]):
+                chunks.popleft()
+                start = 0
+        self._head_bytes = start
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def forget_last(self, size_bytes: int) -> None:
+        """Never give the last so many bytes; nothing may be added after this."""
+        self.size_bytes -= size_bytes
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._chunks.clear()
+        self._head_bytes = self.size_bytes = 0

@@ -1,0 +1,40 @@
+"""The port: what a turn of speech asks of a platform, whatever its words are."""
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Speaker"]
+
+
+class Speaker(Protocol):
+    """Says one turn on one platform.
+
+    Every call writes at once, in the order of the calls, and returns False when the connection's
+    buffer is over its high water: what was written is accepted, but ``writable()`` should be
+    awaited before more audio. Each raises ``ConnectionError`` when nothing can be sent any more.
+    """
+
+    def start(self) -> bool:
+        """Open the turn.
+
+        Raises:
+            RuntimeError: another turn is open.
+        """
+
+    def say(self, pcm: "Buffer") -> bool:
+        """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
+
+    def finish(self) -> bool:
+        """Say that the turn has no more audio."""
+
+    def interrupt(self, scope: str | None) -> bool:
+        """Stop what is playing, and say that the turn has no more audio unless that was said.
+
+        Raises:
+            ValueError: ``scope`` is unknown; nothing was sent.
+        """
+
+    async def writable(self) -> None:
+        """Return when the connection's buffer has room."""

@@ -1,0 +1,503 @@
+"""One turn of speech: written in any pieces, sent in time, interruptible, accounted for."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from avatarwire.audio import PcmFormat, pcm_view
+from avatarwire.streaming.pacer import running_pacer
+from avatarwire.streaming.pcm_queue import PcmQueue
+from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
+from avatarwire.streaming.port import Speaker
+from avatarwire.streaming.timing import Schedule, Timing
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["AudioStream", "Converter"]
+
+logger = logging.getLogger("avatarwire.streaming")
+
+#: How long after its paced end a turn may stay without a word of the platform.
+PLAYOUT_GRACE_S = 5.0
+#: A state that comes so much before the paced end is not about this turn's end.
+CLOCK_TOLERANCE_S = 0.1
+
+
+class Converter(Protocol):
+    """Turns sound of the format written into sound of the format sent, across any pieces."""
+
+    def push(self, pcm: "Buffer") -> bytes:
+        """Take sound in; give what is ready."""
+
+    def flush(self) -> bytes:
+        """Give what is left."""
+
+
+class AudioStream:
+    """One turn of speech; an agent's ``audio_stream()`` makes it.
+
+    Example::
+
+        async with agent.audio_stream(request_id) as stream:
+            async for pcm in synthesiser:
+                await stream.write(pcm)
+        playout = await stream.wait_playout()
+
+    Entering opens the turn at the platform. Leaving normally sends what is queued, in time, and
+    completes the turn; leaving by an exception or a cancellation interrupts it. Its calls belong to
+    one event loop, ``write_threadsafe`` excepted.
+
+    Args:
+        speaker: how the platform is spoken to.
+        written: format of what ``write`` takes.
+        sent: format of what the platform gets.
+        converter: between the two; None when they are the same.
+        timing: when it leaves.
+        request_id: what the turn answers.
+        response_id: the turn's own id.
+        interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
+    """
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        *,
+        written: PcmFormat,
+        sent: PcmFormat,
+        converter: Converter | None = None,
+        timing: Timing,
+        request_id: str,
+        response_id: str,
+        interrupt_on_input: bool = False,
+    ) -> None:
+        self.request_id = request_id
+        self.response_id = response_id
+        self.interrupt_on_input = interrupt_on_input
+        self._speaker = speaker
+        self._written_format = written
+        self._format = sent
+        self._converter = converter
+        self._schedule = Schedule(timing, sent)
+        self._queue = PcmQueue()
+        self._taken_bytes = 0  # of what was written, in its own format
+        self._flushed_samples = 0
+        self._clock = PlayoutClock(sent.sample_rate)
+        self._state: Literal["new", "open", "finishing", "closed"] = "new"
+        self._spoke = False
+        self._spoke_before = False
+        self._reason: PlayoutReason | None = None
+        self._played_ms = 0.0
+        self._room = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._resolved = asyncio.Event()
+        self._waiting_for_room: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    def __repr__(self) -> str:
+        return (
+            f"<AudioStream {self.response_id!r} {self._state}, "
+            f"{self.sent_ms:.0f} of {self.written_ms:.0f} ms sent>"
+        )
+
+    # What has become of the sound
+
+    @property
+    def is_open(self) -> bool:
+        """Whether ``write`` still takes sound."""
+        return self._state == "open"
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether ``wait_playout`` returns at once."""
+        return self._reason is not None
+
+    @property
+    def written_ms(self) -> float:
+        """What was given to the stream, in milliseconds of sound; an odd last byte is not."""
+        return self._ms(self._written_samples)
+
+    @property
+    def queued_ms(self) -> float:
+        """What waits to be sent, in milliseconds of sound."""
+        return self._ms(self._queued_samples)
+
+    @property
+    def sent_ms(self) -> float:
+        """What has gone to the platform, in milliseconds of sound."""
+        return self._ms(self._clock.sent_samples)
+
+    @property
+    def position_ms(self) -> float:
+        """What the listener has heard by now, in milliseconds of sound, by the paced clock."""
+        if self._reason is not None:
+            return self._played_ms
+        if not self._clock.sent_samples:
+            return 0.0
+        return self._clock.position_s(self._loop.time()) * 1000
+
+    @property
+    def underruns(self) -> int:
+        """How often everything sent had been played before more was sent."""
+        return self._clock.underruns
+
+    @property
+    def underrun_ms(self) -> float:
+        """For how long in all, in milliseconds."""
+        return self._clock.underrun_s * 1000
+
+    # Writing
+
+    async def write(self, pcm: "Buffer") -> bool:
+        """Add sound, and wait while more than ``buffer_ms`` is queued.
+
+        Args:
+            pcm: 16-bit little-endian samples, any number of bytes. ``bytes`` are kept by
+                reference, any other buffer is copied.
+
+        Returns:
+            False once the turn has ended: what was not sent is counted as dropped, and there is no
+            use in writing more.
+
+        Raises:
+            TypeError: ``pcm`` is not a buffer, or one of floats.
+            RuntimeError: the stream has not been entered.
+        """
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+        if type(pcm) is not bytes:
+            with pcm_view(pcm) as view:
+                pcm = bytes(view)
+        if not self._take(pcm):
+            return False
+        if not self._schedule.paced:
+            # Nothing else makes a sender wait whose peer keeps up.
+            await asyncio.sleep(0)
+        while self._queue.size_bytes > self._schedule.buffer_bytes and self._state == "open":
+            self._room.clear()
+            await self._room.wait()
+        return self._state == "open"
+
+    async def play(self, source: "AsyncIterable[Buffer] | Iterable[Buffer]") -> bool:
+        """Write all that ``source`` gives; stop when the turn has ended.
+
+        Args:
+            source: an iterable, or async iterable, of what ``write`` takes. A plain iterable
+                that blocks would block the event loop: use ``write_threadsafe`` for those.
+
+        Returns:
+            Whether all of it was accepted.
+
+        Raises:
+            TypeError: ``source`` is no iterable of buffers.
+        """
+        if isinstance(source, AsyncIterable):
+            async for pcm in source:
+                if not await self.write(pcm):
+                    return False
+            return True
+        if isinstance(source, bytes | bytearray | memoryview | str):
+            raise TypeError("play takes an iterable of PCM: one piece goes to write")
+        for pcm in source:
+            if not await self.write(pcm):
+                return False
+        return True
+
+    def write_threadsafe(self, pcm: "Buffer", timeout: float | None = None) -> bool:
+        """Do what ``write`` does from another thread, which waits as ``write`` would.
+
+        Args:
+            pcm: as for ``write``.
+            timeout: seconds to wait at the most; None: as long as it takes.
+
+        Returns:
+            As ``write``; also False when the event loop is gone.
+
+        Raises:
+            TypeError: as ``write``.
+            RuntimeError: the stream has not been entered, or this is the event loop's thread.
+            TimeoutError: there was no room in time; the sound is queued nevertheless.
+        """
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self._loop:
+            raise RuntimeError("write_threadsafe would block the event loop: await write() here")
+        if self._loop.is_closed():
+            return False
+        return asyncio.run_coroutine_threadsafe(self.write(pcm), self._loop).result(timeout)
+
+    # Ending
+
+    async def finish(self) -> None:
+        """Send what is queued, in time, and complete the turn; leaving the stream does it.
+
+        It returns when everything has gone to the platform, which then has up to ``lead_ms`` left
+        to play, or when the turn has ended otherwise.
+        """
+        if self._state == "open":
+            self._state = "finishing"
+            self._complete_queue()
+            self._pump()
+        await self._closed.wait()
+
+    async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
+        """Drop what is queued and stop what is playing; nothing of this turn is sent any more.
+
+        It returns at once, not when playback has stopped. On a turn that has ended it does nothing.
+
+        Args:
+            scope: None or ``"VOICE_AND_ACCOMPANIMENT"``.
+            notify: False: do not tell the platform to stop playback, only that the turn is over.
+
+        Returns:
+            What became of the turn.
+
+        Raises:
+            ValueError: an unknown scope, or one that leaves the voice alone.
+            RuntimeError: the stream has not been entered.
+        """
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+        return self.end("interrupted", scope=scope, notify=notify)
+
+    async def wait_playout(self, timeout: float | None = None) -> Playout:  # noqa: ASYNC109
+        """Wait until the turn has been played, or has ended otherwise.
+
+        It resolves by what the platform says, by an interrupt, by the end of the session, and in
+        any case some seconds after the paced end.
+
+        Args:
+            timeout: seconds to wait at the most; then the reason is ``timed_out``, and a later
+                call may still learn how it ended. Nothing is raised.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
+        """
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._resolved.wait()
+        except TimeoutError:
+            pass
+        return self._playout()
+
+    async def __aenter__(self) -> Self:
+        if self._state != "new":
+            raise RuntimeError("a stream is one turn: make another one")
+        self._loop = asyncio.get_running_loop()
+        self._pacer = running_pacer()
+        self._speaker.start()
+        self._state = "open"
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is None:
+            try:
+                await self.finish()
+            except BaseException:
+                self.end("interrupted")
+                raise
+        elif self._state != "closed":
+            self.end("interrupted")
+
+    # What the session tells the stream
+
+    def notice_speaking(self, *, already: bool = False) -> None:
+        """The avatar speaks now; ``already``: it did when this turn's first sound left."""
+        if already:
+            self._spoke_before = True
+        elif self._clock.sent_samples:
+            self._spoke = True
+
+    def notice_idle(self) -> None:
+        """The avatar is idle now, which proves nothing unless it spoke for this turn."""
+        if self._state != "closed":
+            self._spoke = False
+            return
+        ends_at_s = self._clock.ends_at_s(self._loop.time())
+        in_time = self._loop.time() >= ends_at_s - CLOCK_TOLERANCE_S
+        if self._spoke or (self._spoke_before and in_time):
+            self._resolve("completed")
+
+    def end(
+        self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
+    ) -> Playout:
+        """End the turn now, for ``reason``, unless it has ended; give what became of it.
+
+        Only an interruption of ours stops the playback; with ``lost`` nothing can be sent.
+        """
+        if self._reason is not None:
+            return self._playout()
+        if scope == "BGM_ONLY":
+            raise ValueError(
+                "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
+            )
+        if reason != "lost":
+            try:
+                if reason == "interrupted" and notify:
+                    self._speaker.interrupt(scope)
+                elif self._state != "closed":
+                    self._speaker.finish()
+            except ConnectionError:
+                reason = "lost"
+        self._close()
+        self._resolve(reason)
+        return self._playout()
+
+    # Sending
+
+    def tick(self, now_s: float) -> float | None:
+        """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
+        if self._state == "closed":
+            self._resolve("timed_out")
+            return None
+        try:
+            return self._send_due(now_s)
+        except ConnectionError:
+            self.end("lost")
+            return None
+
+    def _pump(self) -> None:
+        """Do what is due, and have the pacer call for the rest."""
+        deadline_s = self.tick(self._loop.time())
+        if deadline_s is not None:
+            self._pacer.schedule(self, deadline_s)
+
+    def _send_due(self, now_s: float) -> float | None:
+        if self._waiting_for_room is not None:
+            return None
+        if not self._schedule.paced:
+            return self._send_unpaced(now_s)
+        schedule, queue = self._schedule, self._queue
+        finishing = self._state == "finishing"
+        due_bytes = schedule.due_bytes(
+            queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
+        )
+        if not self._send(due_bytes, now_s):
+            return None
+        if finishing and not queue.size_bytes:
+            return self._finish(now_s)
+        ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
+        return None if ahead_s is None else self._clock.ends_at_s(now_s) - ahead_s
+
+    def _send_unpaced(self, now_s: float) -> float | None:
+        schedule, queue = self._schedule, self._queue
+        while queue.size_bytes >= schedule.frame_bytes:
+            whole_bytes = queue.size_bytes - queue.size_bytes % schedule.frame_bytes
+            if not self._send(min(whole_bytes, schedule.batch_bytes), now_s):
+                return None
+        if self._state != "finishing":
+            return None
+        self._send(queue.size_bytes, now_s)
+        return self._finish(now_s)
+
+    def _send(self, size_bytes: int, now_s: float) -> bool:
+        """Send so much of the queue; False when the connection has no more room."""
+        if not size_bytes:
+            return True
+        has_room = self._speaker.say(self._queue.take(size_bytes))
+        self._clock.send(size_bytes // self._format.frame_bytes, now_s)
+        if self._queue.size_bytes <= self._schedule.buffer_bytes:
+            self._room.set()
+        if not has_room:
+            self._waiting_for_room = asyncio.create_task(self._wait_for_room())
+        return has_room
+
+    async def _wait_for_room(self) -> None:
+        try:
+            await self._speaker.writable()
+        except ConnectionError:
+            self.end("lost")
+            return
+        self._waiting_for_room = None
+        if self._state != "closed":
+            self._pump()
+
+    def _finish(self, now_s: float) -> float:
+        """Complete the turn; give the time at which to stop waiting for the platform's word."""
+        self._speaker.finish()
+        self._close()
+        return self._clock.ends_at_s(now_s) + PLAYOUT_GRACE_S
+
+    def _close(self) -> None:
+        self._state = "closed"
+        self._queue.clear()
+        self._room.set()
+        self._closed.set()
+
+    def _resolve(self, reason: PlayoutReason) -> None:
+        if self._reason is not None:
+            return
+        self._played_ms = self.sent_ms if reason == "completed" else self.position_ms
+        self._reason = reason
+        self._resolved.set()
+        self._pacer.remove(self)
+        if self._waiting_for_room is not None:
+            self._waiting_for_room.cancel()
+        logger.debug("turn %s: %s", self.response_id, self._playout())
+
+    def _playout(self) -> Playout:
+        """Give what became of the turn, by now."""
+        return Playout(
+            reason=self._reason or "timed_out",
+            written_ms=self.written_ms,
+            sent_ms=self.sent_ms,
+            dropped_ms=self._ms(self._written_samples - self._clock.sent_samples),
+            played_ms=self.position_ms,
+        )
+
+    def _ms(self, samples: int) -> float:
+        return samples * 1000 / self._format.sample_rate
+
+    # The queue
+
+    def _take(self, pcm: bytes) -> bool:
+        """Count and queue what was written, and send what is due; False when the turn is over."""
+        self._taken_bytes += len(pcm)
+        if self._state == "open":
+            self._queue.put(pcm if self._converter is None else self._converter.push(pcm))
+            self._pump()
+        return self._state == "open"
+
+    def _complete_queue(self) -> None:
+        """Queue what the converter holds, and drop what is no whole sample."""
+        written = self._written_format
+        odd_bytes = self._taken_bytes % written.frame_bytes
+        if odd_bytes:
+            logger.warning(
+                "turn %s: the last %d byte(s) written are no whole sample of %s: dropped",
+                self.response_id,
+                odd_bytes,
+                written,
+            )
+        if self._converter is not None:
+            self._queue.put(self._converter.flush())
+        self._queue.forget_last(self._queue.size_bytes % self._format.frame_bytes)
+        # From here on it is known, and no longer computed: conversion rounds.
+        self._flushed_samples = self._clock.sent_samples + self._queued_samples
+        self._taken_bytes = 0
+
+    @property
+    def _queued_samples(self) -> int:
+        return self._queue.size_bytes // self._format.frame_bytes
+
+    @property
+    def _written_samples(self) -> int:
+        """What was written, as samples of the format sent."""
+        written = self._written_format
+        groups = self._taken_bytes // written.frame_bytes
+        if self._converter is not None:
+            groups = round(groups * self._format.sample_rate / written.sample_rate)
+        return self._flushed_samples + groups

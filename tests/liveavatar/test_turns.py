@@ -1,0 +1,388 @@
+"""Turns of speech over a real socket: what arrives, in which order, and what is told."""
+
+import array
+import asyncio
+import itertools
+import math
+import random
+import struct
+import sys
+import time
+
+import pytest
+from agents import config_for
+
+from avatarwire import (
+    AudioFrame,
+    AvatarAgent,
+    MissingExtraError,
+    NotConnectedError,
+    SessionLost,
+    frame_type,
+)
+from avatarwire.audio import PcmFormat
+from avatarwire.codec import FrameType
+from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.liveavatar.messages import MessageBuilder, decode
+from avatarwire.streaming import Playout
+
+FAST = {"paced": False}
+
+
+def sound(seconds, rate=24000, seed=1):
+    return random.Random(seed).randbytes(round(seconds * rate) * 2)  # noqa: S311
+
+
+def names(session):
+    """Give what arrived, in order: event names, and "audio" for a run of frames."""
+    kinds = (
+        decode(entry.data)["event"] if entry.kind == "text" else "audio"
+        for entry in session.transcript
+        if entry.direction == "received"
+    )
+    return [
+        name for name, _ in itertools.groupby(kinds) if name not in {"session.ready", "settled"}
+    ]
+
+
+def frames(session):
+    messages = [e.data for e in session.transcript if e.kind == "binary"]
+    assert all(frame_type(message) is FrameType.AUDIO for message in messages)
+    return [AudioFrame.unpack(message) for message in messages]
+
+
+async def settled(session, agent):
+    """Wait until everything sent so far has arrived."""
+    await agent.send_custom_event(None, "settled")
+    await session.wait_for("settled")
+    session.events.pop()
+
+
+async def test_a_turn(agent, session):
+    pcm = sound(1.003)
+    async with agent.audio_stream("request", response_id="response", metadata={"mood": 1}) as turn:
+        assert await turn.write(pcm)
+    playout = await turn.wait_playout(10)
+    assert playout == Playout("completed", 1003, 1003, 0, 1003)
+    assert names(session) == ["response.audio.start", "audio", "response.audio.finish"]
+    start, finish = session.events[-2:]
+    assert start == {
+        "event": "response.audio.start",
+        "requestId": "request",
+        "responseId": "response",
+        "data": {"mood": 1},
+    }
+    assert (finish["requestId"], finish["responseId"]) == ("request", "response")
+    (heard,) = session.turns
+    assert bytes(heard.pcm) == pcm
+    assert (heard.outcome, heard.underruns, heard.stale_frames) == ("finished", 0, 0)
+    assert heard.drift_ms == pytest.approx(-400, abs=60)
+
+
+async def test_three_turns_in_any_pieces_over_the_wraps(agent, session):
+    chance = random.Random(2)  # noqa: S311
+    turns = [sound(60.3, seed=3), sound(70.001, seed=4), sound(40, seed=5)]
+    for pcm in turns:
+        async with agent.audio_stream(frame_ms=40, **FAST) as turn:
+            at = 0
+            while at < len(pcm):
+                size = chance.randint(1, 200_000 if chance.random() < 0.3 else 5000)
+                assert await turn.write(pcm[at : at + size])
+                at += size
+        await turn.interrupt(notify=False)
+    await settled(session, agent)
+    assert [bytes(turn.pcm) for turn in session.turns] == turns
+    received = frames(session)
+    assert len(received) > 4096
+    keys = [index for index, frame in enumerate(received) if frame.key]
+    per_turn = [-(-len(pcm) // 1920) for pcm in turns]
+    assert keys == [0, per_turn[0], sum(per_turn[:2])]
+    samples = 0
+    for index, frame in enumerate(received):
+        assert frame.seq == index % 4096
+        assert frame.timestamp == samples * 1000 // 24000 % 2**20
+        samples += len(frame.payload) // 2
+    assert names(session) == ["response.audio.start", "audio", "response.audio.finish"] * 3
+
+
+async def test_ids_are_made_where_none_are_given(agent, session):
+    async with agent.audio_stream() as turn:
+        pass
+    await settled(session, agent)
+    start = session.events[-2]
+    assert start["requestId"] == turn.request_id
+    assert start["responseId"] == turn.response_id
+    assert len({turn.request_id, turn.response_id}) == 2
+
+
+async def test_interrupt(agent, session):
+    async with agent.audio_stream("request", buffer_ms=3_600_000) as turn:
+        await turn.write(bytes(10_000_000))
+        begin = time.perf_counter()
+        playout = await turn.interrupt()
+        took_s = time.perf_counter() - begin
+    await settled(session, agent)
+    assert names(session) == [
+        "response.audio.start",
+        "audio",
+        "control.interrupt",
+        "response.audio.finish",
+    ]
+    assert session.events[-2] == {"event": "control.interrupt", "requestId": "request"}
+    assert playout.written_ms == playout.sent_ms + playout.dropped_ms
+    assert session.turns[0].stale_frames == 0
+    assert session.turns[0].outcome == "interrupted"
+    assert took_s < 1
+
+
+async def test_the_agents_interrupt_ends_the_open_turn(agent, session):
+    async with agent.audio_stream("request") as turn:
+        await turn.write(sound(2))
+        await agent.send_interrupt("another request")
+        await agent.send_interrupt(interrupt_scope="BGM_ONLY")
+        assert turn.is_open
+        await agent.send_interrupt(metadata={"why": "barge-in"})
+        assert not turn.is_open
+    await settled(session, agent)
+    assert names(session)[-2:] == ["control.interrupt", "response.audio.finish"]
+    assert session.events[-2]["data"] == {"why": "barge-in"}
+    assert (await turn.wait_playout()).reason == "interrupted"
+
+
+async def test_a_scope_goes_with_the_interrupt(agent, session):
+    async with agent.audio_stream("request") as turn:
+        with pytest.raises(ValueError, match="LOUDLY"):
+            await turn.interrupt(scope="LOUDLY")
+        assert turn.is_open
+        await turn.interrupt(scope="VOICE_AND_ACCOMPANIMENT")
+    await settled(session, agent)
+    assert session.events[-2]["data"] == {"interruptScope": "VOICE_AND_ACCOMPANIMENT"}
+
+
+async def test_one_open_turn_at_a_time(agent):
+    async with agent.audio_stream("first", response_id="one") as turn:
+        for call in (
+            agent.audio_stream("second").__aenter__(),
+            agent.send_audio(sound(0.1)),
+            agent.send_audio_frame(AudioFrame(0, 0, 0, 0, 1, 960, 0, bytes(1920))),
+            agent.send_response_audio_start("r", "p"),
+            agent.send_response_audio_finish("r", "p"),
+            agent.send_prompt_audio_start(),
+            agent.send_prompt_audio_finish(),
+        ):
+            with pytest.raises(RuntimeError, match="the audio stream 'one' is open"):
+                await call
+        assert turn.is_open
+    await agent.send_audio(sound(0.1))
+
+
+async def test_a_prompt(agent, session):
+    async with agent.audio_stream(prompt=True) as turn:
+        await turn.write(sound(0.1))
+        await turn.interrupt()
+    await settled(session, agent)
+    assert (
+        names(session)
+        == [
+            "response.audio.promptStart",
+            "audio",
+            "control.interrupt",
+            "response.audio.promptFinish",
+        ][:1]
+        + names(session)[1:]
+    )
+    assert "requestId" not in session.events[-2]
+    async with agent.audio_stream(prompt=True) as turn:
+        await turn.write(sound(0.1))
+    assert (await turn.wait_playout(10)).reason == "completed"
+    with pytest.raises(ValueError, match="carries no metadata"):
+        agent.audio_stream(prompt=True, metadata={"a": 1})
+
+
+@pytest.mark.parametrize(
+    "event", [MessageBuilder.input_text("r", "wait"), MessageBuilder.input_voice_start("r")]
+)
+async def test_the_users_input_ends_the_turn_on_request(agent, session, listener, event):
+    async with agent.audio_stream(interrupt_on_input=True) as turn:
+        await turn.write(sound(3))
+        await session.send_event(event)
+        while turn.is_open:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        assert not await turn.write(sound(1))
+    await settled(session, agent)
+    assert "control.interrupt" not in names(session)
+    assert names(session)[-1] == "response.audio.finish"
+    assert (await turn.wait_playout()).reason == "interrupted"
+
+    async with agent.audio_stream() as other:
+        await other.write(sound(0.1))
+        await session.send_event(event)
+        await listener.wait_for(
+            "on_text_input" if event["event"] == "input.text" else "on_voice_start", 2
+        )
+        assert other.is_open
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "outcome"),
+    [
+        ("FINISHED", "COMPLETED", "completed"),
+        ("FINISHED", "USER_COMMAND_INTERRUPT", "interrupted"),
+        ("FINISHED", "DEVELOPER_COMMAND_INTERRUPT", "interrupted"),
+        ("FINISHED", "RENDERER_FAILED", "failed"),
+        ("FINISHED", None, "failed"),
+        ("REJECTED", "SESSION_BUSY", "failed"),
+    ],
+)
+async def test_response_state_resolves(agent, session, listener, state, reason, outcome):
+    def event(seq, response_id, state, reason):
+        return {
+            "event": "response.state",
+            "sessionId": agent.session_id,
+            "requestId": "r",
+            "responseId": response_id,
+            "seq": seq,
+            "timestamp": 1,
+            "data": {"state": state, "reason": reason},
+        }
+
+    async with agent.audio_stream("r", response_id="mine") as turn:
+        await turn.write(sound(0.04))
+        await session.send_event(event(1, "mine", "ACCEPTED", None))
+        await session.send_event(event(2, "another", "FINISHED", "FAILED"))
+        await session.send_event(event(2, "mine", "FINISHED", "FAILED"))  # a seq that was used
+        await listener.wait_for("on_response_state", 2)
+        assert turn.is_open
+        await session.send_event(event(9, "mine", state, reason))
+        await listener.wait_for("on_response_state", 3)
+        assert not turn.is_open
+    assert (await turn.wait_playout()).reason == outcome
+    assert agent.ignored_messages == {"a response.state that it had sent before": 1}
+
+
+async def test_a_lost_connection_ends_the_turn(agent, session):
+    async with agent.audio_stream() as turn:
+        await turn.write(sound(1))
+        waiting = asyncio.create_task(turn.wait_playout())
+        await settled(session, agent)
+        session.cut()
+        playout = await asyncio.wait_for(waiting, 5)
+        assert not await turn.write(sound(1))
+    assert playout.reason == "lost"
+    assert playout.written_ms == playout.sent_ms + playout.dropped_ms == 1000
+    with pytest.raises(SessionLost):
+        async with agent.audio_stream():
+            pass
+
+
+async def test_stop_ends_the_turn(emulator, agent, session, caplog):
+    async with agent.audio_stream() as turn:
+        await turn.write(sound(1))
+        await agent.stop()
+        assert not turn.is_open
+    assert (await turn.wait_playout()).reason == "lost"
+    assert "session.stop" in names(session)
+    with pytest.raises(NotConnectedError):
+        async with agent.audio_stream():
+            pass
+    assert caplog.records == []
+
+
+async def test_closing_ends_the_turn(agent, session, listener):
+    async with agent.audio_stream() as turn:
+        await turn.write(sound(1))
+        await session.send_event(MessageBuilder.session_closing("idle"))
+        await listener.wait_for("on_session_closing")
+        assert not await turn.write(sound(1))
+    assert (await turn.wait_playout()).reason == "lost"
+
+
+def tone(rate, channels=1, seconds=1.0, hz=440.0):
+    """Give a tone, in stereo with nothing on the right."""
+    frames = (
+        (int(12000 * math.sin(2 * math.pi * hz * n / rate)), 0)[:channels]
+        for n in range(round(seconds * rate))
+    )
+    return b"".join(struct.pack(f"<{channels}h", *frame) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "wanted", "sent"),
+    [
+        (22050, 1, None, 24000),
+        (8000, 1, None, 24000),
+        (44100, 2, 48000, 48000),
+        (24000, 1, 16000, 16000),
+        (24000, 2, None, 24000),
+        (48000, 1, None, 48000),
+    ],
+)
+async def test_any_rate_in(emulator, listener, rate, channels, wanted, sent):
+    config = config_for(emulator, tts_sample_rate=wanted)
+    async with AvatarAgent(config, listener) as agent:
+        (session,) = emulator.sessions
+        pcm = tone(rate, channels)
+        async with agent.audio_stream(sample_rate=rate, channels=channels, **FAST) as turn:
+            for at in range(0, len(pcm), 1001):
+                assert await turn.write(pcm[at : at + 1001])
+        assert await turn.wait_playout(10) == Playout("completed", 1000, 1000, 0, 1000)
+    (heard,) = session.turns
+    assert heard.format == PcmFormat(sent, 1)
+    samples = array.array("h", bytes(heard.pcm))
+    assert len(samples) == sent
+    crossings = sum(a < 0 <= b for a, b in itertools.pairwise(samples))
+    assert crossings == pytest.approx(440, abs=2)
+    assert max(samples) == pytest.approx(12000 / channels, rel=0.02)
+
+
+async def test_without_the_extra_one_error_names_it(agent, monkeypatch):
+    monkeypatch.setitem(sys.modules, "avatarwire.audio._conversion", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "avatarwire\[audio\]"'):
+        agent.audio_stream(sample_rate=22050)
+    agent.audio_stream(sample_rate=48000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"request_id": 7}, TypeError, "request_id"),
+        ({"response_id": 7}, TypeError, "response_id"),
+        ({"sample_rate": 0}, ValueError, "positive rate"),
+        ({"frame_ms": 171}, ValueError, "frame_ms"),
+        ({"lead_ms": -1}, ValueError, "lead_ms"),
+        ({"metadata": {"mood": float("nan")}}, ValueError, "mood"),
+        ({"metadata": 5}, TypeError, "metadata"),
+    ],
+)
+async def test_bad_arguments_are_refused_at_once(agent, session, arguments, error, words):
+    with pytest.raises(error, match=words):
+        agent.audio_stream(**arguments)
+    await settled(session, agent)
+    assert names(session) == []
+
+
+async def test_scene_ready_however_late_one_asks(emulator, listener):
+    agent = AvatarAgent(config_for(emulator), listener)
+    with pytest.raises(NotConnectedError):
+        await agent.scene_ready()
+    async with agent:
+        await agent.scene_ready(5)
+        assert await listener.wait_for("on_scene_ready") == ()
+        await agent.scene_ready(0)
+    async with agent:  # a new connection has a scene of its own
+        waiting = asyncio.create_task(agent.scene_ready())
+        await asyncio.wait_for(waiting, 5)
+
+
+async def test_scene_ready_that_never_comes(listener):
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        agent = AvatarAgent(config_for(emulator), listener)
+        await agent.start()
+        agent._live.scene = asyncio.get_running_loop().create_future()
+        with pytest.raises(TimeoutError):
+            await agent.scene_ready(0.01)
+        waiting = asyncio.create_task(agent.scene_ready())
+        await asyncio.sleep(0)
+        await agent.stop()
+        with pytest.raises(SessionLost):
+            await waiting

@@ -1,0 +1,124 @@
+"""An event loop whose time jumps to the next timer, and a platform that keeps what it is told."""
+
+import asyncio
+import functools
+import selectors
+
+from avatarwire.audio import PcmFormat
+from avatarwire.streaming import AudioStream, Timing
+
+MONO_24K = PcmFormat(24000, 1)
+FRAME_BYTES = 1920  # 40 ms
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Waits for nothing: it moves the clock instead."""
+
+    def __init__(self):
+        super().__init__()
+        self.now_s = 1000.0
+
+    def select(self, timeout=None):
+        ready = super().select(0)
+        if not ready and timeout:
+            self.now_s += timeout
+        assert ready or timeout is not None, "everything waits, and nothing will happen"
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Runs on virtual time; what takes no virtual time takes none."""
+
+    def __init__(self):
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self):
+        return self._jumping.now_s
+
+    def stall(self, seconds):
+        """Pass time as a callback does that blocks the loop."""
+        self._jumping.now_s += seconds
+
+
+def virtual(test):
+    """Run an async test on virtual time."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+class FakeSpeaker:
+    """Notes (seconds since the start, what, PCM) and can refuse room, or all."""
+
+    def __init__(self):
+        self.log = []
+        self.room = asyncio.Event()
+        self.room.set()
+        self.is_lost = False
+        self._begun = None
+        self._finished = False
+
+    def start(self):
+        self._begun = asyncio.get_running_loop().time()
+        return self._note("start")
+
+    def say(self, pcm):
+        return self._note("say", bytes(pcm))
+
+    def finish(self):
+        self._finished = True
+        return self._note("finish")
+
+    def interrupt(self, scope):
+        self._note(f"interrupt {scope}" if scope else "interrupt")
+        if not self._finished:
+            self.finish()
+        return self.room.is_set()
+
+    async def writable(self):
+        await self.room.wait()
+        if self.is_lost:
+            raise ConnectionError("lost")
+
+    def _note(self, what, pcm=b""):
+        if self.is_lost:
+            raise ConnectionError("lost")
+        self.log.append((asyncio.get_running_loop().time() - self._begun, what, pcm))
+        return self.room.is_set()
+
+    @property
+    def words(self):
+        return [what for _, what, _ in self.log]
+
+    @property
+    def pcm(self):
+        return b"".join(pcm for _, _, pcm in self.log)
+
+    @property
+    def says(self):
+        """Give (milliseconds since the first sound, milliseconds of sound) of each write."""
+        said = [(at, len(pcm)) for at, what, pcm in self.log if what == "say"]
+        return [(round((at - said[0][0]) * 1000, 3), MONO_24K.ms(size)) for at, size in said]
+
+
+def new_stream(speaker, *, written=MONO_24K, sent=MONO_24K, converter=None, **timing):
+    return AudioStream(
+        speaker,
+        written=written,
+        sent=sent,
+        converter=converter,
+        timing=Timing(**timing),
+        request_id="request",
+        response_id="response",
+    )
+
+
+def sound(ms):
+    """Give so many milliseconds of PCM in which no two samples near each other are alike."""
+    count = ms * 24
+    return b"".join((n % 65521).to_bytes(2, "little") for n in range(count))
