@@ -306,6 +306,18 @@ async def test_a_client_connects_again_after_disconnect(emulator, recorder):
     assert len(recorder.named("connected")) == len(recorder.named("disconnected")) == 2
 
 
+async def test_connect_waits_for_a_disconnect_that_is_under_way(emulator, recorder):
+    client = recorder.listen_to(client_for(emulator))
+    await client.connect()
+    disconnecting = asyncio.create_task(client.disconnect())
+    await asyncio.sleep(0)
+    await client.connect()
+    assert disconnecting.done()
+    assert client.is_connected
+    assert len(recorder.named("connected")) == 2
+    await client.disconnect()
+
+
 async def test_a_cancelled_connect_leaves_nothing(emulator):
     emulator.faults.withhold.add("websocket_connected")
     client = client_for(emulator)

@@ -9,6 +9,7 @@ from recording import AGORA, client_for
 from avatarwire import akool
 from avatarwire.emulator import AkoolEmulator
 
+NO_HOST = {"ip": "a..b", "port": 80, "status": "available", "healthy": True}
 BODY = {"code": 1000, "data": {"instances": []}}
 
 
@@ -124,6 +125,12 @@ CONNECTING = {
         akool.ServiceDiscoveryError,
         None,
     ),
+    "discovery names an address that is none": (
+        discovery(body={"code": 1000, "data": {"instances": [NO_HOST] * 3}}),
+        {"max_retry_attempts": 1},
+        akool.RetryError,
+        None,
+    ),
     "the upgrade is refused with 401": (refused(401), {}, akool.AuthenticationError, 401),
     "the upgrade is refused with 403": (refused(403), {}, akool.AuthenticationError, 403),
     "the upgrade is followed by 4001": (refused(4001), {}, akool.AuthenticationError, 4001),
@@ -193,6 +200,13 @@ async def test_the_platform_knows_its_keys(name):
         direct = client_for(emulator, wire=wire, server_url=emulator.server_url)
         with pytest.raises(akool.AuthenticationError):
             await direct.connect()
+
+
+async def test_a_proxy_that_cannot_be_used_fails_discovery(emulator, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "nonsense://user:hush@host")
+    with pytest.raises(akool.ServiceDiscoveryError, match="the proxy of the environment") as failed:
+        await client_for(emulator).connect()
+    assert "hush" not in str(failed.value)
 
 
 async def test_a_refused_key_is_not_tried_again(emulator):

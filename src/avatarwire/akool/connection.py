@@ -102,8 +102,6 @@ class AkoolConnection:
         """Give a future of the ack of a mid, or of one of the protocol's constants."""
         future = self._waiting[what] = asyncio.get_running_loop().create_future()
         self.protocol.expect(what)
-        if self._ended is not None:
-            self._fail(what, self._lost())
         return future
 
     def forget(self, what: str) -> None:
