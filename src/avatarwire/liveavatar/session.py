@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import logging
+import weakref
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,7 +17,7 @@ from avatarwire.liveavatar.live import LiveSession
 from avatarwire.liveavatar.messages import Event, encode
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.turns import new_stream
-from avatarwire.streaming import AudioStream, Timing
+from avatarwire.streaming import AudioStream, Timing, UserAudio
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -52,6 +53,8 @@ class AvatarAgent(AgentCalls):
         self._listener = listener
         self._live: LiveSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # Weak: an iteration that was abandoned is not to be fed for ever.
+        self._user_audio: weakref.WeakSet[UserAudio] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "not running"
@@ -105,7 +108,7 @@ class AvatarAgent(AgentCalls):
             self._config,
             self._listener,
             on_received=self._receive,
-            on_ended=self._turns.ended,
+            on_ended=self._end_of_session,
         )
         try:
             return await live.start()
@@ -218,6 +221,33 @@ class AvatarAgent(AgentCalls):
             metadata=metadata,
         )
 
+    def user_audio(
+        self, sample_rate: int = 16000, *, window_ms: int = 200, conceal: bool = False
+    ) -> UserAudio:
+        """Iterate over what the user says, as 16-bit mono PCM in order and at one rate.
+
+        Example::
+
+            async for pcm in agent.user_audio():
+                recogniser.feed(pcm)
+
+        It holds what comes from this call on and ends with the session; see ``UserAudio`` for what
+        it counts. ``on_audio_frame`` gets the frames as they come, whatever happens here.
+
+        Args:
+            sample_rate: of what comes out, in Hz, 4000 to 192000.
+            window_ms: how long a missing frame is waited for, in milliseconds of sound.
+            conceal: put silence where frames are missing.
+
+        Raises:
+            ValueError: an argument outside its range.
+            NotConnectedError, SessionLostError: there is no session to listen to.
+        """
+        self._require_open()
+        audio = UserAudio(sample_rate, window_ms=window_ms, conceal=conceal)
+        self._user_audio.add(audio)
+        return audio
+
     def call_threadsafe(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Run one of the agent's coroutines from another thread.
 
@@ -246,8 +276,17 @@ class AvatarAgent(AgentCalls):
         await self.stop()
 
     def _receive(self, received: Received) -> None:
-        if not isinstance(received, AudioFrame):
+        if isinstance(received, AudioFrame):
+            for audio in self._user_audio:
+                audio.push(received)
+        else:
             self._turns.notice(received)
+
+    def _end_of_session(self) -> None:
+        self._turns.ended()
+        for audio in self._user_audio:
+            audio.close()
+        self._user_audio.clear()
 
     def _require_open(self) -> "Connection":
         connection = None if self._live is None else self._live.require_open()

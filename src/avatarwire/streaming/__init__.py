@@ -10,6 +10,7 @@ from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
 from avatarwire.streaming.port import Speaker
 from avatarwire.streaming.stream import AudioStream, Converter
 from avatarwire.streaming.timing import Schedule, Timing
+from avatarwire.streaming.user_audio import UserAudio
 
 __all__ = [
     "AudioStream",
@@ -24,5 +25,6 @@ __all__ = [
     "Schedule",
     "Speaker",
     "Timing",
+    "UserAudio",
     "running_pacer",
 ]

@@ -1,0 +1,168 @@
+"""The user's sound as a recogniser wants it: in order, decoded, at one rate."""
+
+import logging
+from typing import Self
+
+from avatarwire.audio import OpusDecoder, PcmFormat, Resampler
+from avatarwire.codec import AudioFrame, Gap, JitterBuffer
+from avatarwire.errors import AudioFormatError
+from avatarwire.streaming.inbox import Lane
+
+__all__ = ["UserAudio"]
+
+logger = logging.getLogger("avatarwire.streaming")
+
+#: Ten seconds of 40 ms frames: longer is stale for a recogniser.
+LANE_FRAMES = 250
+SAMPLE_RATES = (16000, 24000, 48000)  # by the header's sample_rate field
+PCM, OPUS = 0, 1  # by the header's codec field
+
+
+class UserAudio:
+    """Iterates over the user's sound as 16-bit little-endian mono PCM.
+
+    Frames are put in order, and duplicates dropped; they leave as soon as they are next, or when
+    ``window_ms`` of later sound has come. Nothing is paced. PCM may begin with any frame; Opus is
+    decoded a packet at a time. Other rates and stereo are converted. Opus and conversion need the
+    ``audio`` extra; what is missing is raised by the iteration.
+
+    Example::
+
+        async for pcm in agent.user_audio():
+            recogniser.feed(pcm)
+
+    The iteration ends with the session, after what was still held back. A consumer that is more
+    than 250 frames behind loses the oldest ones, and they are counted.
+
+    Args:
+        sample_rate: of what comes out, in Hz, 4000 to 192000.
+        window_ms: how long a missing frame is waited for, in milliseconds of sound, 200 to 500.
+        conceal: put silence where frames are missing, so that time goes on.
+
+    Raises:
+        ValueError: an argument outside its range.
+
+    Attributes:
+        bad_frames: frames that could not be decoded, or whose header makes no sense.
+    """
+
+    def __init__(
+        self, sample_rate: int = 16000, *, window_ms: int = 200, conceal: bool = False
+    ) -> None:
+        Resampler(rate_in=sample_rate, rate_out=sample_rate)  # refuses a rate out of range
+        self._format = PcmFormat(sample_rate)
+        self._conceal = conceal
+        self._jitter = JitterBuffer(window_ms=window_ms)
+        self._lane: Lane[AudioFrame | Gap] = Lane(LANE_FRAMES)
+        self._decoder: OpusDecoder | None = None
+        self._resampler: Resampler | None = None
+        self._source: PcmFormat | None = None
+        self._is_closed = False
+        self._is_drained = False
+        self.bad_frames = 0
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames that never came, or came after they were waited for."""
+        return self._jitter.lost
+
+    @property
+    def late_frames(self) -> int:
+        """Frames that came after they had been given up."""
+        return self._jitter.late
+
+    @property
+    def duplicate_frames(self) -> int:
+        """Frames that came twice."""
+        return self._jitter.duplicates
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames (and gaps) that were dropped because the consumer was too far behind."""
+        return self._lane.dropped
+
+    def push(self, frame: AudioFrame) -> None:
+        """Take a frame in; the session calls this."""
+        self._queue(self._jitter.push(frame))
+
+    def close(self) -> None:
+        """End the iteration, after what is still held back."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._queue(self._jitter.flush())
+            self._lane.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._is_drained:
+            try:
+                item = await self._lane.get()
+            except StopAsyncIteration:
+                self._is_drained = True
+                pcm = self._tail()
+            else:
+                pcm = self._pcm(item)
+            if pcm:
+                return pcm
+        raise StopAsyncIteration
+
+    def _queue(self, items: list[AudioFrame | Gap]) -> None:
+        for item in items:
+            if not self._lane.put(item) and self._lane.dropped == 1:
+                logger.warning(
+                    "user_audio() is consumed slower than the user speaks: the oldest frames are"
+                    " dropped and counted (dropped_frames)"
+                )
+
+    def _pcm(self, item: AudioFrame | Gap) -> bytes:
+        if isinstance(item, Gap):
+            samples = item.duration_ms * self._format.sample_rate // 1000
+            return bytes(samples * self._format.frame_bytes) if self._conceal else b""
+        if item.codec == OPUS:
+            return self._tail_of_pcm() + self._decoded(item)
+        if item.codec == PCM and item.sample_rate < len(SAMPLE_RATES):
+            return self._tail_of_opus() + self._converted(item)
+        self._bad("its header names a codec or a rate without a meaning")
+        return b""
+
+    def _converted(self, frame: AudioFrame) -> bytes:
+        source = PcmFormat(SAMPLE_RATES[frame.sample_rate], frame.channel + 1)
+        tail = b""
+        if source != self._source or self._resampler is None:
+            tail = self._tail_of_pcm()
+            self._source = source
+            self._resampler = Resampler(
+                rate_in=source.sample_rate,
+                rate_out=self._format.sample_rate,
+                channels_in=source.channels,
+            )
+        return tail + self._resampler.push(frame.payload_view)
+
+    def _decoded(self, frame: AudioFrame) -> bytes:
+        # A key frame begins a stream, or begins it anew after a loss.
+        tail = self._tail_of_opus() if frame.key else b""
+        if self._decoder is None:
+            self._decoder = OpusDecoder(self._format.sample_rate, 1)
+        try:
+            return tail + self._decoder.decode(frame.payload)
+        except AudioFormatError as exc:
+            self._bad(str(exc))
+            return tail
+
+    def _tail(self) -> bytes:
+        return self._tail_of_pcm() + self._tail_of_opus()
+
+    def _tail_of_pcm(self) -> bytes:
+        resampler, self._resampler = self._resampler, None
+        return b"" if resampler is None else resampler.flush()
+
+    def _tail_of_opus(self) -> bytes:
+        decoder, self._decoder = self._decoder, None
+        return b"" if decoder is None else decoder.flush()
+
+    def _bad(self, why: str) -> None:
+        self.bad_frames += 1
+        if self.bad_frames == 1:
+            logger.warning("a frame of the user's audio is passed over: %s (told once)", why)
