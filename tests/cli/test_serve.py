@@ -17,6 +17,23 @@ COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire"]
 PCM = bytes(range(256)) * 30
 
 
+def test_user_audio_of_any_format_reaches_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = tmp_path / "a.wav"
+    write_wav(sound, PCM, PcmFormat(48000, 2))
+    made = []
+
+    def emulator(**options: object) -> None:
+        made.append(options)
+        raise OSError("enough")
+
+    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", emulator)
+    with pytest.raises(OSError, match="enough"):
+        run(["serve", "liveavatar", "--user-audio", str(sound)])
+    assert len(made[0]["user_audio"]) == len(PCM) // 6  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
 def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: Signals) -> None:
     sound, recordings = tmp_path / "a.wav", tmp_path / "rec"
@@ -128,7 +145,13 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
     assert run(["serve", "liveavatar", "--greeting", ""]) == 130
-    assert seen == {"host": "127.0.0.1", "port": 8080, "record_dir": None, "greeting": None}
+    assert seen == {
+        "host": "127.0.0.1",
+        "port": 8080,
+        "record_dir": None,
+        "greeting": None,
+        "user_audio": b"",
+    }
 
 
 async def test_a_port_that_is_taken_is_one_line() -> None:

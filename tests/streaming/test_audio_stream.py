@@ -96,6 +96,18 @@ async def test_catching_up_after_a_long_stall_goes_no_further_than_the_lead(spea
 
 
 @virtual
+async def test_lateness_is_counted(speaker):
+    loop = asyncio.get_running_loop()
+    async with new_stream(speaker, buffer_ms=5000) as stream:
+        await stream.write(sound(2000))
+        await asyncio.sleep(0.3)
+        loop.stall(0.15)
+    assert sum(stream.lateness.counts) == len(speaker.says) - 1  # the first has no deadline
+    assert stream.lateness.max_ms == pytest.approx(50, abs=5)
+    assert stream.lateness.percentile_ms(50) <= 5
+
+
+@virtual
 async def test_a_slow_source_is_sent_as_it_comes(speaker):
     async with new_stream(speaker) as stream:
         for _ in range(10):

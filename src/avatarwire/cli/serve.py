@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import click
 
+from avatarwire.cli.sound import USER_FORMAT, converted, load
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 __all__ = ["serve"]
@@ -54,10 +55,19 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     show_default=True,
     help='What each new user types first; "" for nothing.',
 )
-def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
+@click.option(
+    "--user-audio",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="What each new user says, once, after the greeting.",
+)
+def liveavatar(
+    host: str, port: int, record: str | None, greeting: str, user_audio: str | None
+) -> None:
     """Run a Live Avatar platform; it accepts any API key."""
+    spoken = b"" if user_audio is None else converted(*load(user_audio), USER_FORMAT)
     emulator = LiveAvatarEmulator(
-        host=host, port=port, record_dir=record, greeting=greeting or None
+        host=host, port=port, record_dir=record, greeting=greeting or None, user_audio=spoken
     )
     _run(emulator, host, port, record)
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from avatarwire.audio import PcmFormat, pcm_view
+from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import running_pacer
 from avatarwire.streaming.pcm_queue import PcmQueue
 from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
@@ -59,6 +60,7 @@ class AudioStream:
         request_id: what the turn answers.
         response_id: the turn's own id.
         interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
+        lateness: where the delay of each paced write is counted.
     """
 
     def __init__(
@@ -72,10 +74,13 @@ class AudioStream:
         request_id: str,
         response_id: str,
         interrupt_on_input: bool = False,
+        lateness: Lateness | None = None,
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
         self.interrupt_on_input = interrupt_on_input
+        self.lateness = lateness or Lateness()
+        self._due_s: float | None = None
         self._speaker = speaker
         self._written_format = written
         self._format = sent
@@ -385,12 +390,17 @@ class AudioStream:
         due_bytes = schedule.due_bytes(
             queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
         )
+        if due_bytes and self._due_s is not None:
+            self.lateness.add(max(0.0, now_s - self._due_s))
+        self._due_s = None
         if not self._send(due_bytes, now_s):
             return None
         if finishing and not queue.size_bytes:
             return self._finish(now_s)
         ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
-        return None if ahead_s is None else self._clock.ends_at_s(now_s) - ahead_s
+        if ahead_s is not None:
+            self._due_s = self._clock.ends_at_s(now_s) - ahead_s
+        return self._due_s
 
     def _send_unpaced(self, now_s: float) -> float | None:
         schedule, queue = self._schedule, self._queue
