@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED_VERSIONS := 0.2.2 0.4.4
-SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
+AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
+SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
@@ -26,6 +27,11 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 # The published SDKs, each in a folder of its own: independent judges for the tests.
 .seeds/liveavatar-%: | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
+
+# It needs requests without saying so.
+.seeds/akool-%: | $(VENV)/.created
+	@$(BIN)/python -m pip install -qq --no-deps --target $@ akool-streaming-avatar==$* \
+	requests urllib3 idna certifi charset-normalizer
 
 demo: $(INSTALLED)  ## Stream a speech sample through a whole session
 	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
