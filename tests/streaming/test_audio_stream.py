@@ -84,6 +84,27 @@ async def test_a_minute_under_stalls(speaker):
     assert stream.sent_ms == 60_000
 
 
+@pytest.mark.parametrize("lead_ms", [80, 100, 120, 200, 240])
+def test_a_short_lead_leaves_room_for_a_late_write(speaker, lead_ms):
+    @virtual
+    async def test():
+        loop = asyncio.get_running_loop()
+
+        async def stalls():
+            while True:
+                loop.stall(0.015)
+                await asyncio.sleep(0.035)
+
+        stalling = asyncio.create_task(stalls())
+        async with new_stream(speaker, lead_ms=lead_ms) as stream:
+            await stream.write(sound(10_000))
+        stalling.cancel()
+        assert stream.underruns == 0
+        assert speaker.log[-1][0] == pytest.approx(10 - lead_ms / 1000, abs=0.05)
+
+    test()
+
+
 @virtual
 async def test_catching_up_after_a_long_stall_goes_no_further_than_the_lead(speaker):
     loop = asyncio.get_running_loop()
