@@ -436,6 +436,34 @@ def test_a_cancellation_interrupts(speaker, seconds):
 
 
 @virtual
+async def test_a_cancellation_stops_what_still_plays(speaker):
+    async def turn():
+        async with new_stream(speaker, paced=False) as stream:
+            await stream.write(sound(5000))
+            await stream.finish()
+            await stream.wait_playout()
+
+    task = asyncio.create_task(turn())
+    await asyncio.sleep(1)
+    assert speaker.words[-1] == "finish"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert speaker.words[-1] == "interrupt"
+
+
+@virtual
+async def test_an_exception_after_the_playout_says_nothing(speaker):
+    with pytest.raises(KeyError):
+        async with new_stream(speaker, platform_tells=False) as stream:
+            await stream.write(sound(100))
+            await stream.finish()
+            await stream.wait_playout()
+            raise KeyError
+    assert speaker.words[-1] == "finish"
+
+
+@virtual
 async def test_lost_while_it_is_paced(speaker):
     async with new_stream(speaker) as stream:
         await stream.write(sound(1000))
@@ -619,6 +647,7 @@ async def test_not_entered(speaker):
     stream = new_stream(speaker)
     for call in (
         stream.write(b"xx"),
+        stream.finish(),
         stream.interrupt(),
         stream.wait_playout(),
         asyncio.to_thread(stream.write_threadsafe, b"xx"),

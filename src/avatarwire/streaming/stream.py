@@ -174,8 +174,7 @@ class AudioStream:
             TypeError: ``pcm`` is not a buffer, or one of floats.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         if type(pcm) is not bytes:
             with pcm_view(pcm) as view:
                 pcm = bytes(view)
@@ -230,8 +229,7 @@ class AudioStream:
             RuntimeError: the stream has not been entered, or this is the event loop's thread.
             TimeoutError: there was no room in time; the sound is queued nevertheless.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
@@ -249,7 +247,11 @@ class AudioStream:
 
         It returns when everything has gone to the platform, which then has up to ``lead_ms`` left
         to play, or when the turn has ended otherwise.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
         """
+        self._require_entered()
         if self._state == "open":
             self._state = "finishing"
             self._complete_queue()
@@ -272,8 +274,7 @@ class AudioStream:
             ValueError: an unknown scope, or one that leaves the voice alone.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         return self.end("interrupted", scope=scope, notify=notify)
 
     async def wait_playout(self, timeout: float | None = None) -> Playout:  # noqa: ASYNC109
@@ -289,14 +290,17 @@ class AudioStream:
         Raises:
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             async with asyncio.timeout(timeout):
                 await self._resolved.wait()
         except TimeoutError:
             pass
         return self._playout()
+
+    def _require_entered(self) -> None:
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
 
     async def __aenter__(self) -> Self:
         if self._state != "new":
@@ -319,7 +323,7 @@ class AudioStream:
             except BaseException:
                 self.end("interrupted")
                 raise
-        elif self._state != "closed":
+        else:
             self.end("interrupted")
 
     # What the session tells the stream
