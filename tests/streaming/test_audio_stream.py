@@ -319,6 +319,24 @@ def test_write_from_a_thread():
     assert stream.write_threadsafe(sound(20)) is False, "the loop is gone"
 
 
+def test_a_thread_that_writes_when_the_program_ends_is_told(speaker):
+    results = []
+
+    def synthesise(stream):
+        results.append(stream.write_threadsafe(sound(5000)))
+
+    async def main():
+        stream = await new_stream(speaker, buffer_ms=0).__aenter__()
+        thread = threading.Thread(target=synthesise, args=(stream,))
+        thread.start()
+        while not stream.written_ms:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return thread
+
+    asyncio.run(main()).join(10)
+    assert results == [False]
+
+
 # How it ends
 
 

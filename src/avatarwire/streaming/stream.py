@@ -1,6 +1,7 @@
 """One turn of speech: written in any pieces, sent in time, interruptible, accounted for."""
 
 import asyncio
+import concurrent.futures
 import logging
 from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
@@ -236,9 +237,16 @@ class AudioStream:
             running = None
         if running is self._loop:
             raise RuntimeError("write_threadsafe would block the event loop: await write() here")
-        if self._loop.is_closed():
+        work = self.write(pcm)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        except concurrent.futures.CancelledError:
+            return False  # the event loop is about to end, and ends its tasks
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            work.close()
             return False
-        return asyncio.run_coroutine_threadsafe(self.write(pcm), self._loop).result(timeout)
 
     # Ending
 
