@@ -260,6 +260,19 @@ async def test_response_state_resolves(agent, session, listener, state, reason, 
     assert agent.ignored_messages == {"a response.state that it had sent before": 1}
 
 
+async def test_turns_back_to_back_each_end_in_their_time(agent, session):
+    """The next turn begins while the one before still plays, which the emulator then replaces."""
+    async with agent.audio_stream(**FAST) as first:
+        await first.write(sound(10))
+    await session.wait_for("response.audio.finish")
+    async with agent.audio_stream() as second:
+        await second.write(sound(0.2))
+    assert (await second.wait_playout(10)).reason == "completed"
+    playout = await first.wait_playout(0)
+    assert (playout.reason, playout.sent_ms) == ("interrupted", 10_000)
+    assert playout.played_ms < 9000
+
+
 async def test_a_lost_connection_ends_the_turn(agent, session):
     async with agent.audio_stream() as turn:
         await turn.write(sound(1))

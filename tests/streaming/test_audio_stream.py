@@ -552,13 +552,50 @@ async def test_idle_before_the_end_of_the_turn_needs_a_new_speaking(speaker):
 @virtual
 async def test_a_turn_that_follows_another_without_a_new_speaking(speaker):
     async with new_stream(speaker) as stream:
-        stream.notice_speaking(already=True)
+        stream.notice_speaking(until_s=0.0)
         await stream.write(sound(500))
     stream.notice_idle()  # of the turn before
     assert not stream.is_resolved
     await asyncio.sleep(0.45)
     stream.notice_idle()
     assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_a_short_turn_behind_another_is_not_over_with_that_one(speaker):
+    loop = asyncio.get_running_loop()
+    async with new_stream(speaker) as stream:
+        stream.notice_speaking(until_s=loop.time() + 0.4)
+        await stream.write(sound(200))
+    await asyncio.sleep(0.4)
+    stream.notice_idle(shared=True)  # of the turn before
+    assert not stream.is_resolved
+    await asyncio.sleep(0.2)
+    stream.notice_idle()
+    assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_an_idle_that_two_turns_share_ends_the_one_whose_time_has_come(speaker):
+    async with new_stream(speaker) as stream:
+        await stream.write(sound(300))
+    stream.notice_speaking()  # perhaps of the turn before
+    stream.notice_idle(shared=True)
+    assert not stream.is_resolved
+    await asyncio.sleep(0.25)
+    stream.notice_idle(shared=True)
+    assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_an_idle_long_before_the_end_tells_that_it_was_stopped(speaker):
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(sound(60_000))
+    stream.notice_speaking()
+    await asyncio.sleep(3)
+    stream.notice_idle()
+    playout = await stream.wait_playout()
+    assert playout == Playout("interrupted", 60_000, 60_000, 0, pytest.approx(3000, abs=5))
 
 
 @virtual

@@ -73,9 +73,10 @@ class Turns:
         """Note that ``stream`` speaks from now on."""
         self._open = stream
         self._playing = [turn for turn in self._playing if not turn.is_resolved]
-        self._playing.append(stream)
         if self._speaking:
-            stream.notice_speaking(already=True)
+            ends_at_s = (turn.ends_at_s for turn in self._playing)
+            stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
+        self._playing.append(stream)
 
     def closed(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends nothing more."""
@@ -100,6 +101,7 @@ class Turns:
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
+        self._playing = [stream for stream in self._playing if not stream.is_resolved]
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)
@@ -110,9 +112,6 @@ class Turns:
                         stream.end("interrupted", notify=False)
             case ResponseStateEvent():
                 self._notice_response(received)
-            case _:
-                return
-        self._playing = [stream for stream in self._playing if not stream.is_resolved]
 
     def _notice_response(self, event: ResponseStateEvent) -> None:
         reason = _reason(event)
@@ -128,7 +127,7 @@ class Turns:
             if self._speaking:
                 stream.notice_speaking()
             elif state is SessionState.IDLE:
-                stream.notice_idle()
+                stream.notice_idle(shared=stream is not self._playing[0])
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:

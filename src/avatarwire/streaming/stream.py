@@ -26,6 +26,8 @@ logger = logging.getLogger("avatarwire.streaming")
 PLAYOUT_GRACE_S = 5.0
 #: A state that comes so much before the paced end is not about this turn's end.
 CLOCK_TOLERANCE_S = 0.1
+#: One that is about this turn, and comes so much before, tells that the playback was stopped.
+STOPPED_EARLY_S = 1.0
 
 
 class Converter(Protocol):
@@ -96,7 +98,7 @@ class AudioStream:
         self._clock = PlayoutClock(sent.sample_rate)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._spoke = False
-        self._spoke_before = False
+        self._others_end_at_s: float | None = None
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
@@ -123,6 +125,11 @@ class AudioStream:
     def is_resolved(self) -> bool:
         """Whether ``wait_playout`` returns at once."""
         return self._reason is not None
+
+    @property
+    def ends_at_s(self) -> float:
+        """When all that was sent has been played by the paced clock, in the event loop's time."""
+        return self._clock.ends_at_s(self._loop.time())
 
     @property
     def written_ms(self) -> float:
@@ -336,22 +343,34 @@ class AudioStream:
 
     # What the session tells the stream
 
-    def notice_speaking(self, *, already: bool = False) -> None:
-        """The avatar speaks now; ``already``: it did when this turn's first sound left."""
-        if already:
-            self._spoke_before = True
+    def notice_speaking(self, *, until_s: float | None = None) -> None:
+        """The avatar speaks now; ``until_s``: it did before this turn, with sound until then."""
+        if until_s is not None:
+            self._others_end_at_s = until_s
         elif self._clock.sent_samples:
             self._spoke = True
 
-    def notice_idle(self) -> None:
-        """The avatar is idle now, which proves nothing unless it spoke for this turn."""
+    def notice_idle(self, *, shared: bool = False) -> None:
+        """The avatar is idle now, which proves nothing unless it spoke for this turn.
+
+        Args:
+            shared: an earlier turn was playing too, so that it may be the one that is meant.
+        """
         if self._state != "closed":
             self._spoke = False
             return
-        ends_at_s = self._clock.ends_at_s(self._loop.time())
-        in_time = self._loop.time() >= ends_at_s - CLOCK_TOLERANCE_S
-        if self._spoke or (self._spoke_before and in_time):
+        now_s = self._loop.time()
+        left_s = self._clock.ends_at_s(now_s) - now_s
+        if not self._spoke:
+            if self._others_end_at_s is None:
+                return
+            # No new SPEAKING: it plays behind what was playing.
+            left_s += max(0.0, self._others_end_at_s - self._clock.begins_at_s(now_s))
+            shared = True
+        if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
             self._resolve("completed")
+        elif not shared:
+            self._resolve("interrupted")
 
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
