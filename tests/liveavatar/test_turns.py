@@ -153,6 +153,8 @@ async def test_a_scope_goes_with_the_interrupt(agent, session):
     async with agent.audio_stream("request") as turn:
         with pytest.raises(ValueError, match="LOUDLY"):
             await turn.interrupt(scope="LOUDLY")
+        with pytest.raises(ValueError, match="leaves the voice alone"):
+            await turn.interrupt(scope=" BGM_ONLY ")
         assert turn.is_open
         await turn.interrupt(scope="VOICE_AND_ACCOMPANIMENT")
     await settled(session, agent)
@@ -286,6 +288,22 @@ async def test_a_lost_connection_ends_the_turn(agent, session):
     with pytest.raises(SessionLost):
         async with agent.audio_stream():
             pass
+
+
+async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, monkeypatch):
+    """The write may fail before the session has learnt of its connection's end."""
+
+    def dead(wire):
+        raise SessionLost(1006)
+
+    async with agent.audio_stream() as turn:
+        monkeypatch.setattr(agent._live.require_open(), "write_batch", dead)
+        assert not await turn.write(sound(1))
+        monkeypatch.undo()
+        assert (await turn.wait_playout()).reason == "lost"
+        async with agent.audio_stream(**FAST) as other:
+            assert await other.write(sound(0.1))
+    assert (await other.wait_playout(10)).reason == "completed"
 
 
 async def test_stop_ends_the_turn(emulator, agent, session, caplog):

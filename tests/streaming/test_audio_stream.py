@@ -165,6 +165,27 @@ async def test_unpaced_is_as_fast_as_the_connection(speaker):
     assert speaker.words[-1] == "finish"
 
 
+@virtual
+async def test_unpaced_leaves_the_event_loop_to_others(speaker):
+    """Also when the connection takes everything at once."""
+    rounds = 0
+
+    async def others():
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    running = asyncio.create_task(others())
+    pcm = bytes(20_000_000)
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(pcm)
+    running.cancel()
+    assert len(speaker.pcm) == len(pcm)
+    assert rounds >= 19
+    assert speaker.words[-1] == "finish"
+
+
 @pytest.mark.parametrize("paced", [True, False])
 def test_a_full_connection_makes_it_wait(speaker, paced):
     @virtual

@@ -63,7 +63,7 @@ class Turns:
         Raises:
             RuntimeError: a turn is open.
         """
-        if self._open is not None:
+        if self._open is not None and not self._open.is_resolved:
             raise RuntimeError(
                 f"{call} while the audio stream {self._open.response_id!r} is open: "
                 "leave or interrupt that one first"

@@ -29,6 +29,9 @@ CLOCK_TOLERANCE_S = 0.1
 #: One that is about this turn, and comes so much before, tells that the playback was stopped.
 STOPPED_EARLY_S = 1.0
 
+#: What leaves unpaced before others have their turn: about a millisecond's work.
+UNPACED_BYTES = 1_000_000
+
 
 class Converter(Protocol):
     """Turns sound of the format written into sound of the format sent, across any pieces."""
@@ -381,7 +384,7 @@ class AudioStream:
         """
         if self._reason is not None:
             return self._playout()
-        if scope == "BGM_ONLY":
+        if scope is not None and scope.strip() == "BGM_ONLY":
             raise ValueError(
                 "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
             )
@@ -440,7 +443,10 @@ class AudioStream:
 
     def _send_unpaced(self, now_s: float) -> float | None:
         schedule, queue = self._schedule, self._queue
+        stop_at_bytes = queue.size_bytes - UNPACED_BYTES
         while queue.size_bytes >= schedule.frame_bytes:
+            if queue.size_bytes <= stop_at_bytes:
+                return now_s
             whole_bytes = queue.size_bytes - queue.size_bytes % schedule.frame_bytes
             if not self._send(min(whole_bytes, schedule.batch_bytes), now_s):
                 return None
