@@ -79,4 +79,4 @@ class PlayoutClock:
 
     def position_s(self, now_s: float) -> float:
         """Give how much of what was sent has been played."""
-        return self.sent_samples / self._sample_rate - self.ahead_s(now_s)
+        return max(0.0, self.sent_samples / self._sample_rate - self.ahead_s(now_s))
