@@ -28,11 +28,11 @@ class Slow(AgentListener):
     def __init__(self) -> None:
         self.arrived: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    async def on_audio_frame(self, frame: AudioFrame) -> None:
+    async def on_audio_frame(self, _: AudioFrame) -> None:
         """Be slow."""
         await asyncio.sleep(1)
 
-    async def on_text_input(self, text: str, request_id: str) -> None:
+    async def on_text_input(self, *_: str) -> None:
         """Note the time."""
         self.arrived.set_result(time.perf_counter())
 

@@ -201,6 +201,23 @@ async def test_a_prompt(agent, session):
         agent.audio_stream(prompt=True, metadata={"a": 1})
 
 
+@pytest.mark.parametrize("first", [{"prompt": True}, {"request_id": "same"}])
+async def test_an_interrupt_ends_every_turn_that_it_stops(agent, session, first):
+    """A prompt's names no request, and so stops what speaks after it; so do equal requests."""
+    async with agent.audio_stream(**first) as done:
+        await done.write(sound(0.4))
+    async with agent.audio_stream("same") as following:
+        await following.write(sound(2))
+        assert (await done.interrupt()).reason == "interrupted"
+        assert not following.is_open
+    async with agent.audio_stream("other") as other:
+        await following.interrupt()
+        assert other.is_open
+    await settled(session, agent)
+    assert [turn.stale_frames for turn in session.turns] == [0, 0, 0]
+    assert names(session).count("control.interrupt") == 1
+
+
 @pytest.mark.parametrize(
     "event", [MessageBuilder.input_text("r", "wait"), MessageBuilder.input_voice_start("r")]
 )

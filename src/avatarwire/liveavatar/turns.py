@@ -85,12 +85,14 @@ class Turns:
         if self._open is stream:
             self._open = None
 
-    def interrupted(self, request_id: str | None, scope: str | None) -> None:
-        """End what an interrupt that the agent has sent ends."""
+    def interrupted(
+        self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
+    ) -> None:
+        """End what an interrupt that the agent has sent ends, ``besides`` the turn it is from."""
         if scope is not None and scope.strip() == MUSIC_ONLY:
             return
         for stream in self._playing:
-            if request_id is None or stream.request_id == request_id:
+            if stream is not besides and request_id in {None, stream.request_id}:
                 stream.end("interrupted", notify=False)
 
     def gap(self, mode: str) -> None:
@@ -213,11 +215,13 @@ class _LiveSpeaker:
         return self._end(b"")
 
     def interrupt(self, scope: str | None) -> bool:
-        return self._end(
-            _wire(
-                MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
-            )
+        request_id = self._interrupted_request
+        has_room = self._end(
+            _wire(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         )
+        # The platform stops whatever answers that request; without one, whatever speaks.
+        self._turns.interrupted(request_id, scope, besides=self.stream)
+        return has_room
 
     async def writable(self) -> None:
         await self._connection.writable()
