@@ -213,7 +213,7 @@ class AvatarAgent(AgentCalls):
             channels: of what will be written: 1, or 2 with interleaved samples.
             frame_ms: milliseconds of sound in a frame.
             lead_ms: how much sound may be ahead of playout: room for a slow network or event loop.
-            batch_ms: how much is written at a time.
+            batch_ms: how much is written at a time, half the lead at the most.
             buffer_ms: how much may be queued before ``write`` waits.
             paced: False for a platform that buffers by itself: as fast as the connection takes it.
             prompt: an idle prompt, not an answer.

@@ -82,7 +82,7 @@ class Turns:
         Raises:
             RuntimeError: a turn is open.
         """
-        if self._open is not None:
+        if self._open is not None and not self._open.is_resolved:
             raise RuntimeError(
                 f"{call} while the audio stream {self._open.response_id!r} is open: "
                 "leave or interrupt that one first"
@@ -92,21 +92,24 @@ class Turns:
         """Note that ``stream`` speaks from now on."""
         self._open = stream
         self._forget_resolved()
-        self._playing.append(stream)
         if self._speaking:
-            stream.notice_speaking(already=True)
+            ends_at_s = (turn.ends_at_s for turn in self._playing)
+            stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
+        self._playing.append(stream)
 
     def closed(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends nothing more."""
         if self._open is stream:
             self._open = None
 
-    def interrupted(self, request_id: str | None, scope: str | None) -> None:
-        """End what an interrupt that the agent has sent ends."""
+    def interrupted(
+        self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
+    ) -> None:
+        """End what an interrupt that the agent has sent ends, ``besides`` the turn it is from."""
         if scope is not None and scope.strip() == MUSIC_ONLY:
             return
         for stream in self._playing:
-            if request_id is None or stream.request_id == request_id:
+            if stream is not besides and request_id in {None, stream.request_id}:
                 stream.end("interrupted", notify=False)
 
     def gap(self, mode: str) -> None:
@@ -134,6 +137,7 @@ class Turns:
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
+        self._playing = [stream for stream in self._playing if not stream.is_resolved]
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)
@@ -144,9 +148,6 @@ class Turns:
                         stream.end("interrupted", notify=False)
             case ResponseStateEvent():
                 self._notice_response(received)
-            case _:
-                return
-        self._forget_resolved()
 
     def totals(self) -> "TurnTotals":
         """Give the sums over all turns, those that are open included."""
@@ -172,7 +173,7 @@ class Turns:
             if self._speaking:
                 stream.notice_speaking()
             elif state is SessionState.IDLE:
-                stream.notice_idle()
+                stream.notice_idle(shared=stream is not self._playing[0])
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
@@ -246,11 +247,13 @@ class _LiveSpeaker:
         return self._end(b"")
 
     def interrupt(self, scope: str | None) -> bool:
-        return self._end(
-            _wire(
-                MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
-            )
+        request_id = self._interrupted_request
+        has_room = self._end(
+            _wire(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         )
+        # The platform stops whatever answers that request; without one, whatever speaks.
+        self._turns.interrupted(request_id, scope, besides=self.stream)
+        return has_room
 
     async def writable(self) -> None:
         # Of the connection that is full: another one has room.
