@@ -529,11 +529,12 @@ class AudioStream:
         due_bytes = schedule.due_bytes(
             queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
         )
-        if due_bytes and self._due_s is not None:
-            self.lateness.add(max(0.0, now_s - self._due_s))
-        self._due_s = None
-        if not self._send(due_bytes, now_s):
-            return None
+        due_s, self._due_s = self._due_s, None
+        if due_bytes:
+            if due_s is not None:
+                self.lateness.add(max(0.0, now_s - due_s))
+            if not self._send(due_bytes, now_s):
+                return None
         if finishing and not queue.size_bytes:
             return self._finish(now_s)
         ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
