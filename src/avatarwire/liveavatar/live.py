@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from avatarwire import transport
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import (
     ConnectFailedError,
@@ -23,7 +24,7 @@ from avatarwire.liveavatar.listener import Callbacks, running_callback
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi
-from avatarwire.transport import Connection, Link, connect, shared_client
+from avatarwire.transport import Connection, Link
 
 __all__ = ["LiveSession"]
 
@@ -77,7 +78,7 @@ class LiveSession:
         self.scene: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.callbacks = Callbacks(listener)
         self.protocol = LiveAvatarProtocol()
-        self._http = shared_client(config.ssl_context)
+        self._http = transport.shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None
@@ -148,7 +149,7 @@ class LiveSession:
         checked = _checked_url(url, config.base_url)
 
         async def dial() -> Connection:
-            return await connect(
+            return await transport.connect(
                 checked,
                 open_timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,
