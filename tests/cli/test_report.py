@@ -6,36 +6,42 @@ import pytest
 from rich.console import Console
 
 from avatarwire.audio import PcmFormat
-from avatarwire.cli.report import Report, percentile
+from avatarwire.cli.report import Report
+from avatarwire.emulator import Turn
+from avatarwire.streaming import Lateness, Playout
 
 PCM = bytes(48000)
+MONO = PcmFormat(24000)
+COMPLETED = Playout("completed", 1000, 1000, 0, 1000)
+INTERRUPTED = Playout("interrupted", 1000, 603, 397, 300)
 
 
-def report(received: bytes | None = PCM) -> Report:
+def report(
+    received: bytes | None = PCM, playout: Playout = COMPLETED, written: PcmFormat = MONO
+) -> Report:
+    lateness = Lateness()
+    for late_s in [0.0004] * 98 + [0.0018, 0.003]:
+        lateness.add(late_s)
+    turn = Turn("audio", underruns=2, underrun_ms=31.4, stale_frames=1, drift_ms=-370.4)
+    turn.pcm += received or b""
     return Report(
         name="a.wav",
         platform="http://localhost:1",
-        format=PcmFormat(24000),
-        sent=PCM,
-        received=received,
-        lateness_ms=[0.25] * 24 + [3.0],
+        written=written,
+        sent=MONO,
+        sent_pcm=PCM,
+        turn=None if received is None else turn,
+        playout=playout,
+        lateness=lateness,
         cpu_s=0.002,
     )
 
 
 def shown(it: Report) -> str:
-    console = Console(file=io.StringIO(), width=80)
+    console = Console(file=io.StringIO(), width=90)
     it.show(console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("values", "percent", "expected"),
-    [([5], 50, 5), ([1, 2, 3, 4], 50, 2), ([4, 3, 2, 1], 99, 4), (list(range(1, 201)), 99, 198)],
-)
-def test_percentile(values: list[float], percent: float, expected: float) -> None:
-    assert percentile(values, percent) == expected
 
 
 def test_json_for_machines() -> None:
@@ -45,27 +51,55 @@ def test_json_for_machines() -> None:
         "platform": "http://localhost:1",
         "sample_rate": 24000,
         "channels": 1,
+        "sent_sample_rate": 24000,
         "frames": 25,
         "audio_s": 1.0,
-        "lateness_ms": {"p50": 0.25, "p99": 3.0, "max": 3.0},
+        "playout": {
+            "reason": "completed",
+            "written_ms": 1000,
+            "sent_ms": 1000,
+            "dropped_ms": 0,
+            "played_ms": 1000,
+        },
+        "lateness_ms": {"p50": 0.5, "p99": 2, "max": 3.0},
         "cpu_ms_per_audio_s": 2.0,
         "sent_sha256": sha256,
         "received_sha256": sha256,
         "identical": True,
+        "platform_heard": {
+            "underruns": 2,
+            "underrun_ms": 31.4,
+            "stale_frames": 1,
+            "drift_ms": -370.4,
+        },
     }
 
 
 def test_a_table_for_people() -> None:
     lines = [line.rstrip() for line in shown(report()).splitlines()]
-    assert lines[:5] == [
+    assert lines[:7] == [
         "platform         on this machine",
         "frames           25",
         "audio            1.00 s, 24000 Hz mono",
-        "frame lateness   p50 0.25 ms, p99 3.00 ms, max 3.00 ms",
+        "outcome          completed",
+        "lateness         p50 0.5 ms, p99 2.0 ms, max 3.0 ms",
         "CPU              2.0 ms per second of audio",
+        "platform heard   2 underruns (31 ms), 1 stale frames, drift -370 ms",
     ]
-    assert lines[5].startswith("PCM received     identical (SHA-256 ")
-    assert len(lines) == 6
+    assert lines[7].startswith("PCM received     identical (SHA-256 ")
+    assert len(lines) == 8
+
+
+def test_an_interrupted_turn_says_what_was_dropped() -> None:
+    it = report(playout=INTERRUPTED)
+    assert "interrupted: 0.60 s sent, 0.40 s dropped, 0.30 s played" in shown(it)
+    assert it.frames == 16
+    assert it.cpu_ms_per_audio_s == pytest.approx(2 / 0.603)
+
+
+def test_converted_sound_says_what_was_sent() -> None:
+    words = shown(report(written=PcmFormat(44100, 2)))
+    assert "1.00 s, 44100 Hz stereo, sent as 24000 Hz mono" in words
 
 
 def test_other_pcm_is_different() -> None:

@@ -6,7 +6,8 @@ import logging
 import pytest
 
 from avatarwire import AgentListener, AudioFrame
-from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks, running_callback
+from avatarwire._callbacks import running_callback
+from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks
 
 
 async def settled(callbacks):

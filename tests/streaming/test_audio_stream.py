@@ -96,6 +96,18 @@ async def test_catching_up_after_a_long_stall_goes_no_further_than_the_lead(spea
 
 
 @virtual
+async def test_lateness_is_counted(speaker):
+    loop = asyncio.get_running_loop()
+    async with new_stream(speaker, buffer_ms=5000) as stream:
+        await stream.write(sound(2000))
+        await asyncio.sleep(0.3)
+        loop.stall(0.15)
+    assert sum(stream.lateness.counts) == len(speaker.says) - 1  # the first has no deadline
+    assert stream.lateness.max_ms == pytest.approx(50, abs=5)
+    assert stream.lateness.percentile_ms(50) <= 5
+
+
+@virtual
 async def test_a_slow_source_is_sent_as_it_comes(speaker):
     async with new_stream(speaker) as stream:
         for _ in range(10):
@@ -491,6 +503,16 @@ async def test_the_watchdog(speaker):
     playout = await stream.wait_playout()
     assert playout == Playout("timed_out", 2000, 2000, 0, 2000)
     assert loop.time() - begin == pytest.approx(2 + PLAYOUT_GRACE_S, abs=0.01)
+
+
+@virtual
+async def test_the_clock_decides_where_the_platform_says_nothing(speaker):
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    async with new_stream(speaker, platform_tells=False) as stream:
+        await stream.write(sound(2000))
+    assert await stream.wait_playout() == Playout("completed", 2000, 2000, 0, 2000)
+    assert loop.time() - begin == pytest.approx(2, abs=0.01)
 
 
 @virtual

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from avatarwire.audio import PcmFormat
+from avatarwire.emulator import Turn
+from avatarwire.streaming import Lateness, Playout
 
-__all__ = ["Report", "percentile"]
+__all__ = ["Report"]
+
+FRAME_MS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,55 +26,85 @@ class Report:
     Attributes:
         name: the file, as the user named it.
         platform: its base URL.
-        format: the file's format.
-        sent: the PCM that was handed to the agent.
-        received: the PCM that the platform got; None when it does not say.
-        lateness_ms: for each frame, how long after its deadline it was written.
+        written: the file's format.
+        sent: the format that the platform got.
+        sent_pcm: the PCM that was sent.
+        turn: the turn as the local platform heard it; None when another one was used.
+        playout: what became of the turn.
+        lateness: how long after its deadline each write was.
         cpu_s: CPU time of the agent's thread while streaming, in seconds.
     """
 
     name: str
     platform: str
-    format: PcmFormat
-    sent: bytes
-    received: bytes | None
-    lateness_ms: Sequence[float]
+    written: PcmFormat
+    sent: PcmFormat
+    sent_pcm: bytes
+    turn: Turn | None
+    playout: Playout
+    lateness: Lateness
     cpu_s: float
 
     @property
     def audio_s(self) -> float:
-        """Seconds of sound."""
-        return self.format.ms(len(self.sent)) / 1000
+        """Seconds of sound in the file."""
+        return self.playout.written_ms / 1000
+
+    @property
+    def frames(self) -> int:
+        """Audio frames sent."""
+        return math.ceil(self.playout.sent_ms / FRAME_MS - 1e-9)
+
+    @property
+    def received_pcm(self) -> bytes | None:
+        """The PCM that the local platform got."""
+        return None if self.turn is None else bytes(self.turn.pcm)
 
     @property
     def identical(self) -> bool | None:
         """Whether what arrived is what was sent, byte for byte; None when it cannot be known."""
-        return None if self.received is None else _sha256(self.received) == _sha256(self.sent)
+        return None if self.turn is None else self.received_pcm == self.sent_pcm
 
     @property
     def cpu_ms_per_audio_s(self) -> float:
         """Milliseconds of CPU time for each second of sound."""
-        return self.cpu_s * 1000 / self.audio_s
+        return self.cpu_s * 1000 / max(self.playout.sent_ms / 1000, 0.001)
 
     def as_json(self) -> str:
         """Give the report as one JSON object."""
         values: dict[str, Any] = {
             "file": self.name,
             "platform": self.platform,
-            "sample_rate": self.format.sample_rate,
-            "channels": self.format.channels,
-            "frames": len(self.lateness_ms),
+            "sample_rate": self.written.sample_rate,
+            "channels": self.written.channels,
+            "sent_sample_rate": self.sent.sample_rate,
+            "frames": self.frames,
             "audio_s": round(self.audio_s, 3),
+            "playout": {
+                "reason": self.playout.reason,
+                "written_ms": round(self.playout.written_ms, 3),
+                "sent_ms": round(self.playout.sent_ms, 3),
+                "dropped_ms": round(self.playout.dropped_ms, 3),
+                "played_ms": round(self.playout.played_ms, 3),
+            },
             "lateness_ms": {
-                "p50": round(percentile(self.lateness_ms, 50), 3),
-                "p99": round(percentile(self.lateness_ms, 99), 3),
-                "max": round(max(self.lateness_ms), 3),
+                "p50": round(self.lateness.percentile_ms(50), 3),
+                "p99": round(self.lateness.percentile_ms(99), 3),
+                "max": round(self.lateness.max_ms, 3),
             },
             "cpu_ms_per_audio_s": round(self.cpu_ms_per_audio_s, 3),
-            "sent_sha256": _sha256(self.sent),
-            "received_sha256": None if self.received is None else _sha256(self.received),
+            "sent_sha256": _sha256(self.sent_pcm),
+            "received_sha256": None,
             "identical": self.identical,
         }
+        if self.turn is not None and self.received_pcm is not None:
+            values["received_sha256"] = _sha256(self.received_pcm)
+            values["platform_heard"] = {
+                "underruns": self.turn.underruns,
+                "underrun_ms": round(self.turn.underrun_ms, 3),
+                "stale_frames": self.turn.stale_frames,
+                "drift_ms": round(self.turn.drift_ms, 3),
+            }
         return json.dumps(values, indent=2)
 
     def show(self, console: Console) -> None:
@@ -78,34 +112,50 @@ class Report:
         table = Table.grid(padding=(0, 3))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        table.add_row("platform", self.platform if self.received is None else "on this machine")
-        table.add_row("frames", f"{len(self.lateness_ms)}")
-        table.add_row("audio", f"{self.audio_s:.2f} s, {self.format}")
+        table.add_row("platform", self.platform if self.turn is None else "on this machine")
+        table.add_row("frames", f"{self.frames}")
+        table.add_row("audio", self._audio())
+        table.add_row("outcome", self._outcome())
         table.add_row(
-            "frame lateness",
-            f"p50 {percentile(self.lateness_ms, 50):.2f} ms, "
-            f"p99 {percentile(self.lateness_ms, 99):.2f} ms, "
-            f"max {max(self.lateness_ms):.2f} ms",
+            "lateness",
+            f"p50 {self.lateness.percentile_ms(50):.1f} ms, "
+            f"p99 {self.lateness.percentile_ms(99):.1f} ms, "
+            f"max {self.lateness.max_ms:.1f} ms",
         )
         table.add_row("CPU", f"{self.cpu_ms_per_audio_s:.1f} ms per second of audio")
+        if self.turn is not None:
+            table.add_row("platform heard", self._heard(self.turn))
         table.add_row("PCM received", self._verdict())
         console.print(table, highlight=False)
 
+    def _audio(self) -> str:
+        sent = "" if self.sent == self.written else f", sent as {self.sent}"
+        return f"{self.audio_s:.2f} s, {self.written}{sent}"
+
+    def _outcome(self) -> str:
+        playout = self.playout
+        if playout.reason == "completed":
+            return "completed"
+        return (
+            f"{playout.reason.replace('_', ' ')}: {playout.sent_ms / 1000:.2f} s sent, "
+            f"{playout.dropped_ms / 1000:.2f} s dropped, {playout.played_ms / 1000:.2f} s played"
+        )
+
+    def _heard(self, turn: Turn) -> str:
+        return (
+            f"{turn.underruns} underruns ({turn.underrun_ms:.0f} ms), "
+            f"{turn.stale_frames} stale frames, drift {turn.drift_ms:+.0f} ms"
+        )
+
     def _verdict(self) -> Text:
-        if self.received is None:
+        received = self.received_pcm
+        if received is None:
             return Text("not compared: only the local platform gives it back")
-        if self.identical:
+        if received == self.sent_pcm:
             verdict = Text("identical", style="bold green")
-            return verdict.append(f" (SHA-256 {_sha256(self.sent)[:12]}…)", style="not bold dim")
+            return verdict.append(f" (SHA-256 {_sha256(received)[:12]}…)", style="not bold dim")
         verdict = Text("DIFFERENT", style="bold red")
-        return verdict.append(f" ({len(self.received)} bytes of {len(self.sent)})", style="default")
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Give the smallest value that ``percent`` of all values do not exceed."""
-    ordered = sorted(values)
-    rank = -(-len(ordered) * percent // 100)  # rounded up
-    return ordered[max(0, int(rank) - 1)]
+        return verdict.append(f" ({len(received)} bytes of {len(self.sent_pcm)})", style="default")
 
 
 def _sha256(pcm: bytes) -> str:

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import shlex
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +13,22 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from avatarwire import (
     AgentListener,
-    AudioFormatError,
     AvatarAgent,
     AvatarAgentConfig,
     AvatarwireError,
     ErrorCode,
-    MissingExtraError,
+    SessionLostError,
     SessionStartError,
-    SessionState,
 )
-from avatarwire.audio import PcmFormat, read, write_wav
+from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.local import LocalPlatform
 from avatarwire.cli.report import Report
+from avatarwire.cli.sound import converted, load
+from avatarwire.streaming import AudioStream, Lateness, Playout
 
 __all__ = ["stream"]
 
-FRAME_MS = 40
-SAMPLE_RATES = (16000, 24000, 48000)
-# A platform plays a little behind what it is sent; without a word from it this is enough.
-PLAYOUT_GRACE_S = 5.0
+DRAW_EVERY_S = 0.1
 
 _ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
@@ -66,6 +61,20 @@ _ADVICE = {
     type=click.Path(dir_okay=False),
     help="Write what the local platform received.",
 )
+@click.option(
+    "--lead-ms",
+    type=click.FloatRange(0, 60_000),
+    default=400,
+    show_default=True,
+    help="How much sound may be ahead of playout.",
+)
+@click.option("--no-pace", is_flag=True, help="Send as fast as the connection takes it.")
+@click.option(
+    "--interrupt-after",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="Interrupt the turn so long after it began.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, nothing else.")
 def stream(
     file: str,
@@ -75,9 +84,12 @@ def stream(
     voice_id: str | None,
     sandbox: bool,
     save: str | None,
+    lead_ms: float,
+    no_pace: bool,
+    interrupt_after: float | None,
     as_json: bool,
 ) -> int:
-    """Stream FILE, a sound file at 16, 24 or 48 kHz, as one turn of speech in real time."""
+    """Stream FILE, any sound file, as one turn of speech in real time."""
     if url is not None:
         _require_with_url(api_key, avatar_id, save)
     if save is not None and not Path(save).absolute().parent.is_dir():
@@ -96,21 +108,24 @@ def stream(
             )
         except ValueError as exc:
             raise click.UsageError(f"{_by_option(exc)}.") from exc
-        advance = _silent if as_json or not console.is_terminal else _bar(stack, console, speech)
-        lateness_ms, cpu_s = _run(config, speech, advance)
+        show_bar = console.is_terminal and not as_json
+        advance = _bar(stack, console, speech) if show_bar else None
+        manner = _Manner(lead_ms, not no_pace, interrupt_after)
+        outcome = _run(config, speech, manner, advance)
 
-    received = None if local is None else local.sessions[0].pcm
     report = Report(
         name=file,
         platform=config.base_url,
-        format=speech.format,
-        sent=speech.pcm,
-        received=received,
-        lateness_ms=lateness_ms,
-        cpu_s=cpu_s,
+        written=speech.format,
+        sent=speech.sent_format,
+        sent_pcm=speech.sent_pcm(outcome.playout.sent_ms),
+        turn=None if local is None else local.sessions[0].turns[0],
+        playout=outcome.playout,
+        lateness=outcome.lateness,
+        cpu_s=outcome.cpu_s,
     )
-    if save is not None and received is not None:
-        _save(save, received, speech.format)
+    if save is not None and report.turn is not None:
+        _save(save, bytes(report.turn.pcm), speech.sent_format)
     if as_json:
         click.echo(report.as_json())
     else:
@@ -126,23 +141,30 @@ class _Speech:
     pcm: bytes
     format: PcmFormat
 
-    def frames(self) -> Iterator[bytes]:
-        size = self.format.bytes_per_second * FRAME_MS // 1000
-        for at in range(0, len(self.pcm), size):
-            yield self.pcm[at : at + size]
+    @property
+    def sent_format(self) -> PcmFormat:
+        """What the agent makes of it: mono, at a rate that a frame header can say."""
+        rate = self.format.sample_rate
+        return PcmFormat(rate if rate in {16000, 24000, 48000} else 24000)
+
+    def sent_pcm(self, sent_ms: float) -> bytes:
+        """Give what so much of it looks like on the wire."""
+        pcm = converted(self.pcm, self.format, self.sent_format)
+        return pcm[: 2 * round(sent_ms * self.sent_format.sample_rate / 1000)]
 
 
-class _Listener(AgentListener):
-    """Notices the end of playback."""
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    lead_ms: float
+    paced: bool
+    interrupt_after_s: float | None
 
-    def __init__(self) -> None:
-        self.played = asyncio.Event()
-        self._spoke = False
 
-    async def on_session_state(self, state: SessionState) -> None:
-        self._spoke = self._spoke or state == SessionState.SPEAKING
-        if self._spoke and state == SessionState.IDLE:
-            self.played.set()
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    playout: Playout
+    lateness: Lateness
+    cpu_s: float
 
 
 def _require_with_url(api_key: str | None, avatar_id: str | None, save: str | None) -> None:
@@ -167,19 +189,11 @@ def _by_option(exc: ValueError) -> str:
 
 
 def _load(file: str) -> _Speech:
-    # All of it at once: reading from disk between two frames would make them late.
-    try:
-        chunks, format_ = read(file)
-        if format_.sample_rate not in SAMPLE_RATES:
-            raise click.ClickException(
-                f"{file}: {format_}, but a platform takes 16, 24 or 48 kHz; "
-                f"convert it: ffmpeg -i {shlex.quote(file)} -ar 24000 OUT.wav"
-            )
-        return _Speech(Path(file).name, b"".join(chunks), format_)
-    except (AudioFormatError, MissingExtraError) as exc:
-        raise click.ClickException(str(exc)) from exc
-    except OSError as exc:
-        raise click.ClickException(f"cannot read {file}: {exc.strerror}") from exc
+    # All of it at once: it is compared with what arrives.
+    pcm, format_ = load(file)
+    speech = _Speech(Path(file).name, pcm, format_)
+    speech.sent_pcm(0)  # here, where a missing extra costs nobody a session
+    return speech
 
 
 def _save(path: str, pcm: bytes, format_: PcmFormat) -> None:
@@ -187,10 +201,6 @@ def _save(path: str, pcm: bytes, format_: PcmFormat) -> None:
         write_wav(path, pcm, format_)
     except OSError as exc:
         raise click.ClickException(f"cannot write {path}: {exc.strerror}") from exc
-
-
-def _silent(seconds: float) -> None:
-    """Show no progress."""
 
 
 def _bar(stack: contextlib.ExitStack, console: Console, speech: _Speech) -> Callable[[float], None]:
@@ -210,11 +220,14 @@ def _bar(stack: contextlib.ExitStack, console: Console, speech: _Speech) -> Call
 
 
 def _run(
-    config: AvatarAgentConfig, speech: _Speech, advance: Callable[[float], None]
-) -> tuple[list[float], float]:
+    config: AvatarAgentConfig,
+    speech: _Speech,
+    manner: _Manner,
+    advance: Callable[[float], None] | None,
+) -> _Outcome:
     """Stream the speech; every failure on the way becomes one line."""
     try:
-        return asyncio.run(_stream(config, speech, advance))
+        return asyncio.run(_stream(config, speech, manner, advance))
     except KeyboardInterrupt:
         raise click.Abort from None
     except SessionStartError as exc:
@@ -227,35 +240,51 @@ def _run(
 
 
 async def _stream(
-    config: AvatarAgentConfig, speech: _Speech, advance: Callable[[float], None]
-) -> tuple[list[float], float]:
-    """Give each frame's lateness in ms, and the CPU seconds of it all."""
+    config: AvatarAgentConfig,
+    speech: _Speech,
+    manner: _Manner,
+    advance: Callable[[float], None] | None,
+) -> _Outcome:
     listener = _Listener()
     async with AvatarAgent(config, listener) as agent:
-        request_id, response_id = str(uuid.uuid4()), str(uuid.uuid4())
-        loop = asyncio.get_running_loop()
-        lateness_ms: list[float] = []
-        drawing_s = 0.0
+        stream = agent.audio_stream(
+            sample_rate=speech.format.sample_rate,
+            channels=speech.format.channels,
+            lead_ms=manner.lead_ms,
+            paced=manner.paced,
+        )
+        drawing = asyncio.create_task(_draw(stream, advance)) if advance is not None else None
         cpu_begun = time.thread_time()
-        await agent.send_response_audio_start(request_id, response_id)
-        begun = loop.time()
-        for index, pcm in enumerate(speech.frames()):
-            deadline = begun + index * FRAME_MS / 1000
-            await asyncio.sleep(deadline - loop.time())
-            await agent.send_audio(
-                pcm,
-                sample_rate=speech.format.sample_rate,
-                channels=speech.format.channels,
-                frame_ms=FRAME_MS,
-            )
-            lateness_ms.append(1000 * (loop.time() - deadline))
-            # The bar is drawn by a thread of its own; what feeding it costs is not the agent's.
-            drawn = time.thread_time()
-            advance((index * FRAME_MS + speech.format.ms(len(pcm))) / 1000)
-            drawing_s += time.thread_time() - drawn
-        await agent.send_response_audio_finish(request_id, response_id)
-        cpu_s = time.thread_time() - cpu_begun - drawing_s
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PLAYOUT_GRACE_S):
-                await listener.played.wait()
-    return lateness_ms, cpu_s
+        async with stream:
+            interrupting = asyncio.create_task(_interrupt(stream, manner.interrupt_after_s))
+            await stream.write(speech.pcm)
+        cpu_s = time.thread_time() - cpu_begun
+        playout = await stream.wait_playout()
+        for task in (interrupting, drawing):
+            if task is not None:
+                task.cancel()
+        if playout.reason == "lost":
+            raise SessionLostError(*await listener.end)
+    return _Outcome(playout, stream.lateness, cpu_s)
+
+
+async def _interrupt(stream: AudioStream, after_s: float | None) -> None:
+    if after_s is not None:
+        await asyncio.sleep(after_s)
+        await stream.interrupt()
+
+
+async def _draw(stream: AudioStream, advance: Callable[[float], None]) -> None:
+    while True:
+        advance(stream.sent_ms / 1000)
+        await asyncio.sleep(DRAW_EVERY_S)
+
+
+class _Listener(AgentListener):
+    """Remembers why the session ended."""
+
+    def __init__(self) -> None:
+        self.end: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    async def on_closed(self, code: int, reason: str) -> None:
+        self.end.set_result((code, reason))

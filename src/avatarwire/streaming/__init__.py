@@ -4,6 +4,7 @@ What a turn needs of a platform is the small ``Speaker``; nothing here knows a p
 """
 
 from avatarwire.streaming.inbox import Lane
+from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.pcm_queue import PcmQueue
 from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
@@ -16,6 +17,7 @@ __all__ = [
     "AudioStream",
     "Converter",
     "Lane",
+    "Lateness",
     "Pacer",
     "PcmQueue",
     "Playout",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from avatarwire.transport.link import Link
     from avatarwire.transport.memory import MemoryConnection, memory_pair
     from avatarwire.transport.port import Connection
-    from avatarwire.transport.rest import Response, post_json, shared_client
+    from avatarwire.transport.rest import Response, get_json, post_json, shared_client
+    from avatarwire.transport.secrets import are_legal, redacted
     from avatarwire.transport.websocket import WebSocketConnection, connect
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
     "MemoryConnection",
     "Response",
     "WebSocketConnection",
+    "are_legal",
     "connect",
+    "get_json",
     "memory_pair",
     "post_json",
+    "redacted",
     "shared_client",
 ]
 
@@ -34,7 +38,8 @@ _HOMES = {
     "avatarwire.transport.link": "Link",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
     "avatarwire.transport.port": "Connection",
-    "avatarwire.transport.rest": "Response post_json shared_client",
+    "avatarwire.transport.rest": "Response get_json post_json shared_client",
+    "avatarwire.transport.secrets": "are_legal redacted",
     "avatarwire.transport.websocket": "WebSocketConnection connect",
 }
 
