@@ -131,10 +131,10 @@ class LiveSession:
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
         self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
-        self.result = await asyncio.shield(self._rest_start)
-        await self._open(self.result.agent_ws_url)
-        logger.info("session %s: started", self.result.session_id)
-        return self.result
+        self.result = result = await asyncio.shield(self._rest_start)
+        await self._open(result.agent_ws_url)
+        logger.info("session %s: started", result.session_id)
+        return result
 
     async def _start_at_platform(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.

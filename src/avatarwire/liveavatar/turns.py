@@ -44,9 +44,11 @@ class VoiceLine(Protocol):
         Raises:
             NotConnectedError, SessionLostError: there is none.
         """
+        ...
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         """Give the agent's one framer, at the start of a turn in this format."""
+        ...
 
 
 class Turns:

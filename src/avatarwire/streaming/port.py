@@ -22,12 +22,15 @@ class Speaker(Protocol):
         Raises:
             RuntimeError: another turn is open.
         """
+        ...
 
     def say(self, pcm: "Buffer") -> bool:
         """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
+        ...
 
     def finish(self) -> bool:
         """Say that the turn has no more audio."""
+        ...
 
     def interrupt(self, scope: str | None) -> bool:
         """Stop what is playing, and say that the turn has no more audio unless that was said.
@@ -35,6 +38,7 @@ class Speaker(Protocol):
         Raises:
             ValueError: ``scope`` is unknown; nothing was sent.
         """
+        ...
 
     async def writable(self) -> None:
         """Return when the connection's buffer has room."""
