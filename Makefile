@@ -43,10 +43,13 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
+	$(BIN)/python tools/examples.py build/examples README.md
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github
 
 # Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
 .peers: $(VENV)/.created pyproject.toml
