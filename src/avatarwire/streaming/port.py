@@ -29,6 +29,7 @@ class Speaker(Protocol):
 
     def restart(self) -> bool:
         """Open the turn again, on another connection."""
+        ...
 
     def say(self, pcm: "Buffer") -> bool:
         """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
@@ -40,6 +41,7 @@ class Speaker(Protocol):
 
     def abandon(self) -> bool:
         """Say that the turn is over, unless that was said; later, while there is no connection."""
+        ...
 
     def interrupt(self, scope: str | None) -> bool:
         """Stop what is playing, and abandon the turn; later, while there is no connection.
