@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avatarwire.transport.rest import Response, get_json, post_json, shared_client
     from avatarwire.transport.secrets import are_legal, redacted
     from avatarwire.transport.websocket import WebSocketConnection, connect
+    from avatarwire.transport.wire import count_messages, read_messages
 
 __all__ = [
     "Connection",
@@ -26,9 +27,11 @@ __all__ = [
     "WebSocketConnection",
     "are_legal",
     "connect",
+    "count_messages",
     "get_json",
     "memory_pair",
     "post_json",
+    "read_messages",
     "redacted",
     "shared_client",
 ]
@@ -41,6 +44,7 @@ _HOMES = {
     "avatarwire.transport.rest": "Response get_json post_json shared_client",
     "avatarwire.transport.secrets": "are_legal redacted",
     "avatarwire.transport.websocket": "WebSocketConnection connect",
+    "avatarwire.transport.wire": "count_messages read_messages",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
