@@ -39,9 +39,11 @@ class Converter(Protocol):
 
     def push(self, pcm: "Buffer") -> bytes:
         """Take sound in; give what is ready."""
+        ...
 
     def flush(self) -> bytes:
         """Give what is left."""
+        ...
 
 
 class AudioStream:
