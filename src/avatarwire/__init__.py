@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         HandshakeTimeoutError,
         MissingExtraError,
         NotConnectedError,
+        PromptStreamStateError,
+        ResponseStreamStateError,
         RestError,
         SessionLost,
         SessionLostError,
@@ -40,9 +42,11 @@ if TYPE_CHECKING:
         UnusableAnswerError,
     )
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
 
 __all__ = [
@@ -69,6 +73,12 @@ __all__ = [
     "MissingExtraError",
     "NotConnectedError",
     "PcmFramer",
+    "PromptStream",
+    "PromptStreamStateError",
+    "ResourceTransitionData",
+    "ResponseStateEvent",
+    "ResponseStream",
+    "ResponseStreamStateError",
     "RestError",
     "SessionLost",
     "SessionLostError",
@@ -89,13 +99,16 @@ _HOMES = {
     ),
     "avatarwire.errors": (
         "AlreadyStartedError AudioFormatError AvatarwireError ConnectFailedError ErrorCode"
-        " HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
-        " SessionLostError SessionStartError UnusableAnswerError"
+        " HandshakeTimeoutError MissingExtraError NotConnectedError PromptStreamStateError"
+        " ResponseStreamStateError RestError SessionLost SessionLostError SessionStartError"
+        " UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
 }
 

@@ -10,6 +10,8 @@
     ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
     ├── SessionLostError                   also ConnectionError: the session ended under the caller
     │   (``SessionLost`` is the same class)
+    ├── ResponseStreamStateError           also RuntimeError: a text response out of its order
+    ├── PromptStreamStateError             also RuntimeError: a streamed prompt out of its order
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
@@ -102,6 +104,17 @@ class SessionLostError(AvatarwireError, ConnectionError):
 
 
 SessionLost = SessionLostError
+
+
+class ResponseStreamStateError(AvatarwireError, RuntimeError):
+    """A call that the life of a text response does not allow; nothing was sent for it.
+
+    The text names the ids concerned (protocol section "Response lifecycle").
+    """
+
+
+class PromptStreamStateError(AvatarwireError, RuntimeError):
+    """A call that the life of a streamed prompt does not allow; nothing was sent for it."""
 
 
 class AudioFormatError(AvatarwireError, ValueError):

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from avatarwire.codec import AudioFrame
-from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
 from avatarwire.streaming import Lane
 
@@ -49,11 +49,23 @@ class AgentListener:
     async def on_response_state(self, event: ResponseStateEvent) -> None:
         """The platform tells how far it is with a response (each state once)."""
 
+    async def on_resource_transition(self, data: ResourceTransitionData) -> None:
+        """The renderer is about to switch to another video resource."""
+
     async def on_voice_start(self, request_id: str) -> None:
         """The user began to speak; what was playing has been cleared."""
 
     async def on_voice_finish(self, request_id: str) -> None:
         """The user stopped speaking."""
+
+    async def on_asr_partial(self, text: str, request_id: str, seq: int) -> None:
+        """What the platform has recognised so far (platform ASR); it may still change."""
+
+    async def on_asr_final(self, text: str, request_id: str) -> None:
+        """What the platform has recognised (platform ASR); it is no ``on_text_input``."""
+
+    async def on_interrupt(self, request_id: str | None, scope: str | None) -> None:
+        """The platform has stopped what was playing (platform ASR)."""
 
     async def on_idle_trigger(self, reason: str, idle_time_ms: int) -> None:
         """Nobody has spoken for ``idle_time_ms`` milliseconds."""
@@ -88,6 +100,7 @@ class Callbacks:
         self._tasks: set[asyncio.Task[None]] = set()
         self._frames: Lane[AudioFrame] = Lane(AUDIO_LANE_FRAMES)
         self._frame_task: asyncio.Task[None] | None = None
+        self._misfits: set[str] = set()
 
     @property
     def dropped_frames(self) -> int:
@@ -142,8 +155,17 @@ class Callbacks:
             result = callback(*args)
             if inspect.isawaitable(result):
                 await result
-        except Exception:
-            logger.exception("%s raised", name)
+        except Exception as exc:
+            if isinstance(exc, TypeError) and exc.__traceback__.tb_next is None:  # type: ignore[union-attr]
+                self._tell_misfit(name, exc)
+            else:
+                logger.exception("%s raised", name)
+
+    def _tell_misfit(self, name: str, exc: TypeError) -> None:
+        """Log a method that could not be called: a program's own, of another meaning."""
+        level = logging.DEBUG if name in self._misfits else logging.ERROR
+        self._misfits.add(name)
+        logger.log(level, "%s takes other arguments than it is called with: %s", name, exc)
 
     async def _drain(self, callback: Callable[..., object]) -> None:
         try:

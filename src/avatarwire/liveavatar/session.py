@@ -280,10 +280,10 @@ class AvatarAgent(AgentCalls):
             for audio in self._user_audio:
                 audio.push(received)
         else:
-            self._turns.notice(received)
+            self._notice(received)
 
     def _end_of_session(self) -> None:
-        self._turns.ended()
+        self._end_of_sending()
         for audio in self._user_audio:
             audio.close()
         self._user_audio.clear()
