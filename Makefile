@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED_VERSIONS := 0.2.2 0.4.4
-SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%)
+AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
+SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench guard asan fuzz guided wheel clean
+.PHONY: help demo test lint bench scale guard asan fuzz guided wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,11 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 # The published SDKs, each in a folder of its own: independent judges for the tests.
 .seeds/liveavatar-%: | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
+
+# It needs requests without saying so.
+.seeds/akool-%: | $(VENV)/.created
+	@$(BIN)/python -m pip install -qq --no-deps --target $@ akool-streaming-avatar==$* \
+	requests urllib3 idna certifi charset-normalizer
 
 demo: $(INSTALLED)  ## Stream a speech sample through a whole session
 	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
@@ -49,6 +55,9 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 
 bench: $(INSTALLED) .peers $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results and the README
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/bench.py
+
+scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in one process (minutes)
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/scale.py
 
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check

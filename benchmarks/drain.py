@@ -8,6 +8,8 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,9 +93,10 @@ async def _serve() -> None:
 
 
 @contextmanager
-def drain() -> Iterator[str]:
-    """Run one and give its base URL."""
-    process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+def drain(cpu: int | None = None) -> Iterator[str]:
+    """Run one, on one processor if wanted, and give its base URL."""
+    command = [sys.executable, __file__, *([] if cpu is None else [str(cpu)])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -108,4 +111,8 @@ def websocket_url(base_url: str) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        os.sched_setaffinity(0, {int(sys.argv[1])})
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(_serve())

@@ -16,6 +16,7 @@ MODULES = sorted(
 SPEECH = str(Path(__file__).parent / "data" / "speech.wav")
 FACES = [
     "avatarwire",
+    "avatarwire.akool",
     "avatarwire.audio",
     "avatarwire.codec",
     "avatarwire.emulator",

@@ -14,13 +14,13 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), flags=r
 
 
 def test_there_are_programs():
-    assert len(PROGRAMS) == 2
+    assert len(PROGRAMS) == 3
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_program_runs(tmp_path, index):
+@pytest.mark.parametrize(("index", "outcomes"), [(0, ["finished"]), (1, ["finished"]), (2, [])])
+def test_program_runs(tmp_path, index, outcomes):
     program = tmp_path / "program.py"
-    with LocalPlatform(greeting="Hello") as platform:
+    with LocalPlatform(greeting="Hello", user_audio=bytes(32000)) as platform:
         source = PROGRAMS[index].replace("http://127.0.0.1:8080", platform.base_url)
         assert platform.base_url in source
         program.write_text(source, "utf-8")
@@ -35,4 +35,4 @@ def test_program_runs(tmp_path, index):
     assert done.stderr == ""
     assert done.stdout
     (session,) = platform.sessions
-    assert [turn.outcome for turn in session.turns] == ["finished"]
+    assert [turn.outcome for turn in session.turns] == outcomes

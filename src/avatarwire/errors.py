@@ -77,7 +77,15 @@ class NotConnectedError(AvatarwireError, RuntimeError):
 
 
 class ConnectFailedError(AvatarwireError, ConnectionError):
-    """The WebSocket could not be opened."""
+    """The WebSocket could not be opened.
+
+    Attributes:
+        status: the HTTP status that refused it; None when it failed in another way.
+    """
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class HandshakeTimeoutError(AvatarwireError, RuntimeError):

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import re
 import subprocess
@@ -7,12 +8,30 @@ from signal import SIGINT, SIGTERM, Signals
 
 import pytest
 
+from avatarwire.akool import StreamingAvatarClient
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
 from avatarwire.emulator import LiveAvatarEmulator
 
 COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire"]
 PCM = bytes(range(256)) * 30
+
+
+def test_user_audio_of_any_format_reaches_the_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = tmp_path / "a.wav"
+    write_wav(sound, PCM, PcmFormat(48000, 2))
+    made = []
+
+    def emulator(**options: object) -> None:
+        made.append(options)
+        raise OSError("enough")
+
+    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", emulator)
+    with pytest.raises(OSError, match="enough"):
+        run(["serve", "liveavatar", "--user-audio", str(sound)])
+    assert len(made[0]["user_audio"]) == len(PCM) // 6  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("signal", [SIGINT, SIGTERM])
@@ -74,6 +93,49 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
     assert all(json.loads(line) for line in transcript.read_text().splitlines())
 
 
+def test_it_serves_akool(tmp_path: Path) -> None:
+    recordings = tmp_path / "rec"
+    command = [*COMMAND, "serve", "akool", "--port", "0", "--record", str(recordings)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        first = server.stdout.readline()
+        found = re.fullmatch(
+            r"Akool platform at (http://127.0.0.1:\d+/streamingAvatar/service_status)"
+            r" \(Ctrl-C ends it\)\n",
+            first,
+        )
+        assert found is not None
+
+        async def converse() -> None:
+            client = StreamingAvatarClient("any", "any", discovery_url=found[1])
+            await client.connect()
+            await client.set_agora_params("app", "channel", "token", "1")
+            await client.send_audio(PCM)
+            await client.disconnect()
+
+        asyncio.run(converse())
+        server.terminate()
+        output, errors = server.stdout.read(), server.stderr.read()
+    assert (server.returncode, errors) == (0, "")
+    assert f'StreamingAvatarClient("any", "any", discovery_url="{found[1]}")' in output
+    log = [line.split(maxsplit=2)[2] for line in output.splitlines() if re.match(r"\d\d:", line)]
+    assert log == [
+        "connected",
+        "sent websocket_connected",
+        "received set-params",
+        "sent agora_connected",
+        "received leave_channel",
+        "heard 0.24 s of sound",
+        "closed with code 1000",
+        f"recorded in {recordings}",
+    ]
+    (wav,) = recordings.glob("*.wav")
+    assert b"".join(read(wav)[0]) == PCM
+
+
 def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, object] = {}
 
@@ -83,7 +145,13 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
     assert run(["serve", "liveavatar", "--greeting", ""]) == 130
-    assert seen == {"host": "127.0.0.1", "port": 8080, "record_dir": None, "greeting": None}
+    assert seen == {
+        "host": "127.0.0.1",
+        "port": 8080,
+        "record_dir": None,
+        "greeting": None,
+        "user_audio": b"",
+    }
 
 
 async def test_a_port_that_is_taken_is_one_line() -> None:

@@ -6,7 +6,8 @@ import logging
 import pytest
 
 from avatarwire import AgentListener, AudioFrame
-from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks, running_callback
+from avatarwire._callbacks import running_callback
+from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks
 
 
 async def settled(callbacks):
@@ -81,29 +82,6 @@ async def test_what_a_callback_raises_is_logged(caplog):
     ]
     assert "ZeroDivisionError: boom" in caplog.text
     assert all(record.levelno == logging.ERROR for record in caplog.records)
-
-
-async def test_a_users_own_method_of_another_signature_is_told_once_and_never_fatal(caplog):
-    class Listener(AgentListener):
-        def on_interrupt(self):
-            """Of the program's own, with a meaning of its own."""
-
-        async def on_asr_final(self, text, request_id):
-            len(3)  # a TypeError of its own
-
-    caplog.set_level(logging.DEBUG, "avatarwire")
-    callbacks = Callbacks(Listener())
-    for _ in range(3):
-        callbacks.call("on_interrupt", "r", None)
-    callbacks.call("on_asr_final", "hi", "r")
-    await settled(callbacks)
-    told = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert [record.getMessage().split(":")[0] for record in told] == [
-        "on_interrupt takes other arguments than it is called with",
-        "on_asr_final raised",
-    ]
-    assert len(caplog.records) == 4
-    assert told[0].exc_info is None
 
 
 async def test_audio_frames_come_one_at_a_time():

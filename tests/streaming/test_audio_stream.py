@@ -506,6 +506,16 @@ async def test_the_watchdog(speaker):
 
 
 @virtual
+async def test_the_clock_decides_where_the_platform_says_nothing(speaker):
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    async with new_stream(speaker, platform_tells=False) as stream:
+        await stream.write(sound(2000))
+    assert await stream.wait_playout() == Playout("completed", 2000, 2000, 0, 2000)
+    assert loop.time() - begin == pytest.approx(2, abs=0.01)
+
+
+@virtual
 async def test_a_timeout_raises_nothing_and_is_not_the_last_word(speaker):
     async with new_stream(speaker) as stream:
         await stream.write(sound(2000))

@@ -106,7 +106,9 @@ class FakeSpeaker:
         return [(round((at - said[0][0]) * 1000, 3), MONO_24K.ms(size)) for at, size in said]
 
 
-def new_stream(speaker, *, written=MONO_24K, sent=MONO_24K, converter=None, **timing):
+def new_stream(
+    speaker, *, written=MONO_24K, sent=MONO_24K, converter=None, platform_tells=True, **timing
+):
     return AudioStream(
         speaker,
         written=written,
@@ -115,6 +117,7 @@ def new_stream(speaker, *, written=MONO_24K, sent=MONO_24K, converter=None, **ti
         timing=Timing(**timing),
         request_id="request",
         response_id="response",
+        platform_tells=platform_tells,
     )
 
 

@@ -12,7 +12,7 @@ import trustme
 from raw_peer import logged, told
 
 from avatarwire.errors import RestError
-from avatarwire.transport import Response, post_json, rest, shared_client
+from avatarwire.transport import Response, get_json, post_json, rest, shared_client
 
 KEY = "sk-5ecret"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -35,7 +35,7 @@ class Platform:
         ):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                size = int((*head.lower().split(b"content-length: "), b"0")[1].split(b"\r\n")[0])
                 self.requests.append((head, await reader.readexactly(size)))
                 if callable(self.answer):
                     await self.answer(writer)
@@ -360,3 +360,24 @@ def test_httpcore_still_names_a_request_by_its_method_only():
     request = httpx.Request("POST", "https://h/", headers=HEADERS)
     assert KEY not in repr(request)
     assert KEY not in repr(request.headers)
+
+
+async def test_get_has_a_query_and_no_body():
+    async with platform(http(body=b'{"code": 1000}')) as server, shared_client() as client:
+        answer = await get_json(
+            client, server.url, params={"avatar_id": "a b"}, headers={"api_key": KEY}, timeout_s=5
+        )
+    assert (answer.status, answer.body) == (200, {"code": 1000})
+    ((head, body),) = server.requests
+    assert head.startswith(b"GET /v1/session/start?avatar_id=a+b HTTP/1.1\r\n")
+    assert b"\r\napi_key: sk-5ecret\r\n" in head
+    assert (body, b"content-type" in head.lower()) == (b"", False)
+
+
+async def test_get_refuses_a_header_before_anything_is_sent():
+    async with shared_client() as client:
+        with pytest.raises(RestError, match="characters that HTTP does not allow") as failed:
+            await get_json(
+                client, "http://127.0.0.1:1", params={}, headers={"api_key": "a\nb"}, timeout_s=5
+            )
+    assert "a\nb" not in str(failed.value)

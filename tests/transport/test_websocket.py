@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import logging
 import logging.config
+import pickle
 import socket
 import ssl
 import time
@@ -374,6 +375,50 @@ ECHO = f"<h1>Cannot GET /live/{TOKEN}?token={TOKEN}</h1>".encode()
 
 def http(status, extra=b"", body=ECHO):
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, extra, len(body), body)
+
+
+async def test_headers_travel_with_the_request():
+    async with raw_server() as server:
+        client = await connect(server.url(), open_timeout_s=5, headers={"api_key": TOKEN})
+        peer = await server.peers.get()
+        assert f"\r\napi_key: {TOKEN}\r\n".encode() in peer.request
+        peer.writer.transport.abort()
+        await client.close()
+
+
+@pytest.mark.parametrize("headers", [{"api_key": "a\nb"}, {"api_key": ""}, {"a b": "c"}])
+async def test_headers_that_http_cannot_carry_are_refused_unquoted(headers):
+    with pytest.raises(ValueError, match="a header is empty or has characters") as failed:
+        await connect("ws://127.0.0.1:1/", open_timeout_s=5, headers=headers)
+    assert "a\nb" not in str(failed.value)
+
+
+async def test_headers_follow_no_redirect(everything_logged):
+    async with raw_server() as elsewhere:
+        answer = http(b"302 Found", f"Location: {elsewhere.url()}\r\n".encode())
+        async with raw_server(answer) as server:
+            with pytest.raises(ConnectFailedError, match="HTTP 302") as failed:
+                await connect(server.url(), open_timeout_s=5, headers={"api_key": TOKEN})
+        assert elsewhere.accepted == 0
+    assert clean(failed.value, everything_logged)
+
+
+@pytest.mark.parametrize(("line", "status"), [(b"401 No", 401), (b"503 Busy", 503)])
+async def test_a_refusal_carries_its_status(line, status):
+    async with raw_server(http(line)) as server:
+        with pytest.raises(ConnectFailedError) as failed:
+            await connect(server.url(), open_timeout_s=5)
+    assert failed.value.status == status
+    assert pickle.loads(pickle.dumps(failed.value)).status == status  # noqa: S301
+
+
+async def test_without_pings_a_silent_peer_stays():
+    async with connected(ping_interval_s=None, ping_timeout_s=0.01) as (client, peer):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.receive()
+        peer.writer.write(frame(b"still here", TEXT, mask=None))
+        assert await client.receive() == "still here"
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,15 @@ class LocalPlatform:
 
     Args:
         greeting: what each new user types first; None: nothing.
+        user_audio: what each new user says, 16-bit mono PCM at 16 kHz.
 
     Raises:
         OSError: on entering, no port could be had.
     """
 
-    def __init__(self, greeting: str | None = None) -> None:
+    def __init__(self, greeting: str | None = None, user_audio: bytes = b"") -> None:
         self._greeting = greeting
+        self._user_audio = user_audio
         self.base_url = ""
         self.sessions: list[LiveSession] = []
         self._up = threading.Event()
@@ -60,7 +62,9 @@ class LocalPlatform:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         stop = self._stop = asyncio.Event()
-        async with LiveAvatarEmulator(greeting=self._greeting) as emulator:
+        async with LiveAvatarEmulator(
+            greeting=self._greeting, user_audio=self._user_audio
+        ) as emulator:
             self.base_url = emulator.base_url
             self.sessions = emulator.sessions
             self._up.set()

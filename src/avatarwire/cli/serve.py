@@ -4,13 +4,18 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
-from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.cli.sound import USER_FORMAT, converted, load
+from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 __all__ = ["serve"]
+
+Emulator: TypeAlias = LiveAvatarEmulator | AkoolEmulator
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -20,21 +25,29 @@ def serve() -> None:
     """Run a platform on this machine."""
 
 
-@serve.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=8080,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port for REST and WebSocket; 0 picks a free one.",
-)
-@click.option(
+_host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+_record = click.option(
     "--record",
     metavar="DIR",
     type=click.Path(file_okay=False),
     help="Write each session's sound (WAV) and transcript (JSON lines) here.",
 )
+
+
+def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "--port",
+        default=default,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        help="Port for REST and WebSocket; 0 picks a free one.",
+    )
+
+
+@serve.command()
+@_host
+@_port(8080)
+@_record
 @click.option(
     "--greeting",
     metavar="TEXT",
@@ -42,13 +55,35 @@ def serve() -> None:
     show_default=True,
     help='What each new user types first; "" for nothing.',
 )
-def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
+@click.option(
+    "--user-audio",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="What each new user says, once, after the greeting.",
+)
+def liveavatar(
+    host: str, port: int, record: str | None, greeting: str, user_audio: str | None
+) -> None:
     """Run a Live Avatar platform; it accepts any API key."""
+    spoken = b"" if user_audio is None else converted(*load(user_audio), USER_FORMAT)
+    emulator = LiveAvatarEmulator(
+        host=host, port=port, record_dir=record, greeting=greeting or None, user_audio=spoken
+    )
+    _run(emulator, host, port, record)
+
+
+@serve.command()
+@_host
+@_port(8051)
+@_record
+def akool(host: str, port: int, record: str | None) -> None:
+    """Run an Akool platform; it accepts any API key."""
+    _run(AkoolEmulator(host=host, port=port, record_dir=record), host, port, record)
+
+
+def _run(emulator: Emulator, host: str, port: int, record: str | None) -> None:
     if record is not None:
         _make_folder(record)
-    emulator = LiveAvatarEmulator(
-        host=host, port=port, record_dir=record, greeting=greeting or None
-    )
     # A container is stopped by SIGTERM: it ends as tidily as by Ctrl-C, for which a shell's
     # background job has no ear.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -61,17 +96,34 @@ def liveavatar(host: str, port: int, record: str | None, greeting: str) -> None:
         raise click.ClickException(_explain(exc, host, port)) from exc
 
 
-async def _serve(emulator: LiveAvatarEmulator, *, loopback: bool) -> None:
+async def _serve(emulator: Emulator, *, loopback: bool) -> None:
     async with emulator:
-        url = emulator.base_url
-        click.echo(f"Live Avatar platform at {url} (Ctrl-C ends it)")
+        name, url, ways = _described(emulator)
+        click.echo(f"{name} platform at {url} (Ctrl-C ends it)")
         if not loopback:
             click.echo("Other machines can reach it, without a key.")
         click.echo("Point a client at it, with any key and any avatar:")
-        click.echo(f'  AvatarAgentConfig(api_key="any", avatar_id="any", base_url="{url}")')
-        click.echo(f"  avatarwire stream FILE.wav --url {url} --api-key any --avatar-id any\n")
+        for way in ways:
+            click.echo(f"  {way}")
+        click.echo()
         _log_to_stdout()
         await asyncio.get_running_loop().create_future()
+
+
+def _described(emulator: Emulator) -> tuple[str, str, list[str]]:
+    """Give the platform's name, its URL, and how a client is pointed at it."""
+    if isinstance(emulator, AkoolEmulator):
+        url = emulator.discovery_url
+        return "Akool", url, [f'StreamingAvatarClient("any", "any", discovery_url="{url}")']
+    url = emulator.base_url
+    return (
+        "Live Avatar",
+        url,
+        [
+            f'AvatarAgentConfig(api_key="any", avatar_id="any", base_url="{url}")',
+            f"avatarwire stream FILE.wav --url {url} --api-key any --avatar-id any",
+        ],
+    )
 
 
 def _log_to_stdout() -> None:
@@ -83,7 +135,7 @@ def _log_to_stdout() -> None:
     events.propagate = False
 
 
-def _say_goodbye(emulator: LiveAvatarEmulator, record: str | None) -> None:
+def _say_goodbye(emulator: Emulator, record: str | None) -> None:
     count = len(emulator.sessions)
     where = f"; recordings are in {record}" if record and count else ""
     click.echo(f"\nEnded after {count} session{'' if count == 1 else 's'}{where}")

@@ -13,18 +13,17 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from avatarwire import (
     AgentListener,
-    AudioFormatError,
     AvatarAgent,
     AvatarAgentConfig,
     AvatarwireError,
     ErrorCode,
-    MissingExtraError,
     SessionLostError,
     SessionStartError,
 )
-from avatarwire.audio import PcmFormat, Resampler, read, write_wav
+from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.local import LocalPlatform
 from avatarwire.cli.report import Report
+from avatarwire.cli.sound import converted, load
 from avatarwire.streaming import AudioStream, Lateness, Playout
 
 __all__ = ["stream"]
@@ -150,12 +149,7 @@ class _Speech:
 
     def sent_pcm(self, sent_ms: float) -> bytes:
         """Give what so much of it looks like on the wire."""
-        resampler = Resampler(
-            rate_in=self.format.sample_rate,
-            rate_out=self.sent_format.sample_rate,
-            channels_in=self.format.channels,
-        )
-        pcm = resampler.push(self.pcm) + resampler.flush()
+        pcm = converted(self.pcm, self.format, self.sent_format)
         return pcm[: 2 * round(sent_ms * self.sent_format.sample_rate / 1000)]
 
 
@@ -196,14 +190,9 @@ def _by_option(exc: ValueError) -> str:
 
 def _load(file: str) -> _Speech:
     # All of it at once: it is compared with what arrives.
-    try:
-        chunks, format_ = read(file)
-        speech = _Speech(Path(file).name, b"".join(chunks), format_)
-        speech.sent_pcm(0)  # here, where a missing extra can be told
-    except (AudioFormatError, MissingExtraError) as exc:
-        raise click.ClickException(str(exc)) from exc
-    except OSError as exc:
-        raise click.ClickException(f"cannot read {file}: {exc.strerror}") from exc
+    pcm, format_ = load(file)
+    speech = _Speech(Path(file).name, pcm, format_)
+    speech.sent_pcm(0)  # here, where a missing extra costs nobody a session
     return speech
 
 

@@ -7,9 +7,24 @@ try:
 except ModuleNotFoundError as exc:
     raise MissingExtraError("the emulator", "emulator") from exc
 
-from avatarwire.emulator.faults import Faults, StartFault
+from avatarwire.emulator.akool import AkoolEmulator, AkoolInstance
+from avatarwire.emulator.akool_session import AkoolSession
+from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault, Faults, StartFault
 from avatarwire.emulator.live import LiveAvatarEmulator
 from avatarwire.emulator.playback import Turn
-from avatarwire.emulator.session import Entry, LiveSession
+from avatarwire.emulator.session import LiveSession
+from avatarwire.emulator.transcript import Entry
 
-__all__ = ["Entry", "Faults", "LiveAvatarEmulator", "LiveSession", "StartFault", "Turn"]
+__all__ = [
+    "AkoolEmulator",
+    "AkoolFaults",
+    "AkoolInstance",
+    "AkoolSession",
+    "DiscoveryFault",
+    "Entry",
+    "Faults",
+    "LiveAvatarEmulator",
+    "LiveSession",
+    "StartFault",
+    "Turn",
+]

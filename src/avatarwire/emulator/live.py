@@ -1,9 +1,6 @@
 """The Live Avatar platform on this machine: REST and WebSocket on one port."""
 
 import asyncio
-import base64
-import json
-import logging
 import secrets
 import uuid
 from os import PathLike
@@ -12,24 +9,21 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import WSCloseCode, web
-from aiohttp.http import HttpProcessingError
 
 from avatarwire._json import loads
-from avatarwire.audio import read, write_wav
+from avatarwire.audio import read
 from avatarwire.emulator.faults import HTML, Faults, StartFault
+from avatarwire.emulator.listening import listen, origin
 from avatarwire.emulator.session import USER_FORMAT, LiveSession
+from avatarwire.emulator.transcript import record
 from avatarwire.errors import AudioFormatError
 
 __all__ = ["LiveAvatarEmulator"]
-
-log = logging.getLogger("avatarwire.emulator")
-http_log = logging.getLogger("avatarwire.emulator.http")
 
 AGENT_PATH = "/v1/session/agent"
 # Larger than any event of the protocol; binary messages have a limit of their own.
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
 CLOSE_TIMEOUT_S = 1.0
-SHUTDOWN_TIMEOUT_S = 5.0
 
 
 class LiveAvatarEmulator:
@@ -83,8 +77,7 @@ class LiveAvatarEmulator:
     @property
     def base_url(self) -> str:
         """What a client takes as the platform's base URL."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        return origin(self._host, self._port)
 
     async def __aenter__(self) -> Self:
         if self._record_dir is not None:
@@ -93,18 +86,7 @@ class LiveAvatarEmulator:
         app.router.add_post("/v1/session/start", self._start)
         app.router.add_post("/v1/session/stop", self._stop)
         app.router.add_get(AGENT_PATH, self._connect)
-        # No access log: it would hold the one-time tokens.
-        runner = web.AppRunner(
-            app, access_log=None, logger=http_log, shutdown_timeout=SHUTDOWN_TIMEOUT_S
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._port = runner.addresses[0][1]
-        self._runner = runner
+        self._runner, self._port = await listen(app, self._host, self._port)
         return self
 
     async def __aexit__(
@@ -201,7 +183,13 @@ class LiveAvatarEmulator:
             await session.serve(socket, request, self.faults)
         finally:
             if self._record_dir is not None:
-                await asyncio.to_thread(_record, session, self._record_dir)
+                await asyncio.to_thread(
+                    record,
+                    session.session_id,
+                    session.audio_runs,
+                    session.transcript,
+                    self._record_dir,
+                )
         return socket
 
     async def _refuse(self, fault: StartFault) -> web.StreamResponse:
@@ -247,16 +235,6 @@ def _answer(code: int, message: str, *, status: int = 200) -> web.Response:
     return web.json_response({"code": code, "message": message}, status=status)
 
 
-def _without_request_bytes(record: logging.LogRecord) -> bool:
-    """Leave out the traceback of a malformed request: it quotes what the client sent."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.exc_info = None
-    return True
-
-
-http_log.addFilter(_without_request_bytes)
-
-
 def _load(user_audio: str | PathLike[str] | bytes | None) -> bytes:
     if user_audio is None or isinstance(user_audio, bytes):
         return user_audio or b""
@@ -267,37 +245,3 @@ def _load(user_audio: str | PathLike[str] | bytes | None) -> bytes:
             "convert it: ffmpeg -i IN.wav -ar 16000 -ac 1 -c:a pcm_s16le OUT.wav"
         )
     return b"".join(chunks)
-
-
-def _record(session: LiveSession, directory: Path) -> None:
-    """Write what a session received; a full disk must not take the platform down."""
-    try:
-        runs = session.audio_runs
-        for number, (format_, pcm) in enumerate(runs, start=1):
-            # One WAV holds one format; a session that changed it has a numbered file for each.
-            suffix = f"-{number}" if len(runs) > 1 else ""
-            write_wav(directory / f"{session.session_id}{suffix}.wav", pcm, format_)
-        lines = [json.dumps(line) for line in _transcript(session)]
-        path = directory / f"{session.session_id}.jsonl"
-        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    except OSError as exc:
-        log.warning("session %s was not recorded: %s", session.session_id, exc)
-    else:
-        log.info("%s recorded in %s", session.session_id[:8], directory)
-
-
-def _transcript(session: LiveSession) -> list[dict[str, Any]]:
-    begun = session.transcript[0].time_s if session.transcript else 0.0
-    lines: list[dict[str, Any]] = []
-    for entry in session.transcript:
-        line: dict[str, Any] = {
-            "time_s": round(entry.time_s - begun, 4),
-            "direction": entry.direction,
-            "kind": entry.kind,
-        }
-        if isinstance(entry.data, bytes):
-            line |= {"bytes": len(entry.data), "base64": base64.b64encode(entry.data).decode()}
-        else:
-            line["data"] = entry.data
-        lines.append(line)
-    return lines

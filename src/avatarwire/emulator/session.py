@@ -13,10 +13,12 @@ from aiohttp import WebSocketError, WSMsgType, web
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
 from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.listening import printable
 from avatarwire.emulator.playback import Player, Turn
+from avatarwire.emulator.transcript import Entry
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
 
-__all__ = ["Entry", "LiveSession"]
+__all__ = ["LiveSession"]
 
 log = logging.getLogger("avatarwire.emulator")
 
@@ -25,23 +27,6 @@ USER_FRAME_MS = 40
 USER_FORMAT = PcmFormat(16000, 1)
 # After these the platform takes the session as over; after any other it waits for a reconnect.
 FINAL_CODES = frozenset({1000, 1002, 1008})
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message of a session.
-
-    Attributes:
-        direction: as the platform sees it.
-        kind: the WebSocket message type.
-        data: str for text, bytes for binary.
-        time_s: ``time.monotonic()`` when it was sent or had arrived.
-    """
-
-    direction: Literal["received", "sent"]
-    kind: Literal["text", "binary"]
-    data: str | bytes
-    time_s: float
 
 
 @dataclass(slots=True)
@@ -284,7 +269,7 @@ class LiveSession:
             return
         name: str = event["event"]
         self.events.append(event)
-        self._log("received %s", _printable(name))
+        self._log("received %s", printable(name))
         self._player.event(event)
         self._news.set()
         if name == "session.ready":
@@ -395,10 +380,5 @@ class LiveSession:
 
 def _label(event: Event) -> str:
     """Give what the log says of an event: its name, and which state."""
-    name = _printable(str(event.get("event")))
+    name = printable(str(event.get("event")))
     return f"{name} {event['data']['state']}" if name == "session.state" else name
-
-
-def _printable(name: str) -> str:
-    """Keep a client's words from breaking or filling a log line."""
-    return name if name.isprintable() and len(name) <= 64 else ascii(name[:64])

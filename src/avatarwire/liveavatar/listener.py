@@ -6,18 +6,17 @@ bounded lane that drops its oldest frame, counts it and says so when the callbac
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
+from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
 from avatarwire.streaming import Lane
 
-__all__ = ["AgentListener", "Callbacks", "running_callback"]
+__all__ = ["AgentListener", "Callbacks"]
 
 logger = logging.getLogger("avatarwire.liveavatar")
 
@@ -83,24 +82,14 @@ class AgentListener:
         """Any event that no other callback takes, as the dict it came as."""
 
 
-#: The callback that a task belongs to; tasks that a callback starts inherit it.
-_running: ContextVar[asyncio.Task[None] | None] = ContextVar("avatarwire callback", default=None)
-
-
-def running_callback() -> asyncio.Task[None] | None:
-    """Give the callback that the caller runs in, or was started by."""
-    return _running.get()
-
-
-class Callbacks:
+class Callbacks(CallbackTasks):
     """Calls one listener, for one session."""
 
     def __init__(self, listener: object) -> None:
+        super().__init__(logger)
         self._listener = listener
-        self._tasks: set[asyncio.Task[None]] = set()
         self._frames: Lane[AudioFrame] = Lane(AUDIO_LANE_FRAMES)
         self._frame_task: asyncio.Task[None] | None = None
-        self._misfits: set[str] = set()
 
     @property
     def dropped_frames(self) -> int:
@@ -112,7 +101,7 @@ class Callbacks:
         callback = self._callback(name)
         if callback is None:
             return None
-        return self._start(self._run(name, callback, args), name)
+        return self.run(name, callback, *args)
 
     def audio(self, frame: AudioFrame) -> None:
         """Queue a frame for ``on_audio_frame``."""
@@ -130,42 +119,13 @@ class Callbacks:
     def cancel(self, keep: set[asyncio.Task[Any]]) -> list[asyncio.Task[None]]:
         """Cancel what still runs, except ``keep``, and give the tasks cancelled."""
         self._frames.clear()
-        doomed = [task for task in self._tasks if task not in keep]
-        for task in doomed:
-            task.cancel()
-        return doomed
+        return super().cancel(keep)
 
     def _callback(self, name: str) -> Callable[..., object] | None:
         callback = getattr(self._listener, name, None)
         if callback is None or getattr(callback, "__func__", None) is getattr(AgentListener, name):
             return None
         return callback if callable(callback) else None
-
-    def _start(self, work: Any, name: str) -> asyncio.Task[None]:  # noqa: ANN401
-        task: asyncio.Task[None] = asyncio.create_task(work, name=f"avatarwire {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _run(
-        self, name: str, callback: Callable[..., object], args: tuple[object, ...]
-    ) -> None:
-        _running.set(asyncio.current_task())
-        try:
-            result = callback(*args)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as exc:
-            if isinstance(exc, TypeError) and exc.__traceback__.tb_next is None:  # type: ignore[union-attr]
-                self._tell_misfit(name, exc)
-            else:
-                logger.exception("%s raised", name)
-
-    def _tell_misfit(self, name: str, exc: TypeError) -> None:
-        """Log a method that could not be called: a program's own, of another meaning."""
-        level = logging.DEBUG if name in self._misfits else logging.ERROR
-        self._misfits.add(name)
-        logger.log(level, "%s takes other arguments than it is called with: %s", name, exc)
 
     async def _drain(self, callback: Callable[..., object]) -> None:
         try:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from avatarwire._callbacks import running_callback
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import (
     ConnectFailedError,
@@ -19,7 +20,7 @@ from avatarwire.errors import (
 )
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.inbound import SceneReady, SessionClosing, SessionInit
-from avatarwire.liveavatar.listener import Callbacks, running_callback
+from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from avatarwire.errors import ErrorCode, RestError, SessionStartError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.transport import Response, post_json
+from avatarwire.transport import Response, post_json, redacted
 
 if TYPE_CHECKING:
     import httpx
@@ -31,7 +31,6 @@ _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
 #: stop() must not hang on a platform that has stopped answering.
 STOP_TIMEOUT_S = 2.0
-MIN_SECRET_LENGTH = 8
 
 
 class SessionApi:
@@ -118,13 +117,8 @@ class SessionApi:
                 else f"the platform answered HTTP {answer.status}"
             )
         else:
-            message = self._redacted(message)
+            message = redacted(message, self._config.api_key)
         raise self._failure(number, message)
-
-    def _redacted(self, message: str) -> str:
-        # A server may quote the request back at us. A key too short to be one would eat our words.
-        key = self._config.api_key
-        return message.replace(key, "***") if len(key) >= MIN_SECRET_LENGTH else message
 
     def _failure(self, number: int, message: str) -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)

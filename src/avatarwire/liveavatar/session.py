@@ -312,11 +312,8 @@ class _Line:
     def __init__(self, agent: AvatarAgent) -> None:
         self._agent = agent
 
-    def write(self, wire: bytes) -> bool:
-        return self._agent._require_open().write_batch(wire)  # noqa: SLF001 - one thing
-
-    async def writable(self) -> None:
-        await self._agent._require_open().writable()  # noqa: SLF001 - one thing
+    def connection(self) -> "Connection":
+        return self._agent._require_open()  # noqa: SLF001 - one thing
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         return self._agent._framer_for(sample_rate, channels, frame_ms)  # noqa: SLF001 - one thing

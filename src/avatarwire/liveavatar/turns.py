@@ -20,6 +20,8 @@ from avatarwire.streaming import AudioStream, Converter, PlayoutReason, Timing
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from avatarwire.transport import Connection
+
 __all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "VoiceLine", "converter_between", "new_stream"]
 
 Metadata: TypeAlias = Mapping[str, Any] | None
@@ -37,15 +39,12 @@ _INTERRUPTED = {"USER_COMMAND_INTERRUPT", "DEVELOPER_COMMAND_INTERRUPT"}
 class VoiceLine(Protocol):
     """What a turn needs of the agent whose turn it is."""
 
-    def write(self, wire: bytes) -> bool:
-        """Write masked messages at once; False when the buffer is over its high water.
+    def connection(self) -> "Connection":
+        """Give the connection to speak on.
 
         Raises:
-            ConnectionError: nothing can be sent any more.
+            NotConnectedError, SessionLostError: there is none.
         """
-
-    async def writable(self) -> None:
-        """Return when the buffer has room."""
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         """Give the agent's one framer, at the start of a turn in this format."""
@@ -165,6 +164,7 @@ class _LiveSpeaker:
         self._turns = turns
         self._make_framer = make_framer
         self._framer: PcmFramer
+        self._connection: Connection
         self._start = start
         self._finish = finish
         self._interrupted_request = interrupted_request
@@ -172,7 +172,8 @@ class _LiveSpeaker:
 
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
-        has_room = self._line.write(_wire(self._start))
+        self._connection = self._line.connection()
+        has_room = self._connection.write_batch(_wire(self._start))
         self._framer = self._make_framer()
         self._framer.reset()
         self._is_open = True
@@ -184,11 +185,11 @@ class _LiveSpeaker:
         wire = framer.websocket(pcm)
         if framer.pending_bytes:
             wire += framer.flush_websocket()
-        return self._line.write(wire)
+        return self._connection.write_batch(wire)
 
     def finish(self) -> bool:
         self._close()
-        return self._line.write(_wire(self._finish))
+        return self._connection.write_batch(_wire(self._finish))
 
     def interrupt(self, scope: str | None) -> bool:
         wire = _wire(
@@ -197,10 +198,10 @@ class _LiveSpeaker:
         if self._is_open:
             wire += _wire(self._finish)
         self._close()
-        return self._line.write(wire)
+        return self._connection.write_batch(wire)
 
     async def writable(self) -> None:
-        await self._line.writable()
+        await self._connection.writable()
 
     def _close(self) -> None:
         self._is_open = False

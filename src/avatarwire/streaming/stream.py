@@ -61,6 +61,7 @@ class AudioStream:
         response_id: the turn's own id.
         interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
         lateness: where the delay of each paced write is counted.
+        platform_tells: the platform says when playback has ended; False: the clock alone decides.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class AudioStream:
         response_id: str,
         interrupt_on_input: bool = False,
         lateness: Lateness | None = None,
+        platform_tells: bool = True,
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
         self.interrupt_on_input = interrupt_on_input
         self.lateness = lateness or Lateness()
+        self._platform_tells = platform_tells
         self._due_s: float | None = None
         self._speaker = speaker
         self._written_format = written
@@ -96,6 +99,7 @@ class AudioStream:
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
+        self._is_writer_waiting = False
         self._closed = asyncio.Event()
         self._resolved = asyncio.Event()
         self._waiting_for_room: asyncio.Task[None] | None = None
@@ -181,6 +185,7 @@ class AudioStream:
             # Nothing else makes a sender wait whose peer keeps up.
             await asyncio.sleep(0)
         while self._queue.size_bytes > self._schedule.buffer_bytes and self._state == "open":
+            self._is_writer_waiting = True
             self._room.clear()
             await self._room.wait()
         return self._state == "open"
@@ -366,7 +371,7 @@ class AudioStream:
     def tick(self, now_s: float) -> float | None:
         """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
         if self._state == "closed":
-            self._resolve("timed_out")
+            self._resolve("timed_out" if self._platform_tells else "completed")
             return None
         try:
             return self._send_due(now_s)
@@ -419,7 +424,8 @@ class AudioStream:
             return True
         has_room = self._speaker.say(self._queue.take(size_bytes))
         self._clock.send(size_bytes // self._format.frame_bytes, now_s)
-        if self._queue.size_bytes <= self._schedule.buffer_bytes:
+        if self._is_writer_waiting and self._queue.size_bytes <= self._schedule.buffer_bytes:
+            self._is_writer_waiting = False
             self._room.set()
         if not has_room:
             self._waiting_for_room = asyncio.create_task(self._wait_for_room())
@@ -436,10 +442,11 @@ class AudioStream:
             self._pump()
 
     def _finish(self, now_s: float) -> float:
-        """Complete the turn; give the time at which to stop waiting for the platform's word."""
+        """Complete the turn; give the time at which its playback is over, with or without word."""
         self._speaker.finish()
         self._close()
-        return self._clock.ends_at_s(now_s) + PLAYOUT_GRACE_S
+        grace_s = PLAYOUT_GRACE_S if self._platform_tells else 0.0
+        return self._clock.ends_at_s(now_s) + grace_s
 
     def _close(self) -> None:
         self._state = "closed"

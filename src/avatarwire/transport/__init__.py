@@ -7,7 +7,8 @@ from avatarwire.transport.backoff import ExponentialBackoffStrategy
 from avatarwire.transport.link import Link
 from avatarwire.transport.memory import MemoryConnection, memory_pair
 from avatarwire.transport.port import Connection
-from avatarwire.transport.rest import Response, post_json, shared_client
+from avatarwire.transport.rest import Response, get_json, post_json, shared_client
+from avatarwire.transport.secrets import are_legal, redacted
 from avatarwire.transport.websocket import WebSocketConnection, connect
 
 __all__ = [
@@ -17,8 +18,11 @@ __all__ = [
     "MemoryConnection",
     "Response",
     "WebSocketConnection",
+    "are_legal",
     "connect",
+    "get_json",
     "memory_pair",
     "post_json",
+    "redacted",
     "shared_client",
 ]

@@ -7,7 +7,6 @@ a platform sends back, headers and malformed lines, is in httpcore's DEBUG recor
 """
 
 import asyncio
-import re
 import ssl
 import threading
 import weakref
@@ -21,14 +20,12 @@ import httpx
 
 from avatarwire import _json
 from avatarwire.errors import RestError
+from avatarwire.transport.secrets import are_legal
 
-__all__ = ["Response", "post_json", "shared_client"]
+__all__ = ["Response", "get_json", "post_json", "shared_client"]
 
 MAX_ANSWER_BYTES = 2**20
 """Longest answer that is read; the platforms' are under a few kilobytes."""
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +146,52 @@ async def post_json(
             connection, timeout, bad HTTP, more than ``MAX_ANSWER_BYTES``.
         TypeError: when ``body`` cannot be encoded.
     """
-    _check(headers)
     content = _json.dumps(body)
+    headers = {**headers, "Content-Type": "application/json"}
+    return await _request(
+        client, "POST", url, headers=headers, timeout_s=timeout_s, content=content
+    )
+
+
+async def get_json(
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    timeout_s: float,
+) -> Response:
+    """Get JSON; like ``post_json``, with a query instead of a body."""
+    return await _request(client, "GET", url, headers=headers, timeout_s=timeout_s, params=params)
+
+
+async def _request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    **what: Any,  # noqa: ANN401 - httpx's own arguments
+) -> Response:
+    if not are_legal(headers):
+        # Neither name nor value is quoted: even a name may hold a misplaced key.
+        raise RestError(
+            "a request header is empty or has characters that HTTP does not allow"
+            " (is there a line break or a space at the end of the API key?)"
+        )
     answer = bytearray()
     status = 0
     try:
         async with (
             asyncio.timeout(timeout_s),
             client.stream(
-                "POST",
+                method,
                 url,
-                content=content,
-                headers={**headers, "Content-Type": "application/json"},
+                headers=headers,
                 timeout=timeout_s,
                 follow_redirects=False,
+                **what,
             ) as response,
         ):
             async for chunk in response.aiter_bytes():
@@ -185,13 +214,3 @@ async def post_json(
     except ValueError:
         parsed = None
     return Response(status, parsed)
-
-
-def _check(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            # Neither is quoted: even a name may hold a misplaced key.
-            raise RestError(
-                "a request header is empty or has characters that HTTP does not allow"
-                " (is there a line break or a space at the end of the API key?)"
-            )

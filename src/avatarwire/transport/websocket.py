@@ -14,6 +14,7 @@ import functools
 import ipaddress
 import logging
 import ssl
+from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from avatarwire.errors import ConnectFailedError, SessionLostError
+from avatarwire.transport.secrets import are_legal
 
 __all__ = ["WebSocketConnection", "connect"]
 
@@ -219,7 +221,8 @@ async def connect(
     url: str,
     *,
     open_timeout_s: float,
-    ping_interval_s: float = 5.0,
+    headers: Mapping[str, str] | None = None,
+    ping_interval_s: float | None = 5.0,
     ping_timeout_s: float = 20.0,
     max_message_bytes: int = 2**20,
     write_limit_bytes: int = 2**15,
@@ -232,7 +235,10 @@ async def connect(
     Args:
         url: a ``ws://`` or ``wss://`` URL; its path and query are treated as secret.
         open_timeout_s: limit for everything until the WebSocket is open, in seconds.
-        ping_interval_s: seconds between keepalive pings.
+        headers: sent with the request; their values are treated as secret. A redirect is then an
+            error: it could take them to another host.
+        ping_interval_s: seconds between keepalive pings; None: none are sent, and a peer that
+            falls silent or stops reading goes unnoticed.
         ping_timeout_s: seconds that a pong may take before the connection ends with 1011.
         max_message_bytes: longest message accepted, in bytes; a longer one ends it with 1009.
         write_limit_bytes: high water of the write buffer, in bytes; the low water is a quarter.
@@ -242,19 +248,23 @@ async def connect(
         The open connection.
 
     Raises:
-        ValueError: when ``url`` is not a WebSocket URL, or a ``ws://`` URL comes with TLS settings.
+        ValueError: when ``url`` is not a WebSocket URL, a header cannot be sent, or a ``ws://`` URL
+            comes with TLS settings.
         ConnectFailedError: when the connection could not be opened, for whatever reason.
     """
     host, endpoint, secure = _endpoint(url)
     if ssl_context is not None and not secure:
         raise ValueError("ssl_context needs a wss:// URL")
+    if headers is not None and not are_legal(headers):
+        raise ValueError("a header is empty or has characters that HTTP does not allow")
     options: dict[str, Any] = {}
     if secure:
         options["ssl"] = ssl_context or _system_trust()
     failure: Exception
     try:
-        connection = await _websockets_connect(
+        connection = await (_websockets_connect if headers is None else _ConnectOnce)(
             url,
+            additional_headers=headers,
             compression=None,
             proxy=None if _is_loopback(host) else True,
             open_timeout=open_timeout_s,
@@ -273,7 +283,15 @@ async def connect(
         return cast("WebSocketConnection", connection)
     # Raised here and not in the handler: there it would keep the original as its __context__.
     words, cause = _explain(failure, open_timeout_s)
-    raise ConnectFailedError(f"could not connect to {endpoint}: {words}") from cause
+    status = failure.response.status_code if isinstance(failure, InvalidStatus) else None
+    raise ConnectFailedError(f"could not connect to {endpoint}: {words}", status) from cause
+
+
+class _ConnectOnce(_websockets_connect):
+    """The library would send the headers to wherever a redirect points."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
 
 
 @functools.cache

@@ -1,0 +1,407 @@
+"""The client: connects, sends, and tells what happens."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+from avatarwire.akool.audio import checked_size_bytes, whole_samples
+from avatarwire.akool.config import DISCOVERY_URL, ClientConfig
+from avatarwire.akool.connection import AkoolConnection, server_error
+from avatarwire.akool.exceptions import (
+    AudioStreamError,
+    ConnectionError,  # noqa: A004 - the published name
+)
+from avatarwire.akool.messages import (
+    AgoraConnected,
+    AgoraParams,
+    EnvelopeWire,
+    FlatWire,
+    ServerError,
+    Wire,
+)
+from avatarwire.akool.protocol import AGORA, WEBSOCKET, Received
+from avatarwire.akool.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    import ssl
+
+    from typing_extensions import Buffer
+
+__all__ = ["AsyncStreamingAvatarClient", "StreamingAvatarClient", "create_client"]
+
+logger = logging.getLogger("avatarwire.akool")
+
+#: How long disconnect() waits for the ack of its goodbye.
+LEAVE_TIMEOUT_S = 5.0
+
+Handler: TypeAlias = Callable[..., Awaitable[None] | None] | None
+
+
+class StreamingAvatarClient:
+    """One session with one avatar.
+
+    Example::
+
+        async with AsyncStreamingAvatarClient(api_key="...", avatar_id="...") as client:
+            await client.set_agora_params("app-id", "channel", "rtc-token", "12345")
+            await client.send_audio(pcm)
+
+    Handlers are plain attributes, sync or async, each called in a task of its own:
+    ``on_connected()``, ``on_disconnected()``, ``on_agora_connected(channel_id)``,
+    ``on_error(exception)`` and ``on_message(dict)``. One that raises is logged and stops nothing.
+    ``on_error`` takes what the platform reports, and why a connection was lost.
+
+    Args:
+        api_key: the platform's API key; it is in no log and no repr.
+        avatar_id: which avatar to drive. ``(api_key, discovery_url, avatar_id)`` works too.
+        discovery_url: whose origin is asked for instances.
+        session_id: a UUID4 unless given.
+        max_retry_attempts: how many dials ``connect()`` may make.
+        heartbeat_interval: seconds between pings.
+        connection_timeout: seconds for a dial until it is confirmed, and for Agora's connection.
+        discovery_timeout: seconds for discovery's answer.
+        env: "test" or "prod".
+        server_url: dial this server and ask no discovery: ``host:port``, or a URL of http, https,
+            ws or wss; https and wss mean TLS.
+        wire: "envelope", as the published client sends, or "flat", as its README says.
+        message_timeout: seconds for the ack of a command.
+        pong_timeout: seconds without a pong after which the platform counts as gone.
+        reconnect: dial again when the connection is lost, another instance first, and set the Agora
+            parameters again; ``on_connected`` is called again, ``on_error`` when it is given up.
+        reconnect_max_attempts: how many dials that may take; a failed discovery counts as one.
+        ssl_context: trust more than the system does; certificates are always verified.
+
+    Raises:
+        AuthenticationError: ``api_key`` or ``avatar_id`` is missing or unusable.
+        ConfigurationError: another setting cannot work (a ValueError).
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        avatar_id: str,
+        discovery_url: str = DISCOVERY_URL,
+        session_id: str | None = None,
+        max_retry_attempts: int = 3,
+        heartbeat_interval: float = 30,
+        connection_timeout: float = 30,
+        discovery_timeout: float = 10,
+        env: str = "test",
+        server_url: str | None = None,
+        *,
+        wire: Literal["envelope", "flat"] = "envelope",
+        message_timeout: float = 10,
+        pong_timeout: float = 10,
+        reconnect: bool = False,
+        reconnect_max_attempts: int = 10,
+        ssl_context: "ssl.SSLContext | None" = None,
+    ) -> None:
+        self._config = ClientConfig(
+            api_key=api_key,
+            avatar_id=avatar_id,
+            discovery_url=discovery_url,
+            session_id=session_id,
+            max_retry_attempts=max_retry_attempts,
+            heartbeat_interval=heartbeat_interval,
+            connection_timeout=connection_timeout,
+            discovery_timeout=discovery_timeout,
+            env=env,
+            server_url=server_url,
+            wire=wire,
+            message_timeout=message_timeout,
+            pong_timeout=pong_timeout,
+            reconnect=reconnect,
+            reconnect_max_attempts=reconnect_max_attempts,
+            ssl_context=ssl_context,
+        )
+        self.on_connected: Handler = None
+        self.on_disconnected: Handler = None
+        self.on_agora_connected: Handler = None
+        self.on_error: Handler = None
+        self.on_message: Handler = None
+        self._wire: Wire = EnvelopeWire() if wire == "envelope" else FlatWire()
+        self._supervisor = Supervisor(
+            self._config, self._wire, self._tell, self._receive, self._restore
+        )
+        self._agora_params: AgoraParams | None = None
+        self._setting_params = asyncio.Lock()
+        # Counted up by every interrupt: a stream that was begun before it sends no more.
+        self._turn = 0
+
+    def __repr__(self) -> str:
+        state = "connected" if self.is_connected else "not connected"
+        return (
+            f"<{type(self).__name__} {self._config.avatar_id!r} {state}, session {self.session_id}>"
+        )
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, the same for every connection."""
+        return self._config.session_id or ""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the platform has confirmed the connection, and it has not ended."""
+        connection = self._supervisor.connection
+        return connection is not None and connection.is_open
+
+    @property
+    def is_agora_connected(self) -> bool:
+        """Whether the avatar is in its Agora channel."""
+        connection = self._supervisor.connection
+        return connection is not None and connection.protocol.is_agora_connected
+
+    @property
+    def ignored_messages(self) -> Mapping[str, int]:
+        """How many messages of the platform were passed over on this connection, by cause."""
+        connection = self._supervisor.connection
+        return MappingProxyType({} if connection is None else dict(connection.protocol.ignored))
+
+    def get_connection_info(self) -> dict[str, Any]:
+        """Give the state as a dict, with the published client's keys."""
+        connection = self._supervisor.connection
+        service = None
+        if connection is not None and connection.is_open:
+            instance = connection.instance
+            service = {
+                "ip": instance.ip,
+                "port": instance.port,
+                "status": instance.status,
+                "healthy": instance.healthy,
+            }
+        return {
+            "connected": self.is_connected,
+            "agora_connected": self.is_agora_connected,
+            "session_id": self.session_id,
+            "avatar_id": self._config.avatar_id,
+            "server_url": self._config.server_url,
+            "current_service": service,
+            "available_services_count": self._supervisor.available_count,
+        }
+
+    async def connect(self) -> None:
+        """Find an instance and connect to it; return when the platform has confirmed.
+
+        Nothing happens when the client is connected already.
+
+        Raises:
+            AuthenticationError: the platform refused the key.
+            ServiceDiscoveryError: discovery failed, or named no available instance.
+            RetryError: every dial has failed (a builtin ConnectionError).
+            ConnectionError: ``server_url`` could not be dialled, or ``disconnect()`` was called.
+        """
+        await self._supervisor.connect()
+
+    async def disconnect(self) -> None:
+        """End the session: say goodbye, wait for its ack, close. Safe to call twice, and anywhere.
+
+        ``on_disconnected`` has run when it returns.
+        """
+        await self._supervisor.disconnect(self._leave)
+        self._agora_params = None
+
+    async def set_agora_params(
+        self,
+        agora_app_id: str,
+        agora_channel: str,
+        agora_token: str,
+        agora_uid: str | int,
+        voice_id: str | None = None,
+        language: str = "en",
+        background_url: str | None = None,
+    ) -> None:
+        """Say where the avatar appears; return when it is there. Needed before any audio.
+
+        Args:
+            agora_app_id: the Agora application.
+            agora_channel: the Agora channel.
+            agora_token: the Agora RTC token.
+            agora_uid: the avatar's Agora user id.
+            voice_id: another voice than the avatar's own.
+            language: a language code.
+            background_url: an image or video behind the avatar.
+
+        Raises:
+            ConnectionError: not connected.
+            AudioStreamError: an argument of a wrong type, the platform's refusal (its number is in
+                ``code``), or no confirmation in time.
+        """
+        for name, value in (
+            ("agora_app_id", agora_app_id),
+            ("agora_channel", agora_channel),
+            ("agora_token", agora_token),
+            ("voice_id", voice_id or ""),
+            ("language", language),
+            ("background_url", background_url or ""),
+        ):
+            if not isinstance(value, str):
+                raise AudioStreamError(f"{name} must be str, not {type(value).__name__}")
+        if not isinstance(agora_uid, str | int) or isinstance(agora_uid, bool):
+            raise AudioStreamError(f"agora_uid must be str, not {type(agora_uid).__name__}")
+        self._require_open()
+        params = AgoraParams(
+            app_id=agora_app_id,
+            channel=agora_channel,
+            token=agora_token,
+            uid=agora_uid,
+            voice_id=voice_id or "",
+            language=language,
+            background_url=background_url or "",
+        )
+        await self._set_params(params)
+        self._agora_params = params
+
+    async def send_audio(self, audio_data: "Buffer") -> None:
+        """Send sound as one message, in one write, at once and unpaced.
+
+        It waits only while the connection's write buffer is full.
+
+        Args:
+            audio_data: 16-bit little-endian samples, 16 kHz mono; any contiguous buffer.
+
+        Raises:
+            ConnectionError: not connected.
+            AudioStreamError: empty, not whole samples, or of another type; nothing was sent.
+        """
+        connection = self._require_open()
+        checked_size_bytes(audio_data)
+        await connection.send(self._wire.audio(audio_data))
+
+    async def send_audio_stream(
+        self, audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]"
+    ) -> int:
+        """Send sound as it comes, one message a chunk, unpaced.
+
+        Chunks may be of any size: a sample that two of them share is put together, an empty one is
+        passed over. ``interrupt()`` ends the stream before its next chunk.
+
+        Args:
+            audio_chunks: what ``send_audio`` takes, as an iterable or an async iterable.
+
+        Returns:
+            How many bytes of sound were sent.
+
+        Raises:
+            ConnectionError: not, or no longer, connected.
+            AudioStreamError: not an iterable of sound, or half a sample at its end.
+        """
+        turn, sent_bytes = self._turn, 0
+        self._require_open()
+        chunks = whole_samples(audio_chunks)
+        try:
+            async for pcm in chunks:
+                if turn != self._turn:
+                    break
+                await self._require_open().send(self._wire.audio(pcm))
+                sent_bytes += len(pcm)
+        finally:
+            await chunks.aclose()
+        return sent_bytes
+
+    async def interrupt(self) -> None:
+        """Stop what the avatar says; what is queued here is dropped first.
+
+        Raises:
+            ConnectionError: not connected, the platform's refusal, or no ack in time.
+            AudioStreamError: the flat wire form has no interrupt.
+        """
+        if not isinstance(self._wire, EnvelopeWire):
+            raise AudioStreamError('interrupt() needs wire="envelope": the flat form has none')
+        connection = self._require_open()
+        self._turn += 1
+        await connection.call(self._wire.interrupt(), self._config.message_timeout)
+
+    # Helpers
+
+    def _require_open(self) -> AkoolConnection:
+        connection = self._supervisor.connection
+        if connection is None or not connection.is_open:
+            raise ConnectionError("not connected: await connect() first")
+        return connection
+
+    async def _set_params(self, params: AgoraParams) -> None:
+        # One after the other: there is one channel to be in.
+        async with self._setting_params:
+            connection = self._require_open()
+            try:
+                message = self._wire.set_params(params)
+            except TypeError as exc:
+                raise AudioStreamError("the Agora parameters cannot be written as JSON") from exc
+            in_channel = connection.protocol.is_agora_connected
+            agora = None if in_channel else connection.expect(AGORA)
+            try:
+                if message.mid:
+                    await connection.call(message, self._config.message_timeout)
+                else:
+                    await connection.send(message.json)
+                if agora is not None:
+                    await connection.wait(agora, self._config.connection_timeout, "agora_connected")
+            except ConnectionError as exc:
+                raise AudioStreamError(
+                    f"Failed to set Agora parameters: {exc}", code=exc.code
+                ) from exc
+            finally:
+                connection.forget(AGORA)
+
+    async def _restore(self) -> None:
+        """Bring a new connection to where the lost one was."""
+        if self._agora_params is not None:
+            await self._set_params(self._agora_params)
+
+    async def _leave(self, connection: AkoolConnection) -> None:
+        if isinstance(self._wire, EnvelopeWire):
+            timeout_s = min(LEAVE_TIMEOUT_S, self._config.message_timeout)
+            try:
+                await connection.call(self._wire.leave("client_disconnect"), timeout_s)
+            except ConnectionError as exc:
+                logger.info(
+                    "session %s: the goodbye was not acknowledged: %s", self.session_id, exc
+                )
+
+    def _receive(self, received: Received) -> None:
+        if WEBSOCKET in received.done:
+            self._tell("on_connected")
+        match received.inbound:
+            case AgoraConnected(channel_id):
+                self._tell("on_agora_connected", channel_id)
+            case ServerError() as error:
+                self._tell("on_error", server_error(error, self._config.api_key))
+        self._tell("on_message", received.message)
+
+    def _tell(self, name: str, *args: object) -> asyncio.Task[None] | None:
+        handler: Handler = getattr(self, name)
+        return None if handler is None else self._supervisor.callbacks.run(name, handler, *args)
+
+
+class AsyncStreamingAvatarClient(StreamingAvatarClient):
+    """The same client as an async context manager: connected inside, disconnected after."""
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+
+async def create_client(
+    api_key: str,
+    avatar_id: str,
+    discovery_url: str = DISCOVERY_URL,
+    env: str = "test",
+    server_url: str | None = None,
+    **settings: Any,  # noqa: ANN401 - as StreamingAvatarClient's
+) -> StreamingAvatarClient:
+    """Make a client and connect it; the arguments, and what is raised, are the client's."""
+    client = StreamingAvatarClient(
+        api_key, avatar_id, discovery_url, env=env, server_url=server_url, **settings
+    )
+    await client.connect()
+    return client

@@ -1,0 +1,44 @@
+"""Sound files, for commands."""
+
+import click
+
+from avatarwire.audio import PcmFormat, Resampler, read
+from avatarwire.errors import AudioFormatError, MissingExtraError
+
+__all__ = ["USER_FORMAT", "converted", "load"]
+
+#: How a platform sends what the user says.
+USER_FORMAT = PcmFormat(16000)
+
+
+def load(file: str) -> tuple[bytes, PcmFormat]:
+    """Read a whole sound file.
+
+    Raises:
+        click.ClickException: it cannot be read or decoded; one line says why.
+    """
+    try:
+        chunks, format_ = read(file)
+        return b"".join(chunks), format_
+    except (AudioFormatError, MissingExtraError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    except OSError as exc:
+        raise click.ClickException(f"cannot read {file}: {exc.strerror}") from exc
+
+
+def converted(pcm: bytes, source: PcmFormat, target: PcmFormat) -> bytes:
+    """Give sound in another format.
+
+    Raises:
+        click.ClickException: that takes an extra which is not installed.
+    """
+    try:
+        resampler = Resampler(
+            rate_in=source.sample_rate,
+            rate_out=target.sample_rate,
+            channels_in=source.channels,
+            channels_out=target.channels,
+        )
+    except MissingExtraError as exc:
+        raise click.ClickException(str(exc)) from exc
+    return resampler.push(pcm) + resampler.flush()

@@ -1,0 +1,274 @@
+"""The Akool platform on this machine: discovery and WebSocket on one port."""
+
+import asyncio
+import contextlib
+import functools
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from aiohttp import WSCloseCode, web
+
+from avatarwire.emulator.akool_session import AkoolSession
+from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault
+from avatarwire.emulator.listening import listen, origin
+from avatarwire.emulator.transcript import record
+
+__all__ = ["AkoolEmulator", "AkoolInstance"]
+
+DISCOVERY_PATH = "/streamingAvatar/service_status"
+WEBSOCKET_PATH = "/streamingAvatar/ws/v1"
+# Over two minutes of sound in one message.
+MESSAGE_LIMIT_BYTES = 8 * 1024 * 1024
+CLOSE_TIMEOUT_S = 1.0
+OCCUPIED = 4003
+
+
+@dataclass(slots=True, kw_only=True)
+class AkoolInstance:
+    """One server of the platform; change it at any time, except ``dead``.
+
+    Attributes:
+        avatar_id: the avatar that discovery says it holds; empty: whichever is asked for.
+        status: what discovery says of it: ``available``, or another word.
+        healthy: what discovery says of its health.
+        dead: it drops every connection before a byte is answered.
+        occupied: it closes every connection with 4003, whatever discovery says.
+        dials: how many connections have come to it.
+        port: where it listens; set by the emulator.
+    """
+
+    avatar_id: str = ""
+    status: str = "available"
+    healthy: bool = True
+    dead: bool = False
+    occupied: bool = False
+    dials: int = 0
+    port: int = 0
+
+
+class AkoolEmulator:
+    """An Akool platform to run against, as an async context manager.
+
+    It answers both wire forms as documented; nothing is rendered. The first instance that is not
+    dead shares its port with discovery, the others have ports of their own. Sessions and all that
+    they received are kept until the emulator is dropped.
+
+    Args:
+        host: the address to listen on; loopback unless you decide otherwise.
+        port: discovery's; 0 picks a free one.
+        api_key: the only key to accept; None accepts any, and none.
+        instances: the platform's servers; also the ``instances`` attribute. One, unless given.
+        discovery: the form of discovery's answer: "instances", as the service sends it, or
+            "services", as the published README shows it.
+        record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
+            connection ends; made when missing.
+        faults: what goes wrong; also the ``faults`` attribute, at any time.
+
+    Attributes:
+        sessions: every session, in the order of their first connection.
+        discovery_queries: the query of each question for instances.
+
+    Raises:
+        OSError: on entering, the port or ``record_dir`` cannot be had.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        instances: Sequence[AkoolInstance] | None = None,
+        discovery: Literal["instances", "services"] = "instances",
+        record_dir: str | PathLike[str] | None = None,
+        faults: AkoolFaults | None = None,
+    ) -> None:
+        self.faults = faults or AkoolFaults()
+        self.instances = [AkoolInstance()] if instances is None else list(instances)
+        self.sessions: list[AkoolSession] = []
+        self.discovery_queries: list[dict[str, str]] = []
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._discovery = discovery
+        self._record_dir = None if record_dir is None else Path(record_dir)
+        self._ending = asyncio.Event()
+        self._news = asyncio.Event()
+        self._resources = contextlib.AsyncExitStack()
+
+    @property
+    def discovery_url(self) -> str:
+        """What a client takes as its discovery URL."""
+        return origin(self._host, self._port) + DISCOVERY_PATH
+
+    @property
+    def server_url(self) -> str:
+        """What a client takes as its server URL: the first instance that is not dead."""
+        return origin(self._host, self._port)
+
+    async def __aenter__(self) -> Self:
+        if self._record_dir is not None:
+            await asyncio.to_thread(self._record_dir.mkdir, parents=True, exist_ok=True)
+        async with contextlib.AsyncExitStack() as resources:
+            app = web.Application()
+            app.router.add_get(DISCOVERY_PATH, self._discover)
+            has_instance = False
+            for instance in self.instances:
+                if instance.dead:
+                    instance.port = await self._listen_dead(instance, resources)
+                elif has_instance:
+                    other = web.Application()
+                    self._add(instance, other)
+                    runner, instance.port = await listen(other, self._host, 0)
+                    resources.push_async_callback(runner.cleanup)
+                else:
+                    has_instance = True
+                    self._add(instance, app)
+            runner, self._port = await listen(app, self._host, self._port)
+            resources.push_async_callback(runner.cleanup)
+            for instance in self.instances:
+                instance.port = instance.port or self._port
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        await asyncio.gather(*(session.close(WSCloseCode.GOING_AWAY) for session in self.sessions))
+        await self._resources.aclose()
+
+    async def wait_for_session(self, count: int = 1, timeout_s: float = 5.0) -> AkoolSession:
+        """Give the session of that number, from 1, as soon as it has connected.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(timeout_s):
+            while len(self.sessions) < count:
+                self._news.clear()
+                await self._news.wait()
+        return self.sessions[count - 1]
+
+    def fail_next_discovery(
+        self, *, status: int = 200, body: object = "", no_answer: bool = False, times: int = 1
+    ) -> None:
+        """Let the next ``times`` questions for instances fail; see ``DiscoveryFault``."""
+        fault = DiscoveryFault(status=status, body=body, no_answer=no_answer)
+        self.faults.discoveries.extend([fault] * times)
+
+    def refuse_next(self, code: int, *, times: int = 1) -> None:
+        """Refuse the next ``times`` connections with an HTTP status, or a close code from 1000."""
+        self.faults.handshakes.extend([code] * times)
+
+    def _add(self, instance: AkoolInstance, app: web.Application) -> None:
+        app.router.add_get(WEBSOCKET_PATH, functools.partial(self._connect, instance))
+
+    async def _listen_dead(
+        self, instance: AkoolInstance, resources: contextlib.AsyncExitStack
+    ) -> int:
+        def drop(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            instance.dials += 1
+            writer.transport.abort()
+
+        server = await asyncio.start_server(drop, self._host, 0)
+        resources.callback(server.close)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    async def _discover(self, request: web.Request) -> web.StreamResponse:
+        self.discovery_queries.append(dict(request.query))
+        if self.faults.discoveries:
+            return await self._fail(self.faults.discoveries.popleft())
+        if not self._authorised(request):
+            return web.json_response({"code": 4001, "msg": "invalid api_key", "data": None})
+        host = request.url.host
+        if self._discovery == "services":
+            services = [
+                {
+                    "host": host,
+                    "port": instance.port,
+                    "status": "active" if instance.status == "available" else instance.status,
+                }
+                for instance in self.instances
+                if instance.healthy
+            ]
+            return web.json_response({"success": True, "data": {"services": services}})
+        instances = [
+            {
+                "ip": host,
+                "port": instance.port,
+                "avatar_id": instance.avatar_id or request.query.get("avatar_id", ""),
+                "status": instance.status,
+                "healthy": instance.healthy,
+                "index": index,
+            }
+            for index, instance in enumerate(self.instances)
+        ]
+        return web.json_response({"code": 1000, "msg": "OK", "data": {"instances": instances}})
+
+    async def _fail(self, fault: DiscoveryFault) -> web.StreamResponse:
+        if fault.no_answer:
+            await self._ending.wait()
+            return web.Response(status=503)
+        if isinstance(fault.body, str):
+            return web.Response(text=fault.body, content_type="text/html", status=fault.status)
+        return web.json_response(fault.body, status=fault.status)
+
+    async def _connect(self, instance: AkoolInstance, request: web.Request) -> web.StreamResponse:
+        instance.dials += 1
+        refusal = self.faults.handshakes.popleft() if self.faults.handshakes else None
+        if refusal is None and instance.occupied:
+            refusal = OCCUPIED
+        if refusal is not None and refusal < 1000:
+            return web.Response(text="fault on demand", status=refusal)
+        if not self._authorised(request):
+            return web.Response(text="invalid api_key", status=401)
+        session_id, avatar_id = request.query.get("session_id"), request.query.get("avatar_id")
+        if not session_id or not avatar_id:
+            return web.Response(text="session_id and avatar_id are required", status=400)
+        socket = web.WebSocketResponse(
+            timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=MESSAGE_LIMIT_BYTES
+        )
+        if not socket.can_prepare(request).ok:
+            return web.Response(text="this address takes WebSocket connections only", status=426)
+        await socket.prepare(request)
+        if refusal is not None:
+            await socket.close(code=refusal, message=b"fault on demand")
+            return socket
+        session = self._session(session_id, avatar_id)
+        try:
+            await session.serve(socket, request, self.faults)
+        finally:
+            if self._record_dir is not None:
+                await asyncio.to_thread(
+                    record,
+                    session.session_id,
+                    session.audio_runs,
+                    session.transcript,
+                    self._record_dir,
+                )
+        return socket
+
+    def _session(self, session_id: str, avatar_id: str) -> AkoolSession:
+        for session in self.sessions:
+            if (session.session_id, session.avatar_id) == (session_id, avatar_id):
+                return session
+        session = AkoolSession(session_id, avatar_id, self._api_key)
+        self.sessions.append(session)
+        self._news.set()
+        return session
+
+    def _authorised(self, request: web.Request) -> bool:
+        if self._api_key is None:
+            return True
+        given = request.headers.get("api_key", "")
+        return secrets.compare_digest(given.encode(), self._api_key.encode())

@@ -1,0 +1,32 @@
+"""A client connected to the emulator."""
+
+import pytest
+from recording import Recorder, client_for
+
+from avatarwire.emulator import AkoolEmulator
+
+
+@pytest.fixture
+async def emulator():
+    async with AkoolEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+@pytest.fixture
+async def client(emulator, recorder):
+    client = recorder.listen_to(client_for(emulator))
+    await client.connect()
+    yield client
+    emulator.faults.withhold.clear()
+    await client.disconnect()
+
+
+@pytest.fixture
+def session(emulator, client):
+    """The emulator's side of the client's session."""
+    return next(s for s in emulator.sessions if s.session_id == client.session_id)
