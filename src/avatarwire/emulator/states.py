@@ -1,0 +1,87 @@
+"""What the platform says of each response: ``response.state``."""
+
+import time
+from collections.abc import Callable
+
+from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.playback import Turn
+from avatarwire.liveavatar.messages import Event
+
+__all__ = ["ResponseStates"]
+
+_BEGINNINGS = frozenset({"response.start", "response.audio.start", "system.prompt.start"})
+
+
+class ResponseStates:
+    """Tells a client how far each of its responses is, and rejects some on demand.
+
+    Args:
+        session_id: of the session.
+        post: sends an event.
+
+    Attributes:
+        faults: what goes wrong.
+    """
+
+    def __init__(self, session_id: str, post: Callable[[Event], None]) -> None:
+        self._session_id = session_id
+        self.faults = Faults()
+        self._post = post
+        self._seq = 0
+        self._rejected: set[str] = set()
+
+    def event(
+        self,
+        request_id: str,
+        response_id: str,
+        state: str,
+        reason: str | None = None,
+        seq: int | None = None,
+    ) -> Event:
+        """Build the next ``response.state``; ``seq`` puts it out of its order."""
+        if seq is None:
+            self._seq += 1
+            seq = self._seq
+        return {
+            "event": "response.state",
+            "sessionId": self._session_id,
+            "requestId": request_id,
+            "responseId": response_id,
+            "seq": seq,
+            "timestamp": time.time_ns() // 1_000_000,
+            "data": {"state": state} if reason is None else {"state": state, "reason": reason},
+        }
+
+    def begun(self, turn: Turn) -> None:
+        """Accept a turn."""
+        self._tell(turn.request_id, turn.response_id, "ACCEPTED")
+
+    def ended(self, turn: Turn) -> None:
+        """Say how a turn has ended."""
+        self._tell(turn.request_id, turn.response_id, "FINISHED", turn.reason)
+
+    def rejects(self, event: Event) -> bool:
+        """Whether an event is of a response that is rejected, now or before."""
+        response_id = event.get("responseId")
+        if not isinstance(response_id, str):
+            return False
+        name = event["event"]
+        if name in _BEGINNINGS or (name == "response.chunk" and event.get("seq") == 0):
+            self._rejected.discard(response_id)
+            if self.faults.rejections:
+                self._rejected.add(response_id)
+                request_id = event.get("requestId")
+                self._tell(
+                    request_id if isinstance(request_id, str) else "",
+                    response_id,
+                    "REJECTED",
+                    self.faults.rejections.popleft(),
+                )
+        return response_id in self._rejected
+
+    def _tell(
+        self, request_id: str, response_id: str, state: str, reason: str | None = None
+    ) -> None:
+        # What has no id cannot be spoken of.
+        if response_id and not self.faults.withhold_response_states:
+            self._post(self.event(request_id, response_id, state, reason))
