@@ -411,4 +411,6 @@ class LiveSession:
 def _label(event: Event) -> str:
     """Give what the log says of an event: its name, and which state."""
     name = printable(str(event.get("event")))
-    return f"{name} {event['data']['state']}" if name in STATE_EVENTS else name
+    data = event.get("data")
+    state = data.get("state") if isinstance(data, dict) else None
+    return f"{name} {printable(state)}" if name in STATE_EVENTS and isinstance(state, str) else name

@@ -28,6 +28,7 @@ class ResponseStates:
         self.faults = Faults()
         self._post = post
         self._seq = 0
+        self._started: set[str] = set()
         self._rejected: set[str] = set()
 
     def event(
@@ -65,8 +66,7 @@ class ResponseStates:
         response_id = event.get("responseId")
         if not isinstance(response_id, str):
             return False
-        name = event["event"]
-        if name in _BEGINNINGS or (name == "response.chunk" and event.get("seq") == 0):
+        if self._begins(event["event"], event.get("seq"), response_id):
             self._rejected.discard(response_id)
             if self.faults.rejections:
                 self._rejected.add(response_id)
@@ -78,6 +78,17 @@ class ResponseStates:
                     self.faults.rejections.popleft(),
                 )
         return response_id in self._rejected
+
+    def _begins(self, name: str, seq: object, response_id: str) -> bool:
+        if name in _BEGINNINGS:
+            self._started.add(response_id)
+            return True
+        if name != "response.chunk" or seq != 0:
+            return False
+        # The first chunk of what was not started begins it.
+        was_started = response_id in self._started
+        self._started.discard(response_id)
+        return not was_started
 
     def _tell(
         self, request_id: str, response_id: str, state: str, reason: str | None = None

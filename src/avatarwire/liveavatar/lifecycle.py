@@ -26,6 +26,7 @@ class Fate:
         response_id: its own id.
         last: the platform's last word on it; None until it comes.
         lost: why no word can come any more; None while one can.
+        is_written: its stream sends nothing more.
     """
 
     def __init__(self, request_id: str, response_id: str) -> None:
@@ -33,6 +34,7 @@ class Fate:
         self.response_id = response_id
         self.last: ResponseStateEvent | None = None
         self.lost: SessionLostError | None = None
+        self.is_written = False
         self._settled = asyncio.Event()
 
     @property
@@ -296,13 +298,13 @@ class Responses:
 
     def _awaited_stream(self, response_id: str) -> str | None:
         fate = self._awaited.get(response_id)
-        if fate is None or fate.is_settled:
+        if fate is None or (fate.is_written and fate.is_settled):
             return None
+        stream = f"the stream {response_id!r} of request {fate.request_id!r}"
+        if not fate.is_written:
+            return f"{stream} is open"
         # Two of one id could not be told apart in what the platform says.
-        return (
-            f"the platform has not said its last word on the stream {response_id!r} of request"
-            f" {fate.request_id!r}"
-        )
+        return f"the platform has not said its last word on {stream}"
 
 
 def _refusal(

@@ -151,6 +151,11 @@ class _TextStream(ABC):
         # An agent that was started anew has another session, to which this text does not belong.
         self._fate.require_session()
 
+    def _close(self) -> None:
+        self._state = "closed"
+        if self._fate is not None:
+            self._fate.is_written = True
+
     def _require_new(self) -> None:
         if self._state != "new":
             raise self._refusal("enter", "it has been entered before: make another one")
@@ -271,7 +276,7 @@ class ResponseStream(_TextStream):
             self._close()
 
     def _close(self) -> None:
-        self._state = "closed"
+        super()._close()
         self._responses.close_response(self, self.request_id)
 
     def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
@@ -323,7 +328,7 @@ class PromptStream(_TextStream):
         self._require_open("complete")
         event = MessageBuilder.system_prompt_done(self.request_id, self.response_id)
         has_room = self._outlet.write_event(event)
-        self._state = "closed"
+        self._close()
         if not has_room:
             await self._outlet.writable()
 
@@ -337,7 +342,7 @@ class PromptStream(_TextStream):
             if not has_room:
                 await self._outlet.writable()
         except BaseException:
-            self._state = "closed"
+            self._close()
             raise
         return self
 
@@ -349,7 +354,7 @@ class PromptStream(_TextStream):
     ) -> None:
         if exc is None and self._state == "open":
             await self.done()
-        self._state = "closed"
+        self._close()
 
     def _chunk(self, text: str, timestamp: int, _metadata: Metadata) -> Event:
         return MessageBuilder.system_prompt_chunk(
