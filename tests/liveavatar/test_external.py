@@ -162,6 +162,7 @@ async def test_music_and_voice_go_together(agent, session):
         await music.write(bytes(24_000))
         await turn.write(bytes(4800))
     assert (await turn.wait_playout(10)).reason == "completed"
+    await settled(agent, session)
     assert sum(len(frame.payload) for frame in session.external_frames) == 24_000
     assert len(session.pcm) == 4800
 
