@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         AlreadyStartedError,
         AudioFormatError,
         AvatarwireError,
+        BacklogFullError,
         ConnectFailedError,
         ErrorCode,
         HandshakeTimeoutError,
@@ -58,6 +59,7 @@ __all__ = [
     "AvatarAgent",
     "AvatarAgentConfig",
     "AvatarwireError",
+    "BacklogFullError",
     "ConnectFailedError",
     "ErrorCode",
     "EventType",
@@ -98,10 +100,10 @@ _HOMES = {
         " JitterBuffer PcmFramer client_message frame_type level"
     ),
     "avatarwire.errors": (
-        "AlreadyStartedError AudioFormatError AvatarwireError ConnectFailedError ErrorCode"
-        " HandshakeTimeoutError MissingExtraError NotConnectedError PromptStreamStateError"
-        " ResponseStreamStateError RestError SessionLost SessionLostError SessionStartError"
-        " UnusableAnswerError"
+        "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
+        " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError"
+        " PromptStreamStateError ResponseStreamStateError RestError SessionLost SessionLostError"
+        " SessionStartError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
     "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",

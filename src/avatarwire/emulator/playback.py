@@ -56,7 +56,8 @@ class Turn:
         outcome: ``finished`` once all of it has played, ``interrupted`` by the user or the client,
             ``cancelled`` by ``response.cancel``, ``replaced`` by the next turn, ``unfinished``
             when the session ended first.
-        reason: what ``response.state`` says of its end; empty while it plays.
+        reason: what ``response.state`` says of its end; empty while it plays, and when the turn
+            that replaced it is of the same response.
         complete: the client has said that nothing more comes.
         underruns: how often all that had arrived was played before more came.
         underrun_ms: for how long in all.
@@ -188,7 +189,9 @@ class Player:
         self._end("unfinished", "SESSION_CLOSED")
 
     def _begin(self, kind: Kind, event: Event) -> Turn:
-        self._end("replaced", DEVELOPER)
+        # What begins anew after a reconnection is the same response, which has not ended.
+        same = self._turn is not None and _string(event, "responseId") == self._turn.response_id
+        self._end("replaced", "" if same else DEVELOPER)
         self._interrupted = None
         turn = Turn(kind, _string(event, "requestId"), _string(event, "responseId"))
         self._turn = turn

@@ -28,6 +28,7 @@ class ResponseStates:
         self.faults = Faults()
         self._post = post
         self._seq = 0
+        self._accepted: set[str] = set()
         self._started: set[str] = set()
         self._rejected: set[str] = set()
 
@@ -54,11 +55,17 @@ class ResponseStates:
         }
 
     def begun(self, turn: Turn) -> None:
-        """Accept a turn."""
+        """Accept a turn, unless it goes on with a response that was accepted."""
+        if turn.response_id in self._accepted:
+            return
+        self._accepted.add(turn.response_id)
         self._tell(turn.request_id, turn.response_id, "ACCEPTED")
 
     def ended(self, turn: Turn) -> None:
-        """Say how a turn has ended."""
+        """Say how a turn has ended, unless its response goes on."""
+        if not turn.reason:
+            return
+        self._accepted.discard(turn.response_id)
         self._tell(turn.request_id, turn.response_id, "FINISHED", turn.reason)
 
     def rejects(self, event: Event) -> bool:

@@ -3,18 +3,23 @@
 Source: the wire protocol, "External audio frame".
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from avatarwire.audio import PcmFormat, pcm_view
 from avatarwire.codec import ExternalAudioFrame, client_message
+from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
-from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.messages import MessageBuilder, encode
 from avatarwire.liveavatar.sending import Outlet, Sender
 from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, converter_between
 from avatarwire.streaming import AudioStream, Timing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from avatarwire.liveavatar.outbox import Outbox
+    from avatarwire.transport import Connection
 
 __all__ = ["Accompaniment", "ExternalAudioStream", "ExternalCalls"]
 
@@ -27,19 +32,20 @@ BUFFER_MS = 2000
 
 
 class Accompaniment:
-    """Numbers the external audio of one session.
+    """Numbers the external audio of one session, and knows the streams of it."""
 
-    Args:
-        outlet: where it goes.
-    """
-
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self) -> None:
         self._sequence = 0
         self._streams: list[AudioStream] = []
 
-    def write(self, pcm: "Buffer", timestamp_us: int, format_: PcmFormat) -> bool:
-        """Write a clip, in as many messages as it takes; False when the connection is full.
+    def send(
+        self,
+        pcm: "Buffer",
+        timestamp_us: int,
+        format_: PcmFormat,
+        write: Callable[[bytes], bool],
+    ) -> bool:
+        """Write a clip, in as many messages as it takes; give what ``write`` gives.
 
         Raises:
             TypeError: ``pcm`` is not a buffer.
@@ -62,7 +68,7 @@ class Accompaniment:
                     data[start : start + MAX_PCM_BYTES],
                 )
                 wire += client_message(frame.pack())
-        has_room = self._outlet.write(wire)
+        has_room = write(wire)
         self._sequence = sequence
         return has_room
 
@@ -76,6 +82,19 @@ class Accompaniment:
         if scope is not None and scope.strip() in _MUSIC_SCOPES:
             for stream in self._streams:
                 stream.end("interrupted", notify=False)
+
+    def gap(self, mode: str) -> None:
+        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
+        for stream in self._streams:
+            if mode == "fail":
+                stream.end("lost")
+            else:
+                stream.hold(drop=mode == "drop")
+
+    def connected(self) -> None:
+        """There is a connection: streams that were held go on."""
+        for stream in self._streams:
+            stream.go_on()
 
     def ended(self) -> None:
         """The session is over."""
@@ -93,24 +112,40 @@ class _Player:
         self._outlet = outlet
         self._music = music
         self._format = format_
+        self._outbox: Outbox
+        self._connection: Connection
+
+    async def ready(self) -> None:
+        self._outbox = self._outlet.require_open()
+        await self._outbox.wait_connected()
 
     def start(self) -> bool:
-        self._outlet.require_open()
+        self.restart()
         self._music.opened(self.stream)
         return True
 
+    def restart(self) -> bool:
+        connection = self._outbox.connection
+        if connection is None:
+            raise SessionLostError(reason="the connection is being restored")
+        self._connection = connection
+        return True
+
     def say(self, pcm: "Buffer") -> bool:
-        return self._music.write(pcm, 0, self._format)
+        return self._music.send(pcm, 0, self._format, self._connection.write_batch)
 
     def finish(self) -> bool:
         return True
 
+    def abandon(self) -> bool:
+        return True
+
     def interrupt(self, scope: str | None) -> bool:
         event = MessageBuilder.control_interrupt(interrupt_scope=scope or MUSIC_ONLY)
-        return self._outlet.write_event(event)
+        return self._outbox.write_batch(client_message(encode(event), text=True))
 
     async def writable(self) -> None:
-        await self._outlet.writable()
+        await self._connection.writable()
 
 
 class ExternalAudioStream(AudioStream):
@@ -122,8 +157,9 @@ class ExternalAudioStream(AudioStream):
             await music.play(chunks)
 
     It is used like a turn of speech. Leaving normally sends what is queued, in time; the platform
-    then has up to ``first_ms`` left to play, and says nothing of the end. Leaving by an exception
-    drops what is queued and has the platform stop what it plays; the voice goes on.
+    then has up to ``first_ms`` left to play. It says nothing of the end: ``wait_playout`` goes by
+    the clock. Leaving by an exception drops what is queued and has the platform stop what it plays;
+    the voice goes on.
     """
 
     def __init__(
@@ -134,6 +170,7 @@ class ExternalAudioStream(AudioStream):
         sent: PcmFormat,
         first_ms: float,
         batch_ms: float,
+        keep_ms: float | None,
     ) -> None:
         super().__init__(
             player,
@@ -145,6 +182,8 @@ class ExternalAudioStream(AudioStream):
             ),
             request_id="",
             response_id="accompaniment",
+            platform_tells=False,
+            keep_ms=keep_ms,
         )
         self._first_ms = first_ms
 
@@ -154,18 +193,13 @@ class ExternalAudioStream(AudioStream):
             return None
         return super().tick(now_s)
 
-    async def finish(self) -> None:
-        """Send what is queued, in time; leaving the stream does it."""
-        await super().finish()
-        self.end("completed")
-
 
 class ExternalCalls(Sender):
     """Sound beside the avatar's voice."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._accompaniment = Accompaniment(self._outlet)
+        self._accompaniment = Accompaniment()
 
     async def send_external_audio(self, pcm: "Buffer", *, timestamp_us: int = 0) -> None:
         """Send a clip of accompaniment, at once: it is played, not lip-synced.
@@ -182,7 +216,7 @@ class ExternalCalls(Sender):
             ValueError: ``pcm`` is empty or not whole samples, or the timestamp has no 64 bits.
         """
         format_ = _format(self._config, None, None)
-        await self._settle(self._accompaniment.write(pcm, timestamp_us, format_))
+        await self._settle(self._accompaniment.send(pcm, timestamp_us, format_, self._outlet.write))
 
     def external_audio_stream(
         self,
@@ -217,7 +251,12 @@ class ExternalCalls(Sender):
         written = PcmFormat(sample_rate or sent.sample_rate, channels or sent.channels)
         player = _Player(self._outlet, self._accompaniment, sent)
         player.stream = ExternalAudioStream(
-            player, written=written, sent=sent, first_ms=first_ms, batch_ms=batch_ms
+            player,
+            written=written,
+            sent=sent,
+            first_ms=first_ms,
+            batch_ms=batch_ms,
+            keep_ms=self._keep_ms(),
         )
         return player.stream
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from avatarwire.codec import client_message
 from avatarwire.errors import NotConnectedError
 from avatarwire.liveavatar.messages import Event, encode
+from avatarwire.liveavatar.outbox import Outbox
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from avatarwire.liveavatar.config import AvatarAgentConfig
-    from avatarwire.transport import Connection
 
 __all__ = ["MAX_BINARY_BYTES", "Metadata", "Outlet", "Sender"]
 
@@ -27,15 +27,15 @@ class Outlet:
     """Writes at once, and waits apart from that: what is checked and written is one step.
 
     Args:
-        require_open: an agent's method that gives the connection to send on, or raises when nothing
-            can be sent now. It is held weakly: an agent that is let go leaves no cycle.
+        require_open: an agent's method that gives what to send through, or raises when nothing can
+            be sent now. It is held weakly: an agent that is let go leaves no cycle.
     """
 
-    def __init__(self, require_open: "Callable[[], Connection]") -> None:
+    def __init__(self, require_open: Callable[[], Outbox]) -> None:
         self._require_open = weakref.WeakMethod(require_open)
 
-    def require_open(self) -> "Connection":
-        """Give the connection to send on.
+    def require_open(self) -> Outbox:
+        """Give what to send through.
 
         Raises:
             NotConnectedError, SessionLostError: nothing can be sent now.
@@ -83,8 +83,12 @@ class Sender(ABC):
         """Send masked WebSocket messages as they are, in one write."""
 
     @abstractmethod
-    def _require_open(self) -> "Connection":
-        """Give the connection to send on, or raise when nothing can be sent now."""
+    def _require_open(self) -> Outbox:
+        """Give what to send through, or raise when nothing can be sent now."""
+
+    @abstractmethod
+    def _keep_ms(self) -> float | None:
+        """Give how much sound is kept for another connection; None: a stream has only one."""
 
     async def _settle(self, has_room: bool) -> None:
         """Wait for room after a write that filled the connection's buffer."""
