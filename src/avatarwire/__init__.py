@@ -47,11 +47,13 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AlreadyStartedError",
     "AudioFormatError",
     "AudioFrame",
@@ -110,6 +112,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
 }

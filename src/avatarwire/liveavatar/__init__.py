@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AvatarAgent",
     "AvatarAgentConfig",
     "EventType",
@@ -35,6 +37,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
 }
 

@@ -131,8 +131,9 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
                 )
             framer = self._framer_for(sample_rate, channels, frame_ms)
             wire = framer.websocket(view) + framer.flush_websocket()
+            frames = -(-view.nbytes // framer.frame_bytes)
         if wire:
-            await self._send_wire(wire)
+            await self._send_wire(wire, audio_frames=frames)
 
     async def send_audio_frame(self, frame: "AudioFrame | Buffer") -> None:
         """Send one audio frame: an ``AudioFrame``, or the bytes that a builder made.

@@ -113,7 +113,7 @@ class _Player:
         self._music = music
         self._format = format_
         self._outbox: Outbox
-        self._connection: Connection
+        self._connection: Connection | None = None
 
     async def ready(self) -> None:
         self._outbox = self._outlet.require_open()
@@ -125,14 +125,14 @@ class _Player:
         return True
 
     def restart(self) -> bool:
-        connection = self._outbox.connection
-        if connection is None:
+        self._connection = self._outbox.connection
+        if self._connection is None:
             raise SessionLostError(reason="the connection is being restored")
-        self._connection = connection
         return True
 
-    def say(self, pcm: "Buffer") -> bool:
-        return self._music.send(pcm, 0, self._format, self._connection.write_batch)
+    def say(self, pcm: bytes | memoryview) -> bool:
+        # Now or not at all: in the backlog it would overtake what is resumed.
+        return self._music.send(pcm, 0, self._format, self._outbox.write_now)
 
     def finish(self) -> bool:
         return True
@@ -145,7 +145,9 @@ class _Player:
         return self._outbox.write_batch(client_message(encode(event), text=True))
 
     async def writable(self) -> None:
-        await self._connection.writable()
+        # Of the connection that is full: another one has room.
+        if self._connection is not None and self._connection is self._outbox.connection:
+            await self._connection.writable()
 
 
 class ExternalAudioStream(AudioStream):

@@ -79,7 +79,7 @@ class Sender(ABC):
         """Send one binary message."""
 
     @abstractmethod
-    async def _send_wire(self, wire: bytes) -> None:
+    async def _send_wire(self, wire: bytes, *, audio_frames: int = 0) -> None:
         """Send masked WebSocket messages as they are, in one write."""
 
     @abstractmethod
