@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED_VERSIONS := 0.2.2 0.4.4
 AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
-SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
+SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-liveavatar-%) \
+	$(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
@@ -27,6 +28,11 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 # The published SDKs, each in a folder of its own: independent judges for the tests.
 .seeds/liveavatar-%: | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
+
+# Their own tests are in the source archives alone.
+.seeds/sdist-liveavatar-%: | $(VENV)/.created
+	@$(BIN)/python -m pip download -qq --no-deps --no-binary :all: --dest $@.part liveavatar-channel-sdk==$*
+	@tar -xzf $@.part/*.tar.gz --strip-components=1 -C $@.part && mv $@.part $@
 
 # It needs requests without saying so.
 .seeds/akool-%: | $(VENV)/.created

@@ -253,30 +253,31 @@ async def test_the_users_input_ends_the_turn_on_request(agent, session, listener
         ("REJECTED", "SESSION_BUSY", "failed"),
     ],
 )
-async def test_response_state_resolves(agent, session, listener, state, reason, outcome):
-    def event(seq, response_id, state, reason):
-        return {
-            "event": "response.state",
-            "sessionId": agent.session_id,
-            "requestId": "r",
-            "responseId": response_id,
-            "seq": seq,
-            "timestamp": 1,
-            "data": {"state": state, "reason": reason},
-        }
-
+async def test_response_state_resolves(emulator, agent, session, listener, state, reason, outcome):
+    emulator.faults.withhold_response_states = True
     async with agent.audio_stream("r", response_id="mine") as turn:
         await turn.write(sound(0.04))
-        await session.send_event(event(1, "mine", "ACCEPTED", None))
-        await session.send_event(event(2, "another", "FINISHED", "FAILED"))
-        await session.send_event(event(2, "mine", "FINISHED", "FAILED"))  # a seq that was used
+        tell = session.send_response_state
+        await tell("mine", "ACCEPTED", request_id="r", seq=1)
+        await tell("another", "FINISHED", "FAILED", request_id="r", seq=2)
+        await tell("mine", "FINISHED", "FAILED", request_id="r", seq=2)  # a seq that was used
         await listener.wait_for("on_response_state", 2)
         assert turn.is_open
-        await session.send_event(event(9, "mine", state, reason))
+        await tell("mine", state, reason, request_id="r", seq=9)
         await listener.wait_for("on_response_state", 3)
         assert not turn.is_open
     assert (await turn.wait_playout()).reason == outcome
     assert agent.ignored_messages == {"a response.state that it had sent before": 1}
+
+
+async def test_a_turn_is_heard_to_its_end_on_a_platform_without_response_states(
+    emulator, agent, listener
+):
+    emulator.faults.withhold_response_states = True
+    async with agent.audio_stream() as turn:
+        await turn.write(sound(0.2))
+    assert (await turn.wait_playout(10)).reason == "completed"
+    assert listener.named("on_response_state") == []
 
 
 async def test_turns_back_to_back_each_end_in_their_time(agent, session):

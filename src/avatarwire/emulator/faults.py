@@ -46,12 +46,16 @@ class Faults:
             arrived on it (the first is ``session.ready``); None: never.
         close_code: the close code used for that.
         starts: one entry for each coming start that fails, oldest first.
+        withhold_response_states: say nothing of responses, as older platforms do.
+        rejections: one reason for each coming response that is rejected, oldest first.
     """
 
     withhold_init: bool = False
     close_after_messages: int | None = None
     close_code: int = 1011
     starts: deque[StartFault] = field(default_factory=deque)
+    withhold_response_states: bool = False
+    rejections: deque[str] = field(default_factory=deque)
 
     def next_start(self) -> StartFault | None:
         """Take the fault of the start that has just arrived."""

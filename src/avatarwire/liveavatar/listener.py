@@ -13,7 +13,7 @@ from typing import Any
 from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.config import SessionStartResult
-from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
 from avatarwire.streaming import Lane
 
@@ -49,11 +49,23 @@ class AgentListener:
     async def on_response_state(self, event: ResponseStateEvent) -> None:
         """The platform tells how far it is with a response (each state once)."""
 
+    async def on_resource_transition(self, data: ResourceTransitionData) -> None:
+        """The renderer is about to switch to another video resource."""
+
     async def on_voice_start(self, request_id: str) -> None:
         """The user began to speak; what was playing has been cleared."""
 
     async def on_voice_finish(self, request_id: str) -> None:
         """The user stopped speaking."""
+
+    async def on_asr_partial(self, text: str, request_id: str, seq: int) -> None:
+        """What the platform has recognised so far (platform ASR); it may still change."""
+
+    async def on_asr_final(self, text: str, request_id: str) -> None:
+        """What the platform has recognised (platform ASR); it is no ``on_text_input``."""
+
+    async def on_interrupt(self, request_id: str | None, scope: str | None) -> None:
+        """The platform has stopped what was playing (platform ASR)."""
 
     async def on_idle_trigger(self, reason: str, idle_time_ms: int) -> None:
         """Nobody has spoken for ``idle_time_ms`` milliseconds."""

@@ -120,7 +120,7 @@ class SessionApi:
 
     def _start_body(self) -> dict[str, Any]:
         config = self._config
-        body: dict[str, Any] = {"avatarId": config.avatar_id}
+        body: dict[str, Any] = {"avatarId": config.avatar_id, "mode": config.mode}
         if config.voice_id is not None:
             body["voiceId"] = config.voice_id
         if config.voice_config:
@@ -129,7 +129,9 @@ class SessionApi:
                 for key, value in config.voice_config.items()
                 if value is not None
             }
-        return body
+        if config.external_audio_config is not None:
+            body["externalAudioConfig"] = dict(config.external_audio_config)
+        return body | dict(config.extra_start_fields or {})
 
     def _data(self, answer: "Response") -> dict[str, Any]:
         """Give the answer's ``data``, or raise what the answer means."""

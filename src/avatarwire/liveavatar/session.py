@@ -304,10 +304,10 @@ class AvatarAgent(AgentCalls):
             for audio in self._user_audio:
                 audio.push(received)
         else:
-            self._turns.notice(received)
+            self._notice(received)
 
     def _end_of_session(self) -> None:
-        self._turns.ended()
+        self._end_of_sending()
         for audio in self._user_audio:
             audio.close()
         self._user_audio.clear()
@@ -320,11 +320,13 @@ class AvatarAgent(AgentCalls):
 
     def _gap(self) -> None:
         self._turns.gap(self._config.on_gap)
+        self._accompaniment.gap(self._config.on_gap)
 
     def _connected(self) -> None:
         if self._framer is not None:
             self._framer.reset()  # a new connection begins with a key frame
         self._turns.connected()
+        self._accompaniment.connected()
 
     def _require_open(self) -> Outbox:
         outbox = None if self._live is None else self._live.require_open()

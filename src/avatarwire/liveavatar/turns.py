@@ -8,6 +8,7 @@ from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
 from avatarwire.liveavatar.inbound import (
     Inbound,
+    Interrupt,
     ResponseStateEvent,
     SessionStateChanged,
     TextInput,
@@ -20,7 +21,7 @@ from avatarwire.streaming import AudioStream, Converter, Lateness, PlayoutReason
 if TYPE_CHECKING:
     from avatarwire.transport import Connection
 
-__all__ = ["Turns", "VoiceLine", "new_stream"]
+__all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "VoiceLine", "converter_between", "new_stream"]
 
 Metadata: TypeAlias = Mapping[str, Any] | None
 
@@ -110,7 +111,7 @@ class Turns:
     def interrupted(
         self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
     ) -> None:
-        """End what an interrupt that the agent has sent ends, ``besides`` the turn it is from."""
+        """End what an interrupt ends, whoever sent it, ``besides`` the turn it is from."""
         if scope is not None and scope.strip() == MUSIC_ONLY:
             return
         for stream in self._playing:
@@ -151,6 +152,8 @@ class Turns:
                     if stream.interrupt_on_input:
                         # The platform has cleared its own buffer already.
                         stream.end("interrupted", notify=False)
+            case Interrupt(request_id, scope):
+                self.interrupted(request_id, scope)
             case ResponseStateEvent():
                 self._notice_response(received)
 
@@ -342,7 +345,7 @@ def new_stream(
         speaker,
         written=written,
         sent=sent,
-        converter=_converter(written, sent),
+        converter=converter_between(written, sent),
         timing=timing,
         request_id=request_id,
         response_id=response_id,
@@ -353,7 +356,12 @@ def new_stream(
     return speaker.stream
 
 
-def _converter(written: PcmFormat, sent: PcmFormat) -> Converter | None:
+def converter_between(written: PcmFormat, sent: PcmFormat) -> Converter | None:
+    """Give what turns one format into the other; None when they are the same.
+
+    Raises:
+        MissingExtraError: conversion is needed and its extra is not installed.
+    """
     if written == sent:
         return None
     return Resampler(
