@@ -131,12 +131,45 @@ class AkoolConnection:
         Raises:
             ConnectionError: the connection has ended.
         """
+        if not self.write(client_message(json, text=True)):
+            await self.writable()
+
+    def write(self, wire: bytes) -> bool:
+        """Send whole messages, framed and masked, in one write.
+
+        Returns:
+            False when the write buffer is full: await ``writable()`` before sending more.
+
+        Raises:
+            ConnectionError: the connection has ended.
+        """
+        if self._ended is not None:
+            raise self.lost()
         try:
-            connection = self._link.connection
-            if not connection.write_batch(client_message(json, text=True)):
-                await connection.writable()
-        except SessionLostError as lost:
-            raise self._lost(lost) from lost
+            return self._link.connection.write_batch(wire)
+        except SessionLostError as exc:
+            raise self.lost(exc) from exc
+
+    async def writable(self) -> None:
+        """Return when the write buffer has room.
+
+        Raises:
+            ConnectionError: the connection has ended.
+        """
+        try:
+            await self._link.connection.writable()
+        except SessionLostError as exc:
+            raise self.lost(exc) from exc
+
+    def lost(self, cause: SessionLostError | None = None) -> ConnectionError:
+        """Give how the connection has ended, as an error to raise."""
+        code, reason = self._ended or ((cause.code, cause.reason) if cause else (1006, ""))
+        words = _CLOSE_WORDS.get(code) or redacted(reason, self._config.api_key)
+        return ConnectionError(
+            f"{self._address}: the connection has ended (close code {code}"
+            f"{': ' if words else ''}{words})",
+            code=code,
+        )
 
     async def close(self) -> None:
         """Close, and return when nothing of the connection is left; idempotent."""
@@ -174,7 +207,7 @@ class AkoolConnection:
             pass  # it is ending already; why is what comes now
         await confirmed
         if not self.is_open:
-            raise self._lost()
+            raise self.lost()
         if not self._pongs:
             self._await_pong()
 
@@ -228,9 +261,9 @@ class AkoolConnection:
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         if self.protocol.is_connected:
-            self._on_lost(self._lost())
+            self._on_lost(self.lost())
         for what in list(self._waiting):
-            self._fail(what, self._lost())
+            self._fail(what, self.lost())
 
     def _fail(self, what: str, error: ConnectionError) -> None:
         future = self._waiting.pop(what)
@@ -243,15 +276,6 @@ class AkoolConnection:
         if self._pong_deadline is not None:
             self._pong_deadline.cancel()
             self._pong_deadline = None
-
-    def _lost(self, lost: SessionLostError | None = None) -> ConnectionError:
-        code, reason = self._ended or ((lost.code, lost.reason) if lost else (1006, ""))
-        words = _CLOSE_WORDS.get(code) or redacted(reason, self._config.api_key)
-        return ConnectionError(
-            f"{self._address}: the connection has ended (close code {code}"
-            f"{': ' if words else ''}{words})",
-            code=code,
-        )
 
     @property
     def _address(self) -> str:

@@ -40,6 +40,7 @@ class Supervisor:
         wire: how messages are built.
         tell: starts one of the client's handlers, by name.
         on_received: called with every message of the platform.
+        on_ended: called when a connection has ended, before the client's handlers.
         restore: brings a new connection to where the lost one was.
 
     Attributes:
@@ -54,6 +55,7 @@ class Supervisor:
         wire: Wire,
         tell: Callable[..., asyncio.Task[None] | None],
         on_received: Callable[[Received], None],
+        on_ended: Callable[[], None],
         restore: Callable[[], Awaitable[None]],
     ) -> None:
         self.connection: AkoolConnection | None = None
@@ -63,6 +65,7 @@ class Supervisor:
         self._wire = wire
         self._tell = tell
         self._on_received = on_received
+        self._on_ended = on_ended
         self._restore = restore
         self._connecting: asyncio.Task[object] | None = None
         self._disconnecting: asyncio.Task[None] | None = None
@@ -169,6 +172,7 @@ class Supervisor:
 
     def _lost(self, instance: Instance, error: ConnectionError) -> None:
         logger.info("session %s: %s", self._config.session_id, error)
+        self._on_ended()
         if error.code != NORMAL_CLOSURE and self._disconnecting is None:
             self._tell("on_error", error)
         self._on_disconnected = self._tell("on_disconnected")
