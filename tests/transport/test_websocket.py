@@ -270,6 +270,39 @@ async def test_silence_of_a_peer_that_stopped_reading():
         assert (await ended(client)).code == 1011
 
 
+async def test_a_stalled_loop_is_no_silence():
+    """The pong has arrived, but was not read for longer than a pong may take."""
+    async with connected(ping_interval_s=0.05, ping_timeout_s=0.1) as (client, peer):
+        assert (await read_frame(peer.reader))[0] == PING
+        peer.writer.write(frame(b"", PONG, mask=None))
+        await peer.writer.drain()
+        time.sleep(0.4)  # noqa: ASYNC251 - the stall
+        opcode, _ = await read_frame(peer.reader)
+        assert opcode == PING
+        assert client.close_code is None
+
+
+async def test_anything_heard_is_a_sign_of_life():
+    async with connected(ping_interval_s=0.05, ping_timeout_s=0.2) as (client, peer):
+        for _ in range(8):
+            assert (await read_frame(peer.reader))[0] == PING
+            peer.writer.write(frame(b"hello", TEXT, mask=None))
+        assert client.close_code is None
+        assert client.round_trip_s is None
+
+
+async def test_pings_go_on_at_their_interval_and_measure_the_round_trip():
+    async with connected(ping_interval_s=0.05, ping_timeout_s=30) as (client, peer):
+        assert client.round_trip_s is None
+        for _ in range(3):
+            assert (await read_frame(peer.reader))[0] == PING
+            await asyncio.sleep(0.02)
+            peer.writer.write(frame(b"", PONG, mask=None))
+        assert (await read_frame(peer.reader))[0] == PING
+        assert client.round_trip_s is not None
+        assert 0.02 <= client.round_trip_s < 5
+
+
 async def test_a_peer_that_reads_again_in_time_is_not_silent():
     async with connected(ping_interval_s=0.2, ping_timeout_s=5) as (client, peer):
         total = await fill(client)

@@ -1,6 +1,8 @@
 """The platform's two REST calls. Source: the wire protocol, "REST"."""
 
+import asyncio
 import logging
+import random
 from typing import TYPE_CHECKING, Any
 
 from avatarwire.errors import ErrorCode, RestError, SessionStartError
@@ -29,6 +31,10 @@ _ERROR_CODES = {
 #: What the published SDK's camelCase keys are called in the Python configuration.
 _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
+#: How often a start is worth repeating, by the platform's code.
+_RETRIES = {40001: 3, 40002: 3, 40003: 1}
+RETRY_DELAY_S = (2.0, 3.0)
+
 #: stop() must not hang on a platform that has stopped answering.
 STOP_TIMEOUT_S = 2.0
 
@@ -44,24 +50,49 @@ class SessionApi:
         if config.sandbox:
             self._headers["X-Env-Sandbox"] = "true"
 
-    async def start(self) -> SessionStartResult:
-        """Start a session.
+    async def start(self, session_id: str | None = None) -> SessionStartResult:
+        """Start a session, or get fresh credentials for one that is still active.
 
         Raises:
             SessionStartError: the platform refused, answered what it should not, or not at all.
         """
+        body = self._start_body()
+        if session_id is not None:
+            body["sessionId"] = session_id
         try:
-            answer = await self._post("/v1/session/start", self._start_body(), self._config.timeout)
+            answer = await self._post("/v1/session/start", body, self._config.timeout)
         except RestError as exc:
             raise self._failure(0, f"the platform did not answer: {exc}") from exc
         data = self._data(answer)
         try:
             return _result(data)
         except (KeyError, TypeError) as exc:
-            session_id = data.get("sessionId")
-            if isinstance(session_id, str):
-                await self.stop(session_id)
+            started = data.get("sessionId")
+            if isinstance(started, str) and session_id is None:
+                await self.stop(started)
             raise self._failure(answer.status, f"the platform's answer lacks {exc}") from exc
+
+    async def start_patiently(self) -> SessionStartResult:
+        """Start a session; where the platform is short of capacity, ask again.
+
+        ``start_retries`` more times two to three seconds apart while no pod is free, and once when
+        the platform failed at it without a cause (protocol section 2).
+
+        Raises:
+            SessionStartError: the last answer.
+        """
+        failures = 0
+        while True:
+            try:
+                return await self.start()
+            except SessionStartError as exc:
+                retries = min(_RETRIES.get(exc.code, 0), self._config.start_retries)
+                if failures >= retries:
+                    raise
+                failures += 1
+                delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
+                logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
+            await asyncio.sleep(delay_s)
 
     async def stop(self, session_id: str) -> None:
         """Stop a session; a failure is logged, since the session also ends by disconnecting."""

@@ -33,7 +33,11 @@ __all__ = ["WebSocketConnection", "connect"]
 CLOSE_TIMEOUT_S = 2.0
 """How long ``close()`` waits for a peer before it cuts the connection."""
 
+READ_GRACE_S = 0.01
+"""How long a loop that was stalled has to read what had arrived."""
+
 _OPEN = State.OPEN
+_PONG = b"\x8a"  # final frame, opcode 10 (RFC 6455, section 5.2)
 
 
 class _NoWireDump(logging.LoggerAdapter[logging.Logger]):
@@ -53,9 +57,10 @@ _library_log = _NoWireDump(logging.getLogger("avatarwire.transport.websockets"),
 class WebSocketConnection(ClientConnection):
     """A client connection with the port's calls; made by ``connect()``.
 
-    A peer that accepts no bytes is as silent as one that sends no pong: when the write buffer stays
-    over its low water for ``ping_interval + ping_timeout`` seconds, the connection ends with 1011.
-    (The library's keepalive cannot tell: its ping waits for the buffer, without a limit.)
+    A silent peer ends it with 1011: one of which nothing was heard for ``ping_timeout`` seconds
+    after a ping, or that took no bytes for ``ping_interval + ping_timeout``. The library's own
+    keepalive is not used: it takes a loop that has stalled for a silent peer, since it looks at
+    the clock before it looks at what has arrived, and it waits for room to write without a limit.
     """
 
     def __init__(
@@ -70,22 +75,25 @@ class WebSocketConnection(ClientConnection):
     ) -> None:
         super().__init__(
             protocol,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
+            ping_interval=None,
+            ping_timeout=None,
             close_timeout=close_timeout,
             max_queue=max_queue,
             write_limit=write_limit,
         )
         self._aw_protocol = protocol
-        self._aw_silence_s = (
-            None if ping_interval is None or ping_timeout is None else ping_interval + ping_timeout
-        )
+        self._aw_ping_interval_s = ping_interval
+        self._aw_ping_timeout_s = ping_timeout
         self._aw_close_timeout_s = close_timeout
         self._aw_transport: asyncio.Transport
         self._aw_full = False
         self._aw_waiters: set[asyncio.Future[None]] = set()
         self._aw_stall_timer: asyncio.TimerHandle | None = None
         self._aw_close_timer: asyncio.TimerHandle | None = None
+        self._aw_ping_timer: asyncio.TimerHandle | None = None
+        self._aw_pinged_at_s = 0.0
+        self._aw_is_ping_out = False
+        self._aw_round_trip_s: float | None = None
         self._aw_end: SessionLostError | None = None
 
     # asyncio's callbacks
@@ -94,24 +102,38 @@ class WebSocketConnection(ClientConnection):
         """Keep the transport, to write to it directly."""
         self._aw_transport = cast("asyncio.Transport", transport)
         super().connection_made(transport)
+        self._aw_ping_at(asyncio.get_running_loop().time())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why it ended and wake everyone who waits for room."""
         super().connection_lost(exc)
         self._aw_full = False
-        for timer in (self._aw_stall_timer, self._aw_close_timer):
+        for timer in (self._aw_stall_timer, self._aw_close_timer, self._aw_ping_timer):
             if timer is not None:
                 timer.cancel()
         self._aw_end = _ending(self._aw_protocol.close_exc)
         self._aw_wake()
 
+    def data_received(self, data: bytes) -> None:
+        """Note that the peer is there, or that it is about to leave."""
+        if self._aw_is_ping_out:
+            self._aw_is_ping_out = False
+            if data[:1] == _PONG:
+                loop = asyncio.get_running_loop()
+                self._aw_round_trip_s = loop.time() - self._aw_pinged_at_s
+            self._aw_ping_at(self._aw_pinged_at_s)
+        super().data_received(data)
+        if self._aw_protocol.state is State.CLOSING:
+            self._aw_limit_close()  # a peer that closes may still never hang up
+
     def pause_writing(self) -> None:
         """Note that the write buffer is over its high water."""
         super().pause_writing()
         self._aw_full = True
-        if self._aw_silence_s is not None:
+        if self._aw_ping_interval_s is not None and self._aw_ping_timeout_s is not None:
             loop = asyncio.get_running_loop()
-            self._aw_stall_timer = loop.call_later(self._aw_silence_s, self._aw_stalled)
+            silence_s = self._aw_ping_interval_s + self._aw_ping_timeout_s
+            self._aw_stall_timer = loop.call_later(silence_s, self._aw_stalled)
 
     def resume_writing(self) -> None:
         """Note that the write buffer is down to its low water."""
@@ -138,6 +160,11 @@ class WebSocketConnection(ClientConnection):
     def buffered_bytes(self) -> int:
         """Bytes accepted by ``write_batch`` that have not left the process yet."""
         return self._aw_transport.get_write_buffer_size()
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """How long the last ping took to be answered, in seconds; None before the first answer."""
+        return self._aw_round_trip_s
 
     def write_batch(self, wire: bytes) -> bool:
         """Write complete, masked frames in one transport write; see ``Connection``."""
@@ -175,13 +202,9 @@ class WebSocketConnection(ClientConnection):
         """Close, and return when the connection has ended; see ``Connection``."""
         if self._aw_end is not None:
             return
-        if self._aw_close_timer is None and self._aw_close_timeout_s is not None:
-            # The library's own limit starts only after the close frame fits in the write buffer,
-            # which with a peer that does not read is never. The timer outlives a cancelled close().
-            loop = asyncio.get_running_loop()
-            self._aw_close_timer = loop.call_later(
-                self._aw_close_timeout_s, self._aw_transport.abort
-            )
+        # The library's own limit starts only after the close frame fits in the write buffer, which
+        # with a peer that does not read is never. The timer outlives a cancelled close().
+        self._aw_limit_close()
         try:
             await super().close(code, reason)
         except ProtocolError as exc:
@@ -204,9 +227,47 @@ class WebSocketConnection(ClientConnection):
                 waiter.set_result(None)
 
     def _aw_stalled(self) -> None:
-        # The frame cannot leave, but the state it sets makes 1011 the code that everyone is told.
-        self._aw_protocol.fail(CloseCode.INTERNAL_ERROR, "the peer has stopped reading")
+        self._aw_fail("the peer has stopped reading")
+
+    def _aw_fail(self, reason: str) -> None:
+        # The frame may not leave, but the state it sets makes 1011 the code that everyone is told.
+        self._aw_protocol.fail(CloseCode.INTERNAL_ERROR, reason)
+        self._aw_transport.writelines(self._aw_protocol.data_to_send())
         self._aw_transport.abort()
+
+    def _aw_limit_close(self) -> None:
+        if self._aw_close_timer is None and self._aw_close_timeout_s is not None:
+            loop = asyncio.get_running_loop()
+            self._aw_close_timer = loop.call_later(
+                self._aw_close_timeout_s, self._aw_transport.abort
+            )
+
+    def _aw_ping_at(self, last_s: float) -> None:
+        """Ping an interval after ``last_s``, or at once if that has passed."""
+        if self._aw_ping_timer is not None:
+            self._aw_ping_timer.cancel()
+        if self._aw_ping_interval_s is not None:
+            loop = asyncio.get_running_loop()
+            self._aw_ping_timer = loop.call_at(last_s + self._aw_ping_interval_s, self._aw_ping)
+
+    def _aw_ping(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._aw_pinged_at_s = loop.time()
+        if self._aw_protocol.state is not _OPEN:
+            self._aw_ping_at(self._aw_pinged_at_s)  # the handshake is under way, or the close
+            return
+        self._aw_protocol.send_ping(b"")
+        self._aw_transport.writelines(self._aw_protocol.data_to_send())
+        if self._aw_ping_timeout_s is None:
+            self._aw_ping_at(self._aw_pinged_at_s)
+            return
+        self._aw_is_ping_out = True
+        self._aw_ping_timer = loop.call_later(self._aw_ping_timeout_s, self._aw_expect_pong)
+
+    def _aw_expect_pong(self) -> None:
+        # The loop may have been stalled, with the pong unread: it gets a chance to read first.
+        loop = asyncio.get_running_loop()
+        self._aw_ping_timer = loop.call_later(READ_GRACE_S, self._aw_fail, "the peer is silent")
 
 
 def _ending(exc: ConnectionClosed) -> SessionLostError:
