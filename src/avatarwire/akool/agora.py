@@ -58,6 +58,7 @@ class AgoraChannel:
 
     async def _set(self, params: AgoraParams) -> None:
         connection = self._require_open()
+        self._config.agora_token = params.token  # the platform's words may quote it
         try:
             message = self._wire.set_params(params)
         except TypeError as exc:

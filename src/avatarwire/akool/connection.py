@@ -10,7 +10,7 @@ from avatarwire.akool.messages import Message, Pong, ServerError, Wire
 from avatarwire.akool.protocol import WEBSOCKET, AkoolProtocol, Received
 from avatarwire.codec import client_message
 from avatarwire.errors import ConnectFailedError, SessionLostError
-from avatarwire.transport import Connection, Link, connect, redacted
+from avatarwire.transport import Connection, Link, connect
 
 __all__ = ["NORMAL_CLOSURE", "AkoolConnection", "server_error"]
 
@@ -25,6 +25,8 @@ GOING_AWAY = 1001
 #: What that is called here, and an end that we asked for.
 SILENT = 1011
 NORMAL_CLOSURE = 1000
+#: How long a loop that was stalled has to read what had arrived.
+READ_GRACE_S = 0.01
 
 
 class AkoolConnection:
@@ -164,7 +166,7 @@ class AkoolConnection:
     def lost(self, cause: SessionLostError | None = None) -> ConnectionError:
         """Give how the connection has ended, as an error to raise."""
         code, reason = self._ended or ((cause.code, cause.reason) if cause else (1006, ""))
-        words = _CLOSE_WORDS.get(code) or redacted(reason, self._config.api_key)
+        words = _CLOSE_WORDS.get(code) or self._config.redacted(reason)
         return ConnectionError(
             f"{self._address}: the connection has ended (close code {code}"
             f"{': ' if words else ''}{words})",
@@ -215,7 +217,8 @@ class AkoolConnection:
         while True:
             await asyncio.sleep(self._config.heartbeat_interval)
             try:
-                await self.send(self._wire.ping())
+                # Without waiting for room: a peer that has stopped reading sends no pong either.
+                self.write(client_message(self._wire.ping(), text=True))
             except ConnectionError:
                 return  # the reader is told the same
             self._await_pong()
@@ -223,7 +226,12 @@ class AkoolConnection:
     def _await_pong(self) -> None:
         if self._pong_deadline is None:
             loop = asyncio.get_running_loop()
-            self._pong_deadline = loop.call_later(self._config.pong_timeout, self._silent)
+            self._pong_deadline = loop.call_later(self._config.pong_timeout, self._suspect)
+
+    def _suspect(self) -> None:
+        # The loop may have been stalled, with the pong unread: it gets a chance to read first.
+        loop = asyncio.get_running_loop()
+        self._pong_deadline = loop.call_later(READ_GRACE_S, self._silent)
 
     def _silent(self) -> None:
         self._finish(SILENT, f"no pong within {self._config.pong_timeout:g} s")
@@ -245,7 +253,7 @@ class AkoolConnection:
                 self._cancel_pong_deadline()
             case ServerError() as error:
                 for what in received.failed:
-                    self._fail(what, server_error(error, self._config.api_key))
+                    self._fail(what, server_error(error, self._config))
         for what in received.done:
             future = self._waiting.pop(what)
             if not future.done():
@@ -282,8 +290,8 @@ class AkoolConnection:
         return f"{self.instance.ip}:{self.instance.port}"
 
 
-def server_error(error: ServerError, api_key: str) -> ConnectionError:
-    """Give the platform's error as the published client words it, without the key."""
+def server_error(error: ServerError, config: ClientConfig) -> ConnectionError:
+    """Give the platform's error as the published client words it, without key and token."""
     return ConnectionError(
-        f"Server error {error.code}: {redacted(error.text, api_key)}", code=error.code
+        f"Server error {error.code}: {config.redacted(error.text)}", code=error.code
     )

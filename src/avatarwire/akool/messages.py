@@ -52,6 +52,9 @@ class Message(NamedTuple):
     mid: str
     json: bytes
 
+    def __repr__(self) -> str:
+        return f"<Message {self.mid!r}, {len(self.json)} bytes>"  # which may hold a key or a token
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AgoraParams:

@@ -383,7 +383,7 @@ class StreamingAvatarClient:
             case AgoraConnected(channel_id):
                 self._tell("on_agora_connected", channel_id)
             case ServerError() as error:
-                self._tell("on_error", server_error(error, self._config.api_key))
+                self._tell("on_error", server_error(error, self._config))
         self._tell("on_message", received.message)
 
     def _tell(self, name: str, *args: object) -> asyncio.Task[None] | None:

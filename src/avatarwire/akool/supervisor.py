@@ -80,7 +80,7 @@ class Supervisor:
 
     async def connect(self) -> None:
         """Connect, or wait for the connecting that is under way."""
-        if self._disconnecting is not None:
+        while self._disconnecting is not None:
             await asyncio.shield(self._disconnecting)
         task = self._connecting
         begun_here = task is None or task.done()
