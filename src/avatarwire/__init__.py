@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         AlreadyStartedError,
         AudioFormatError,
         AvatarwireError,
+        BacklogFullError,
         ConnectFailedError,
         ErrorCode,
         HandshakeTimeoutError,
@@ -54,6 +55,7 @@ __all__ = [
     "AvatarAgent",
     "AvatarAgentConfig",
     "AvatarwireError",
+    "BacklogFullError",
     "ConnectFailedError",
     "ErrorCode",
     "EventType",
@@ -88,8 +90,8 @@ _HOMES = {
         " JitterBuffer PcmFramer client_message frame_type level"
     ),
     "avatarwire.errors": (
-        "AlreadyStartedError AudioFormatError AvatarwireError ConnectFailedError ErrorCode"
-        " HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
+        "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
+        " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
         " SessionLostError SessionStartError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",

@@ -10,6 +10,7 @@
     ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
     ├── SessionLostError                   also ConnectionError: the session ended under the caller
     │   (``SessionLost`` is the same class)
+    ├── BacklogFullError                   also ConnectionError: too much waits for a reconnection
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
@@ -110,6 +111,26 @@ class SessionLostError(AvatarwireError, ConnectionError):
 
 
 SessionLost = SessionLostError
+
+
+class BacklogFullError(AvatarwireError, ConnectionError):
+    """The connection is being restored and too much waits for it already; nothing was queued.
+
+    Attributes:
+        waiting_bytes: what waits.
+        limit_bytes: ``reconnect_buffer_bytes`` of the configuration.
+    """
+
+    def __init__(self, waiting_bytes: int, limit_bytes: int) -> None:
+        self.waiting_bytes = waiting_bytes
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"the connection is being restored and {waiting_bytes:,} of {limit_bytes:,} bytes wait"
+            " already: send less, or raise reconnect_buffer_bytes"
+        )
+
+    def __reduce__(self) -> tuple[type["BacklogFullError"], tuple[int, int]]:
+        return type(self), (self.waiting_bytes, self.limit_bytes)
 
 
 class AudioFormatError(AvatarwireError, ValueError):

@@ -61,6 +61,12 @@ class Recorder(AgentListener):
     async def on_error(self, code, message):
         self.note("on_error", code, message)
 
+    async def on_reconnecting(self, attempt, delay_s):
+        self.note("on_reconnecting", attempt, delay_s)
+
+    async def on_reconnected(self, result):
+        self.note("on_reconnected", result)
+
     async def on_closed(self, code, reason):
         self.note("on_closed", code, reason)
 

@@ -191,7 +191,7 @@ async def test_audio_is_framed_across_calls_and_turns(agent, session):
 
 async def test_all_frames_of_a_call_leave_in_one_write(agent, session, monkeypatch):
     writes = []
-    connection = agent._require_open()
+    connection = agent._require_open().connection
     original = connection.write_batch
     monkeypatch.setattr(
         connection, "write_batch", lambda wire: writes.append(len(wire)) or original(wire)

@@ -242,7 +242,7 @@ async def test_refused_start_leaves_the_agent_ready_for_another(
     emulator, listener, fault, error_code, code
 ):
     emulator.fail_next_start(**fault)
-    agent = AvatarAgent(config_for(emulator), listener)
+    agent = AvatarAgent(config_for(emulator, start_retries=0), listener)
     with pytest.raises(SessionStartError) as refused:
         await agent.start()
     assert (refused.value.error_code, refused.value.code) == (error_code, code)
@@ -403,7 +403,7 @@ async def test_start_that_is_abandoned_while_the_platform_works_is_stopped(
     with pytest.raises(asyncio.CancelledError):
         await start
     assert emulator.sessions[0].stop_requests == 1
-    assert listener.calls == []
+    assert listener.calls == [("on_closed", (1000, ""))]
 
 
 async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
@@ -515,12 +515,6 @@ async def test_configuration_is_checked_again_at_start():
     config.api_key = ""
     with pytest.raises(ValueError, match="api_key is empty"):
         await AvatarAgent(config, object()).start()
-
-
-async def test_reconnect_is_not_promised(emulator, listener, caplog):
-    async with AvatarAgent(config_for(emulator, reconnect=True), listener):
-        pass
-    assert "reconnect=True has no effect yet" in caplog.text
 
 
 async def test_no_key_and_no_token_in_any_log_or_repr(caplog, listener):

@@ -104,7 +104,7 @@ def short(kind, what):
 def writes_of(agent, monkeypatch):
     """Every write to the agent's transport from now on."""
     writes = []
-    transport = agent._require_open().transport
+    transport = agent._require_open().connection.transport
     write = transport.write
     monkeypatch.setattr(transport, "write", lambda data: (writes.append(bytes(data)), write(data)))
     return writes
@@ -142,7 +142,7 @@ async def test_all_frames_of_a_call_are_one_write(connected, monkeypatch):
 
 async def test_events_audio_pings_and_close_keep_their_order(connected):
     agent, platform = connected
-    connection = agent._require_open()
+    connection = agent._require_open().connection
     await agent.send_response_audio_start("r", "p")
     await agent.send_audio(SECOND[:3840])
     await connection.ping(b"one")
@@ -172,7 +172,7 @@ async def test_events_audio_pings_and_close_keep_their_order(connected):
 
 async def test_a_call_waits_only_while_the_buffer_is_over_its_high_water(connected):
     agent, platform = connected
-    connection = agent._require_open()
+    connection = agent._require_open().connection
     platform.transport.pause_reading()
     seconds = 0
     async with asyncio.timeout(10):

@@ -63,22 +63,31 @@ class FakeSpeaker:
         self._begun = None
         self._finished = False
 
+    async def ready(self):
+        pass
+
     def start(self):
         self._begun = asyncio.get_running_loop().time()
         return self._note("start")
+
+    def restart(self):
+        self._finished = False
+        return self._note("restart")
 
     def say(self, pcm):
         return self._note("say", bytes(pcm))
 
     def finish(self):
+        has_room = self._note("finish")
         self._finished = True
-        return self._note("finish")
+        return has_room
+
+    def abandon(self):
+        return True if self._finished else self.finish()
 
     def interrupt(self, scope):
         self._note(f"interrupt {scope}" if scope else "interrupt")
-        if not self._finished:
-            self.finish()
-        return self.room.is_set()
+        return self.abandon()
 
     async def writable(self):
         await self.room.wait()

@@ -21,12 +21,11 @@ from avatarwire.codec import (
     frame_type,
 )
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode, require_finite
+from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.turns import Turns
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from avatarwire.transport import Connection
 
 __all__ = ["AgentCalls"]
 
@@ -56,8 +55,8 @@ class AgentCalls(ABC):
         """Send masked WebSocket messages as they are, in one write."""
 
     @abstractmethod
-    def _require_open(self) -> "Connection":
-        """Give the connection to send on, or raise when nothing can be sent now."""
+    def _require_open(self) -> Outbox:
+        """Give what to send through, or raise when nothing can be sent now."""
 
     # Text that the platform speaks
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -32,10 +32,17 @@ class AvatarAgentConfig:
         voice_id: a voice other than the avatar's own.
         voice_config: ``volume``, ``speed``, ``stability``, ``similarity_boost``, ``style``,
             ``pitch``; None values are left out.
-        reconnect: kept for programs written for the published SDK. Reconnection is not built yet:
-            ``start()`` says so in a warning, and a lost connection ends the session.
-        reconnect_base_delay: seconds; kept with ``reconnect``.
-        reconnect_max_delay: seconds; kept with ``reconnect``.
+        reconnect: restore a lost connection, within the same session.
+        reconnect_base_delay: seconds; before the first attempt a random part of it passes, before
+            each further one of twice as much.
+        reconnect_max_delay: seconds; the most that it grows to.
+        reconnect_max_attempts: attempts in a row before the session counts as lost.
+        reconnect_buffer_bytes: how much may wait to be sent while there is no connection.
+        on_gap: what becomes of a turn of speech when the connection is lost and restored:
+            ``"resume"``: it begins anew with what had not been played, two seconds at the most;
+            ``"drop"``: what was queued or is written meanwhile is dropped; ``"fail"``: it ends.
+        start_retries: how often a start is repeated at the most while the platform is short of
+            capacity; 0: never.
         ping_interval: seconds between WebSocket pings.
         ping_timeout: seconds without a pong after which the peer counts as gone.
         tts_sample_rate: what audio streams send, whatever is written to them: 16000, 24000 or
@@ -56,6 +63,10 @@ class AvatarAgentConfig:
     reconnect_base_delay: float = 1.0
     reconnect_max_delay: float = 60.0
     _: KW_ONLY
+    reconnect_max_attempts: int = 10
+    reconnect_buffer_bytes: int = 1_048_576
+    on_gap: Literal["resume", "drop", "fail"] = "resume"
+    start_retries: int = 3
     ping_interval: float = 5.0
     ping_timeout: float = 20.0
     tts_sample_rate: int | None = None
@@ -92,6 +103,7 @@ class AvatarAgentConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
+        self._validate_reconnection()
         if self.tts_sample_rate not in {None, 16000, 24000, 48000}:
             raise ValueError(
                 f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
@@ -114,6 +126,20 @@ class AvatarAgentConfig:
                 )
             if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"voice_config[{name!r}] must be a finite number, not {number!r}")
+
+    def _validate_reconnection(self) -> None:
+        for name in ("reconnect_base_delay", "reconnect_max_delay"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+            if value == math.inf:
+                raise ValueError(f"{name} must be finite")
+        for name in ("reconnect_max_attempts", "reconnect_buffer_bytes", "start_retries"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be a whole number, 0 or more, not {value!r}")
+        if self.on_gap not in {"resume", "drop", "fail"}:
+            raise ValueError(f'on_gap must be "resume", "drop" or "fail", not {self.on_gap!r}')
 
     def _validate_base_url(self) -> None:
         try:

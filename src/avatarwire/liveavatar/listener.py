@@ -12,6 +12,7 @@ from typing import Any
 
 from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
+from avatarwire.liveavatar.config import SessionStartResult
 from avatarwire.liveavatar.inbound import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
 from avatarwire.streaming import Lane
@@ -62,6 +63,12 @@ class AgentListener:
 
     async def on_error(self, code: str, message: str) -> None:
         """The platform reports a fault."""
+
+    async def on_reconnecting(self, attempt: int, delay_s: float) -> None:
+        """The connection was lost; attempt 1, 2, … to restore it begins in ``delay_s``."""
+
+    async def on_reconnected(self, result: SessionStartResult) -> None:
+        """The connection is back: hand the new user token and SFU URL to the browser."""
 
     async def on_closed(self, code: int, reason: str) -> None:
         """The session has ended; ``code`` is the WebSocket close code, 1006 for a cut."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from avatarwire._callbacks import running_callback
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import (
+    AvatarwireError,
     ConnectFailedError,
     ErrorCode,
     HandshakeTimeoutError,
@@ -22,6 +24,7 @@ from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.inbound import SceneReady, SessionClosing, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
+from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi
 from avatarwire.transport import Connection, Link, connect, shared_client
@@ -31,6 +34,12 @@ __all__ = ["LiveSession"]
 logger = logging.getLogger("avatarwire.liveavatar")
 
 NORMAL_CLOSURE = 1000
+GOING_AWAY = 1001
+ABNORMAL_CLOSURE = 1006
+#: After these the platform takes the session as over (protocol section 3).
+FINAL_CODES = frozenset({1000, 1002, 1008})
+#: Answers to a start after which asking again is of no use (protocol section 2).
+FINAL_START_CODES = frozenset({40004, 40005, 40006, 40007, 401, 403})
 #: How long stop() waits for the connection and the platform, whatever they do.
 STOP_LIMIT_S = 2.5
 #: What is left of it for the platform at the least.
@@ -52,6 +61,8 @@ class LiveSession:
         config: what to connect to, and how.
         listener: whose callbacks are called.
         on_received: called with everything received, before the listener.
+        on_gap: called when the connection is lost and will be restored, if it can be.
+        on_connected: called when a handshake is complete, the first and every further one.
         on_ended: called once nothing can be sent any more; perhaps twice.
 
     Attributes:
@@ -68,10 +79,14 @@ class LiveSession:
         listener: object,
         *,
         on_received: Callable[[Received], None],
+        on_gap: Callable[[], None],
+        on_connected: Callable[[], None],
         on_ended: Callable[[], None],
     ) -> None:
         self._config = config
         self._on_received = on_received
+        self._on_gap = on_gap
+        self._on_connected = on_connected
         self._on_ended = on_ended
         self.result: SessionStartResult | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -83,9 +98,11 @@ class LiveSession:
         self._api: SessionApi | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None
         self._link: Link | None = None
-        self._initialised: asyncio.Future[asyncio.Task[None] | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.outbox = Outbox(config.reconnect_buffer_bytes, keeps=config.reconnect)
+        self._initialised: asyncio.Future[asyncio.Task[None] | None]
+        self._was_open = False
+        self._is_connected = False
+        self._reconnect_task: asyncio.Task[None] | None = None
         self._ending: tuple[int, str] | None = None
         self._on_closed: asyncio.Task[None] | None = None
         self._closing_task: asyncio.Task[None] | None = None
@@ -94,12 +111,16 @@ class LiveSession:
         self._stop_callers: set[asyncio.Task[None]] = set()
 
     @property
-    def is_open(self) -> bool:
-        """Whether the handshake is complete and the session has not ended."""
-        return self.protocol.is_open and self._ending is None and self._stop_task is None
+    def _session_id(self) -> str | None:
+        return None if self.result is None else self.result.session_id
 
-    def require_open(self) -> Connection | None:
-        """Give the connection to send on; None before the handshake and after our own stop.
+    @property
+    def is_open(self) -> bool:
+        """Whether the first handshake is complete and the session has not ended."""
+        return self._was_open and self._ending is None and self._stop_task is None
+
+    def require_open(self) -> Outbox | None:
+        """Give what to send through; None before the handshake and after our own stop.
 
         Raises:
             SessionLostError: the session has ended, or the platform is closing it.
@@ -110,7 +131,7 @@ class LiveSession:
             raise SessionLostError(*self._ending)
         if self.protocol.is_closing:
             raise SessionLostError(NORMAL_CLOSURE, "the platform is closing the session")
-        return self._link.connection if self._link and self.protocol.is_open else None
+        return self.outbox if self._was_open else None
 
     # Start
 
@@ -142,7 +163,7 @@ class LiveSession:
         except RestError as exc:
             raise SessionStartError(0, ErrorCode.SESSION_START_FAILED, str(exc)) from exc
         self._api = SessionApi(client, self._config)
-        return await self._api.start()
+        return await self._api.start_patiently()
 
     async def _open(self, url: str | None) -> None:
         config = self._config
@@ -157,14 +178,15 @@ class LiveSession:
                 ssl_context=config.ssl_context if checked.startswith("wss:") else None,
             )
 
-        self._link = Link(dial, self._receive, self._end)
+        self._initialised = asyncio.get_running_loop().create_future()
+        self._link = Link(dial, self._receive, self._end_of_connection)
         try:
             await self._link.open()
         except ValueError as exc:
             raise ConnectFailedError(f"the platform's agentWsUrl is unusable: {exc}") from exc
         try:
             async with asyncio.timeout(config.timeout):
-                on_session_init = await self._initialised
+                on_session_init = await asyncio.shield(self._initialised)
         except TimeoutError:
             raise HandshakeTimeoutError(
                 f"Timed out waiting for session.init after {config.timeout}s"
@@ -177,6 +199,58 @@ class LiveSession:
             )
         if self._ending is not None:
             raise SessionLostError(*self._ending)
+
+    # Reconnect
+
+    def _may_reconnect(self, code: int) -> bool:
+        return (
+            self._config.reconnect
+            and self._was_open
+            and self._stop_task is None
+            and code not in FINAL_CODES
+            and not self.protocol.is_closing
+        )
+
+    async def _reconnect(self, api: SessionApi, session_id: str) -> None:
+        """Restore the connection, or end the session."""
+        config = self._config
+        limit_s = config.reconnect_base_delay
+        for attempt in range(1, config.reconnect_max_attempts + 1):
+            # Full jitter: sessions that were cut together do not come back together.
+            delay_s = random.uniform(0, min(limit_s, config.reconnect_max_delay))  # noqa: S311
+            limit_s = min(limit_s * 2, config.reconnect_max_delay)
+            self.callbacks.call("on_reconnecting", attempt, delay_s)
+            await asyncio.sleep(delay_s)
+            try:
+                await self._reconnect_once(api, session_id)
+            except (SessionStartError, SessionLostError) as exc:
+                if isinstance(exc, SessionLostError) and exc.code in FINAL_CODES:
+                    self._end(exc.code, exc.reason)
+                    return
+                if isinstance(exc, SessionStartError) and exc.code in FINAL_START_CODES:
+                    self._end(ABNORMAL_CLOSURE, f"the platform refused to reconnect: {exc}")
+                    return
+                logger.info("session %s: attempt %d failed: %s", session_id, attempt, exc)
+            except (AvatarwireError, OSError) as exc:
+                logger.info("session %s: attempt %d failed: %s", session_id, attempt, exc)
+            else:
+                logger.info("session %s: reconnected, attempt %d", session_id, attempt)
+                return
+        self._end(ABNORMAL_CLOSURE, f"not reconnected in {config.reconnect_max_attempts} attempts")
+
+    async def _reconnect_once(self, api: SessionApi, session_id: str) -> None:
+        # The URL of the first connection is spent; this answer brings another.
+        result = await api.start(session_id)
+        self.protocol.reconnected()
+        try:
+            await self._open(result.agent_ws_url)
+        except BaseException:
+            if self._link is not None:
+                # 1000 would tell the platform that the session is over.
+                await self._link.close(GOING_AWAY)
+            raise
+        self.result = result
+        self.callbacks.call("on_reconnected", result)
 
     # Receive
 
@@ -194,27 +268,67 @@ class LiveSession:
         if isinstance(received, AudioFrame):
             self.callbacks.audio(received)
             return
-        task = self.callbacks.call(received.callback, *received.arguments())
-        if isinstance(received, SessionInit) and not self._initialised.done():
-            self._initialised.set_result(task)
+        if isinstance(received, SessionInit):
+            self._open_for_sending(received)
+            return
+        self.callbacks.call(received.callback, *received.arguments())
         if isinstance(received, SessionClosing) and self._link and not self._closing_task:
             self._on_ended()
             self._closing_task = asyncio.create_task(self._link.close())
 
+    def _open_for_sending(self, init: SessionInit) -> None:
+        """Take the handshake as complete, on the first connection or on another."""
+        if self._initialised.done() or self._link is None:
+            return
+        task = None
+        if not self._was_open:
+            self._was_open = True
+            task = self.callbacks.call(init.callback, *init.arguments())
+        self._is_connected = True
+        self.outbox.connected(self._link.connection)
+        self._initialised.set_result(task)
+        self._on_connected()
+
     # End
 
-    def _end(self, code: int, reason: str) -> None:
-        """Tell the ending, once; ours is a normal closure whatever the peer made of it."""
-        if self._stop_task is not None:
-            code, reason = NORMAL_CLOSURE, ""
-        self._ending = (code, reason)
+    def _end_of_connection(self, code: int, reason: str) -> None:
+        """Go on with another connection, or end the session."""
         if not self._initialised.done():
             self._initialised.set_exception(SessionLostError(code, reason or "before session.init"))
             # Nobody waits for it when the start has already failed for another cause.
             self._initialised.exception()
-        session_id = None if self.result is None else self.result.session_id
-        logger.info("session %s: ended with close code %d", session_id, code)
+        if self._reconnect_task is not None and not self._is_connected:
+            return  # one attempt has failed, and its task knows
+        self._is_connected = False
+        if not self._may_reconnect(code):
+            self._end(code, reason)
+            return
+        logger.info("session %s: connection lost with close code %d", self._session_id, code)
+        self.outbox.disconnected()
+        if self.scene.done():
+            self.scene = asyncio.get_running_loop().create_future()
+        self._on_gap()
+        session_id = self._session_id
+        if session_id is not None and self._api is not None:
+            work = self._reconnect(self._api, session_id)
+            self._reconnect_task = asyncio.create_task(work, name="avatarwire reconnect")
+
+    def _end(self, code: int, reason: str) -> None:
+        """Tell the ending, once; ours is a normal closure whatever the peer made of it."""
+        if self._ending is not None:
+            return
+        if self._stop_task is not None:
+            code, reason = NORMAL_CLOSURE, ""
+        self._ending = (code, reason)
+        logger.info("session %s: ended with close code %d", self._session_id, code)
         self._on_ended()
+        dropped_bytes = self.outbox.ended(SessionLostError(code, reason))
+        if dropped_bytes:
+            logger.warning(
+                "session %s: %d bytes waited for a connection in vain",
+                self._session_id,
+                dropped_bytes,
+            )
         self._on_closed = self.callbacks.call("on_closed", code, reason)
         self._settle(code, reason)
 
@@ -244,8 +358,14 @@ class LiveSession:
             if self._start_task is not None and not self._start_task.done():
                 self._start_task.cancel()
                 await asyncio.wait([self._start_task])
+            if self._reconnect_task is not None and not self._reconnect_task.done():
+                self._reconnect_task.cancel()
+                await asyncio.wait([self._reconnect_task])
             # In this order: the platform drops what it has not read once it is told to stop.
             await self._close_link()
+            cancelled = self._start_task is not None and self._start_task.cancelled()
+            if self._was_open or cancelled:
+                self._end(NORMAL_CLOSURE, "")  # where there was no connection to tell it
             release = _keep(asyncio.create_task(self._release(), name="avatarwire release"))
             # A platform that takes its time is told in the background; ours is not to wait for it.
             left_s = max(MIN_RELEASE_S, deadline_s - asyncio.get_running_loop().time())

@@ -42,6 +42,11 @@ class LiveAvatarProtocol:
         self._replies: list[Event] = []
         self._response_seqs: dict[str, int] = {}
 
+    def reconnected(self) -> None:
+        """A new connection of the same session begins; what was counted goes on."""
+        self.is_open = False
+        self._replies.clear()
+
     def receive(self, message: str | bytes) -> Received | None:
         """Take one message in; None when there is nothing to tell."""
         return self._binary(message) if isinstance(message, bytes) else self._event(message)

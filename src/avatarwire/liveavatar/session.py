@@ -15,6 +15,7 @@ from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.live import LiveSession
 from avatarwire.liveavatar.messages import Event, encode
+from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.turns import new_stream
 from avatarwire.streaming import AudioStream, Timing, UserAudio
@@ -22,13 +23,15 @@ from avatarwire.streaming import AudioStream, Timing, UserAudio
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from avatarwire.transport import Connection
 
 __all__ = ["AvatarAgent"]
 
 logger = logging.getLogger("avatarwire.liveavatar")
 
 T = TypeVar("T")
+
+#: How much of what was sent but cannot have been played is sent again after a gap.
+RESUMED_MS = 2000
 
 
 class AvatarAgent(AgentCalls):
@@ -99,8 +102,6 @@ class AvatarAgent(AgentCalls):
         if self._live is not None:
             raise AlreadyStartedError("Already started — call stop() first")
         self._config.validate()
-        if self._config.reconnect:
-            logger.warning("reconnect=True has no effect yet: a lost connection ends the session")
         self._loop = asyncio.get_running_loop()
         if self._framer is not None:
             self._framer.reset()  # a new session begins with a key frame
@@ -108,6 +109,8 @@ class AvatarAgent(AgentCalls):
             self._config,
             self._listener,
             on_received=self._receive,
+            on_gap=self._gap,
+            on_connected=self._connected,
             on_ended=self._end_of_session,
         )
         try:
@@ -219,6 +222,7 @@ class AvatarAgent(AgentCalls):
             prompt=prompt,
             interrupt_on_input=interrupt_on_input,
             metadata=metadata,
+            keep_ms=self._keep_ms(),
         )
 
     def user_audio(
@@ -288,11 +292,25 @@ class AvatarAgent(AgentCalls):
             audio.close()
         self._user_audio.clear()
 
-    def _require_open(self) -> "Connection":
-        connection = None if self._live is None else self._live.require_open()
-        if connection is None:
+    def _keep_ms(self) -> float | None:
+        """Give how much of a turn is kept for another connection; None: it has only this one."""
+        if not self._config.reconnect or self._config.on_gap == "fail":
+            return None
+        return RESUMED_MS if self._config.on_gap == "resume" else 0
+
+    def _gap(self) -> None:
+        self._turns.gap(self._config.on_gap)
+
+    def _connected(self) -> None:
+        if self._framer is not None:
+            self._framer.reset()  # a new connection begins with a key frame
+        self._turns.connected()
+
+    def _require_open(self) -> Outbox:
+        outbox = None if self._live is None else self._live.require_open()
+        if outbox is None:
             raise NotConnectedError("Not connected — call start() first")
-        return connection
+        return outbox
 
     async def _send_event(self, event: Event) -> None:
         await self._send_wire(client_message(encode(event), text=True))
@@ -312,7 +330,7 @@ class _Line:
     def __init__(self, agent: AvatarAgent) -> None:
         self._agent = agent
 
-    def connection(self) -> "Connection":
+    def outbox(self) -> Outbox:
         return self._agent._require_open()  # noqa: SLF001 - one thing
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
+from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.inbound import (
     Inbound,
     ResponseStateEvent,
@@ -14,6 +15,7 @@ from avatarwire.liveavatar.inbound import (
     VoiceStart,
 )
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
+from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.streaming import AudioStream, Converter, PlayoutReason, Timing
 
 if TYPE_CHECKING:
@@ -38,11 +40,11 @@ _INTERRUPTED = {"USER_COMMAND_INTERRUPT", "DEVELOPER_COMMAND_INTERRUPT"}
 class VoiceLine(Protocol):
     """What a turn needs of the agent whose turn it is."""
 
-    def connection(self) -> "Connection":
-        """Give the connection to speak on.
+    def outbox(self) -> Outbox:
+        """Give what the agent sends through.
 
         Raises:
-            NotConnectedError, SessionLostError: there is none.
+            NotConnectedError, SessionLostError: nothing can be sent.
         """
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
@@ -89,6 +91,21 @@ class Turns:
         for stream in self._playing:
             if request_id is None or stream.request_id == request_id:
                 stream.end("interrupted", notify=False)
+
+    def gap(self, mode: str) -> None:
+        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
+        self._speaking = False
+        for stream in self._playing:
+            if mode == "fail":
+                stream.end("lost")
+                self.closed(stream)
+            else:
+                stream.hold(drop=mode == "drop")
+
+    def connected(self) -> None:
+        """There is a connection: turns that were held go on."""
+        for stream in self._playing:
+            stream.go_on()
 
     def ended(self) -> None:
         """The session is over, or about to be: nothing can be sent any more."""
@@ -161,21 +178,25 @@ class _LiveSpeaker:
         self._turns = turns
         self._make_framer = make_framer
         self._framer: PcmFramer
+        self._outbox: Outbox
         self._connection: Connection
         self._start = start
         self._finish = finish
         self._interrupted_request = interrupted_request
         self._is_open = False
 
+    async def ready(self) -> None:
+        self._outbox = self._line.outbox()
+        await self._outbox.wait_connected()
+
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
-        self._connection = self._line.connection()
-        has_room = self._connection.write_batch(_wire(self._start))
-        self._framer = self._make_framer()
-        self._framer.reset()
-        self._is_open = True
+        has_room = self._open()
         self._turns.opened(self.stream)
         return has_room
+
+    def restart(self) -> bool:
+        return self._open()
 
     def say(self, pcm: "Buffer") -> bool:
         framer = self._framer
@@ -185,20 +206,40 @@ class _LiveSpeaker:
         return self._connection.write_batch(wire)
 
     def finish(self) -> bool:
+        has_room = self._connection.write_batch(_wire(self._finish))
         self._close()
-        return self._connection.write_batch(_wire(self._finish))
+        return has_room
+
+    def abandon(self) -> bool:
+        return self._end(b"")
 
     def interrupt(self, scope: str | None) -> bool:
-        wire = _wire(
-            MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
+        return self._end(
+            _wire(
+                MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
+            )
         )
-        if self._is_open:
-            wire += _wire(self._finish)
-        self._close()
-        return self._connection.write_batch(wire)
 
     async def writable(self) -> None:
         await self._connection.writable()
+
+    def _open(self) -> bool:
+        # Sound goes to one connection, never into the outbox: what is late is of no use to it.
+        connection = self._outbox.connection
+        if connection is None:
+            raise SessionLostError(reason="the connection is being restored")
+        has_room = connection.write_batch(_wire(self._start))
+        self._connection = connection
+        self._framer = self._make_framer()
+        self._framer.reset()
+        self._is_open = True
+        return has_room
+
+    def _end(self, wire: bytes) -> bool:
+        if self._is_open:
+            wire += _wire(self._finish)
+        self._close()
+        return self._outbox.write_batch(wire) if wire else True
 
     def _close(self) -> None:
         self._is_open = False
@@ -217,6 +258,7 @@ def new_stream(
     prompt: bool,
     interrupt_on_input: bool,
     metadata: Metadata,
+    keep_ms: float | None,
 ) -> AudioStream:
     """Make a turn; everything about it is checked here, and nothing is sent yet.
 
@@ -231,6 +273,8 @@ def new_stream(
         prompt: an idle prompt, which the platform knows no ids of.
         interrupt_on_input: the user's input ends it.
         metadata: goes into the start event.
+        keep_ms: how much of it may be sent again on another connection; None: it does not outlive
+            its connection.
 
     Raises:
         TypeError, ValueError: an argument that the platform, or the framing, cannot take.
@@ -267,6 +311,7 @@ def new_stream(
         request_id=request_id,
         response_id=response_id,
         interrupt_on_input=interrupt_on_input,
+        keep_ms=keep_ms,
     )
     return speaker.stream
 

@@ -29,7 +29,7 @@ class PcmQueue:
             self._chunks.append(pcm)
             self.size_bytes += len(pcm)
 
-    def take(self, size_bytes: int) -> "Buffer":
+    def take(self, size_bytes: int) -> bytes | memoryview:
         """Take so much off the front; there must be as much."""
         chunks, start = self._chunks, self._head_bytes
         self.size_bytes -= size_bytes
@@ -44,6 +44,15 @@ class PcmQueue:
                 start = 0
         self._head_bytes = start
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def put_back(self, pcm: "Buffer") -> None:
+        """Add sound at the front, such as what was taken and could not be sent."""
+        chunks = self._chunks
+        if self._head_bytes:
+            chunks[0] = chunks[0][self._head_bytes :]
+            self._head_bytes = 0
+        chunks.appendleft(bytes(pcm))
+        self.size_bytes += len(chunks[0])
 
     def forget_last(self, size_bytes: int) -> None:
         """Never give the last so many bytes; nothing may be added after this."""

@@ -73,6 +73,11 @@ class PlayoutClock:
             self.underrun_s += gap_s
         self.sent_samples += samples
 
+    def take_back(self, samples: int, now_s: float) -> None:
+        """Note that the last so many samples were lost, and that nothing more is to be played."""
+        self.sent_samples -= samples
+        self._begun_s = now_s - self.sent_samples / self._sample_rate
+
     def position_s(self, now_s: float) -> float:
         """Give how much of what was sent has been played."""
         return self.sent_samples / self._sample_rate - self.ahead_s(now_s)

@@ -16,6 +16,9 @@ class Speaker(Protocol):
     awaited before more audio. Each raises ``ConnectionError`` when nothing can be sent any more.
     """
 
+    async def ready(self) -> None:
+        """Return when a turn can be opened: a connection that was lost may be on its way back."""
+
     def start(self) -> bool:
         """Open the turn.
 
@@ -23,14 +26,20 @@ class Speaker(Protocol):
             RuntimeError: another turn is open.
         """
 
+    def restart(self) -> bool:
+        """Open the turn again, on another connection."""
+
     def say(self, pcm: "Buffer") -> bool:
         """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
 
     def finish(self) -> bool:
         """Say that the turn has no more audio."""
 
+    def abandon(self) -> bool:
+        """Say that the turn is over, unless that was said; later, while there is no connection."""
+
     def interrupt(self, scope: str | None) -> bool:
-        """Stop what is playing, and say that the turn has no more audio unless that was said.
+        """Stop what is playing, and abandon the turn; later, while there is no connection.
 
         Raises:
             ValueError: ``scope`` is unknown; nothing was sent.

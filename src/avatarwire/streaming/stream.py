@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
@@ -62,6 +63,8 @@ class AudioStream:
         interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
         lateness: where the delay of each paced write is counted.
         platform_tells: the platform says when playback has ended; False: the clock alone decides.
+        keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
+            connection; None: the turn does not outlive its connection.
     """
 
     def __init__(
@@ -77,12 +80,20 @@ class AudioStream:
         interrupt_on_input: bool = False,
         lateness: Lateness | None = None,
         platform_tells: bool = True,
+        keep_ms: float | None = None,
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
         self.interrupt_on_input = interrupt_on_input
         self.lateness = lateness or Lateness()
         self._platform_tells = platform_tells
+        self._outlives = keep_ms is not None
+        self._keep_bytes = int((keep_ms or 0) * sent.bytes_per_second / 1000)
+        self._sent: deque[bytes | memoryview] = deque()  # the last of it, as it may be lost
+        self._sent_bytes = 0
+        self._is_held = False
+        self._drops_while_held = False
+        self._dropped_bytes = 0  # in gaps; all else that is dropped is what was never sent
         self._due_s: float | None = None
         self._speaker = speaker
         self._written_format = written
@@ -303,6 +314,7 @@ class AudioStream:
             raise RuntimeError("a stream is one turn: make another one")
         self._loop = asyncio.get_running_loop()
         self._pacer = running_pacer()
+        await self._speaker.ready()
         self._speaker.start()
         self._state = "open"
         return self
@@ -359,12 +371,52 @@ class AudioStream:
                 if reason == "interrupted" and notify:
                     self._speaker.interrupt(scope)
                 elif self._state != "closed":
-                    self._speaker.finish()
+                    self._speaker.abandon()
             except ConnectionError:
                 reason = "lost"
         self._close()
         self._resolve(reason)
         return self._playout()
+
+    def hold(self, *, drop: bool = False) -> None:
+        """The connection is lost, and another may follow: send nothing until then.
+
+        Args:
+            drop: what is queued, and what is written until then, is dropped; otherwise it waits,
+                behind what was sent and cannot have been played.
+        """
+        if self._reason is not None or self._state == "new":
+            return
+        if self._waiting_for_room is not None:
+            self._waiting_for_room.cancel()
+            self._waiting_for_room = None
+        self._is_held = True
+        self._drops_while_held = drop
+        self._spoke = self._spoke_before = False
+        if drop:
+            self._dropped_bytes += self._queue.size_bytes
+            self._queue.clear()
+            self._room.set()
+            return
+        now_s = self._loop.time()
+        unplayed_bytes = self._take_back(now_s)
+        if unplayed_bytes and self._state == "closed":
+            self._state = "finishing"
+        if self._state != "closed":
+            self._pacer.remove(self)
+
+    def go_on(self) -> None:
+        """There is another connection: begin the turn anew, with what was held."""
+        if self._reason is not None or self._state == "new":
+            return
+        if self._state != "closed":
+            try:
+                self._speaker.restart()
+            except ConnectionError:
+                return  # lost again; the session will say how it goes on
+        self._is_held = self._drops_while_held = False
+        if self._state != "closed":
+            self._pump()
 
     # Sending
 
@@ -376,7 +428,10 @@ class AudioStream:
         try:
             return self._send_due(now_s)
         except ConnectionError:
-            self.end("lost")
+            if self._outlives:
+                self._is_held = True  # the session will say whether there is another connection
+            else:
+                self.end("lost")
             return None
 
     def _pump(self) -> None:
@@ -386,7 +441,7 @@ class AudioStream:
             self._pacer.schedule(self, deadline_s)
 
     def _send_due(self, now_s: float) -> float | None:
-        if self._waiting_for_room is not None:
+        if self._waiting_for_room is not None or self._is_held:
             return None
         if not self._schedule.paced:
             return self._send_unpaced(now_s)
@@ -422,7 +477,14 @@ class AudioStream:
         """Send so much of the queue; False when the connection has no more room."""
         if not size_bytes:
             return True
-        has_room = self._speaker.say(self._queue.take(size_bytes))
+        pcm = self._queue.take(size_bytes)
+        try:
+            has_room = self._speaker.say(pcm)
+        except ConnectionError:
+            self._queue.put_back(pcm)
+            raise
+        if self._keep_bytes:
+            self._remember(pcm)
         self._clock.send(size_bytes // self._format.frame_bytes, now_s)
         if self._is_writer_waiting and self._queue.size_bytes <= self._schedule.buffer_bytes:
             self._is_writer_waiting = False
@@ -431,11 +493,33 @@ class AudioStream:
             self._waiting_for_room = asyncio.create_task(self._wait_for_room())
         return has_room
 
+    def _remember(self, pcm: "bytes | memoryview") -> None:
+        self._sent.append(pcm)
+        self._sent_bytes += len(pcm)
+        while self._sent_bytes - len(self._sent[0]) >= self._keep_bytes:
+            self._sent_bytes -= len(self._sent.popleft())
+
+    def _take_back(self, now_s: float) -> int:
+        """Queue again what was sent and cannot have been played; give how much that is."""
+        frame_bytes = self._schedule.frame_bytes
+        ahead_bytes = round(self._clock.ahead_s(now_s) * self._format.bytes_per_second)
+        # From the start of a frame: what is played of it is heard again rather than lost.
+        wanted_bytes = -(-ahead_bytes // frame_bytes) * frame_bytes
+        unplayed = b"".join(self._sent)
+        unplayed = unplayed[max(0, len(unplayed) - min(wanted_bytes, self._keep_bytes)) :]
+        self._sent.clear()
+        self._sent_bytes = 0
+        if unplayed:
+            self._queue.put_back(unplayed)
+        self._clock.take_back(len(unplayed) // self._format.frame_bytes, now_s)
+        return len(unplayed)
+
     async def _wait_for_room(self) -> None:
         try:
             await self._speaker.writable()
         except ConnectionError:
-            self.end("lost")
+            if not self._outlives:
+                self.end("lost")
             return
         self._waiting_for_room = None
         if self._state != "closed":
@@ -484,8 +568,12 @@ class AudioStream:
         """Count and queue what was written, and send what is due; False when the turn is over."""
         self._taken_bytes += len(pcm)
         if self._state == "open":
-            self._queue.put(pcm if self._converter is None else self._converter.push(pcm))
-            self._pump()
+            converted = pcm if self._converter is None else self._converter.push(pcm)
+            if self._drops_while_held:
+                self._dropped_bytes += len(converted)
+            else:
+                self._queue.put(converted)
+                self._pump()
         return self._state == "open"
 
     def _complete_queue(self) -> None:
@@ -503,7 +591,8 @@ class AudioStream:
             self._queue.put(self._converter.flush())
         self._queue.forget_last(self._queue.size_bytes % self._format.frame_bytes)
         # From here on it is known, and no longer computed: conversion rounds.
-        self._flushed_samples = self._clock.sent_samples + self._queued_samples
+        dropped_samples = self._dropped_bytes // self._format.frame_bytes
+        self._flushed_samples = self._clock.sent_samples + self._queued_samples + dropped_samples
         self._taken_bytes = 0
 
     @property
