@@ -184,11 +184,17 @@ class _AkoolSpeaker:
         self._message_bytes = FORMAT.bytes_per_second * message_ms // 1000
         self._connection: AkoolConnection
 
+    async def ready(self) -> None:
+        """Nothing to wait for: without a connection, start() says so."""
+
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
         self._connection = self._require_open()
         self._turns.opened(self.stream)
         return True
+
+    def restart(self) -> bool:
+        raise self._connection.lost()  # no turn outlives its connection
 
     def say(self, pcm: "Buffer") -> bool:
         audio, size_bytes = self._wire.audio, self._message_bytes
@@ -203,6 +209,9 @@ class _AkoolSpeaker:
     def finish(self) -> bool:
         self._turns.closed(self.stream)
         return True
+
+    def abandon(self) -> bool:
+        return self.finish()
 
     def interrupt(self, scope: str | None) -> bool:
         if scope is not None:
