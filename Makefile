@@ -63,6 +63,7 @@ guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
+	@$(BIN)/python benchmarks/promptness.py --check
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
 # malloc, since its own allocator would hide what lies past the end of an object, and keeps memory

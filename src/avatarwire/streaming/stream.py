@@ -1,6 +1,7 @@
 """One turn of speech: written in any pieces, sent in time, interruptible, accounted for."""
 
 import asyncio
+import concurrent.futures
 import logging
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
@@ -26,6 +27,11 @@ logger = logging.getLogger("avatarwire.streaming")
 PLAYOUT_GRACE_S = 5.0
 #: A state that comes so much before the paced end is not about this turn's end.
 CLOCK_TOLERANCE_S = 0.1
+#: One that is about this turn, and comes so much before, tells that the playback was stopped.
+STOPPED_EARLY_S = 1.0
+
+#: What leaves unpaced before others have their turn: about a millisecond's work.
+UNPACED_BYTES = 1_000_000
 
 
 class Converter(Protocol):
@@ -106,7 +112,7 @@ class AudioStream:
         self._clock = PlayoutClock(sent.sample_rate)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._spoke = False
-        self._spoke_before = False
+        self._others_end_at_s: float | None = None
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
@@ -133,6 +139,11 @@ class AudioStream:
     def is_resolved(self) -> bool:
         """Whether ``wait_playout`` returns at once."""
         return self._reason is not None
+
+    @property
+    def ends_at_s(self) -> float:
+        """When all that was sent has been played by the paced clock, in the event loop's time."""
+        return self._clock.ends_at_s(self._loop.time())
 
     @property
     def written_ms(self) -> float:
@@ -185,8 +196,7 @@ class AudioStream:
             TypeError: ``pcm`` is not a buffer, or one of floats.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         if type(pcm) is not bytes:
             with pcm_view(pcm) as view:
                 pcm = bytes(view)
@@ -241,17 +251,23 @@ class AudioStream:
             RuntimeError: the stream has not been entered, or this is the event loop's thread.
             TimeoutError: there was no room in time; the sound is queued nevertheless.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
             raise RuntimeError("write_threadsafe would block the event loop: await write() here")
-        if self._loop.is_closed():
+        work = self.write(pcm)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        except concurrent.futures.CancelledError:
+            return False  # the event loop is about to end, and ends its tasks
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            work.close()
             return False
-        return asyncio.run_coroutine_threadsafe(self.write(pcm), self._loop).result(timeout)
 
     # Ending
 
@@ -260,7 +276,11 @@ class AudioStream:
 
         It returns when everything has gone to the platform, which then has up to ``lead_ms`` left
         to play, or when the turn has ended otherwise.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
         """
+        self._require_entered()
         if self._state == "open":
             self._state = "finishing"
             self._complete_queue()
@@ -283,8 +303,7 @@ class AudioStream:
             ValueError: an unknown scope, or one that leaves the voice alone.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         return self.end("interrupted", scope=scope, notify=notify)
 
     async def wait_playout(self, timeout: float | None = None) -> Playout:  # noqa: ASYNC109
@@ -300,14 +319,17 @@ class AudioStream:
         Raises:
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             async with asyncio.timeout(timeout):
                 await self._resolved.wait()
         except TimeoutError:
             pass
         return self._playout()
+
+    def _require_entered(self) -> None:
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
 
     async def __aenter__(self) -> Self:
         if self._state != "new":
@@ -331,27 +353,39 @@ class AudioStream:
             except BaseException:
                 self.end("interrupted")
                 raise
-        elif self._state != "closed":
+        else:
             self.end("interrupted")
 
     # What the session tells the stream
 
-    def notice_speaking(self, *, already: bool = False) -> None:
-        """The avatar speaks now; ``already``: it did when this turn's first sound left."""
-        if already:
-            self._spoke_before = True
+    def notice_speaking(self, *, until_s: float | None = None) -> None:
+        """The avatar speaks now; ``until_s``: it did before this turn, with sound until then."""
+        if until_s is not None:
+            self._others_end_at_s = until_s
         elif self._clock.sent_samples:
             self._spoke = True
 
-    def notice_idle(self) -> None:
-        """The avatar is idle now, which proves nothing unless it spoke for this turn."""
+    def notice_idle(self, *, shared: bool = False) -> None:
+        """The avatar is idle now, which proves nothing unless it spoke for this turn.
+
+        Args:
+            shared: an earlier turn was playing too, so that it may be the one that is meant.
+        """
         if self._state != "closed":
             self._spoke = False
             return
-        ends_at_s = self._clock.ends_at_s(self._loop.time())
-        in_time = self._loop.time() >= ends_at_s - CLOCK_TOLERANCE_S
-        if self._spoke or (self._spoke_before and in_time):
+        now_s = self._loop.time()
+        left_s = self._clock.ends_at_s(now_s) - now_s
+        if not self._spoke:
+            if self._others_end_at_s is None:
+                return
+            # No new SPEAKING: it plays behind what was playing.
+            left_s += max(0.0, self._others_end_at_s - self._clock.begins_at_s(now_s))
+            shared = True
+        if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
             self._resolve("completed")
+        elif not shared:
+            self._resolve("interrupted")
 
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
@@ -362,7 +396,7 @@ class AudioStream:
         """
         if self._reason is not None:
             return self._playout()
-        if scope == "BGM_ONLY":
+        if scope is not None and scope.strip() == "BGM_ONLY":
             raise ValueError(
                 "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
             )
@@ -464,7 +498,10 @@ class AudioStream:
 
     def _send_unpaced(self, now_s: float) -> float | None:
         schedule, queue = self._schedule, self._queue
+        stop_at_bytes = queue.size_bytes - UNPACED_BYTES
         while queue.size_bytes >= schedule.frame_bytes:
+            if queue.size_bytes <= stop_at_bytes:
+                return now_s
             whole_bytes = queue.size_bytes - queue.size_bytes % schedule.frame_bytes
             if not self._send(min(whole_bytes, schedule.batch_bytes), now_s):
                 return None
