@@ -5,7 +5,6 @@ turn: it stops all that is playing.
 """
 
 from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
 
 from avatarwire.akool.connection import AkoolConnection
 from avatarwire.akool.exceptions import AudioStreamError
@@ -13,9 +12,6 @@ from avatarwire.akool.messages import EnvelopeWire, Wire
 from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import client_message
 from avatarwire.streaming import AudioStream, Playout, Timing
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["FORMAT", "NO_INTERRUPT", "Turns"]
 
@@ -196,7 +192,7 @@ class _AkoolSpeaker:
     def restart(self) -> bool:
         raise self._connection.lost()  # no turn outlives its connection
 
-    def say(self, pcm: "Buffer") -> bool:
+    def say(self, pcm: bytes | memoryview) -> bool:
         audio, size_bytes = self._wire.audio, self._message_bytes
         with memoryview(pcm) as view:
             return self._connection.write(
