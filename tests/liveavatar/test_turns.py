@@ -314,7 +314,7 @@ async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, monkey
         raise SessionLost(1006)
 
     async with agent.audio_stream() as turn:
-        monkeypatch.setattr(agent._live.require_open(), "write_batch", dead)
+        monkeypatch.setattr(agent._live.require_open().connection, "write_batch", dead)
         assert not await turn.write(sound(1))
         monkeypatch.undo()
         assert (await turn.wait_playout()).reason == "lost"

@@ -73,6 +73,45 @@ class AudioStream:
             connection; None: the turn does not outlive its connection.
     """
 
+    # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_closed",
+        "_converter",
+        "_dropped_bytes",
+        "_drops_while_held",
+        "_due_s",
+        "_flushed_samples",
+        "_format",
+        "_is_held",
+        "_is_writer_waiting",
+        "_keep_bytes",
+        "_loop",
+        "_others_end_at_s",
+        "_outlives",
+        "_pacer",
+        "_platform_tells",
+        "_played_ms",
+        "_queue",
+        "_reason",
+        "_resolved",
+        "_room",
+        "_schedule",
+        "_sent",
+        "_sent_bytes",
+        "_speaker",
+        "_spoke",
+        "_state",
+        "_taken_bytes",
+        "_waiting_for_room",
+        "_written_format",
+        "interrupt_on_input",
+        "lateness",
+        "request_id",
+        "response_id",
+    )
+
     def __init__(
         self,
         speaker: Speaker,
@@ -336,9 +375,15 @@ class AudioStream:
             raise RuntimeError("a stream is one turn: make another one")
         self._loop = asyncio.get_running_loop()
         self._pacer = running_pacer()
-        await self._speaker.ready()
-        self._speaker.start()
-        self._state = "open"
+        while self._state == "new":
+            await self._speaker.ready()
+            try:
+                self._speaker.start()
+            except ConnectionError:
+                if not self._outlives:
+                    raise
+            else:
+                self._state = "open"
         return self
 
     async def __aexit__(
@@ -426,7 +471,7 @@ class AudioStream:
             self._waiting_for_room = None
         self._is_held = True
         self._drops_while_held = drop
-        self._spoke = self._spoke_before = False
+        self._spoke, self._others_end_at_s = False, None
         if drop:
             self._dropped_bytes += self._queue.size_bytes
             self._queue.clear()
