@@ -44,7 +44,7 @@ class AgoraChannel:
         self._require_open()
         async with self._lock:
             await self._set(params)
-        self._params = params
+            self._params = params
 
     async def restore(self) -> None:
         """Bring a new connection to where the lost one was; raises as ``set``."""
