@@ -71,6 +71,7 @@ scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in on
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
+	@$(BIN)/python benchmarks/akool.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
 	@$(BIN)/python benchmarks/promptness.py --check
 

@@ -41,6 +41,7 @@ class Supervisor:
         wire: how messages are built.
         tell: starts one of the client's handlers, by name.
         on_received: called with every message of the platform.
+        on_ended: called when a connection has ended, before the client's handlers.
         restore: brings a new connection to where the lost one was.
 
     Attributes:
@@ -55,6 +56,7 @@ class Supervisor:
         wire: Wire,
         tell: Callable[..., asyncio.Task[None] | None],
         on_received: Callable[[Received], None],
+        on_ended: Callable[[], None],
         restore: Callable[[], Awaitable[None]],
     ) -> None:
         self.connection: AkoolConnection | None = None
@@ -64,6 +66,7 @@ class Supervisor:
         self._wire = wire
         self._tell = tell
         self._on_received = on_received
+        self._on_ended = on_ended
         self._restore = restore
         self._connecting: asyncio.Task[object] | None = None
         self._disconnecting: asyncio.Task[None] | None = None
@@ -78,7 +81,7 @@ class Supervisor:
 
     async def connect(self) -> None:
         """Connect, or wait for the connecting that is under way."""
-        if self._disconnecting is not None:
+        while self._disconnecting is not None:
             await asyncio.shield(self._disconnecting)
         task = self._connecting
         begun_here = task is None or task.done()
@@ -170,6 +173,7 @@ class Supervisor:
 
     def _lost(self, instance: Instance, error: ConnectionError) -> None:
         logger.info("session %s: %s", self._config.session_id, error)
+        self._on_ended()
         if error.code != NORMAL_CLOSURE and self._disconnecting is None:
             self._tell("on_error", error)
         self._on_disconnected = self._tell("on_disconnected")
