@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AlreadyStartedError",
     "AudioFormatError",
     "AudioFrame",
@@ -98,6 +100,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
 }
 

@@ -696,6 +696,113 @@ async def test_nothing_is_left_behind(speaker):
     assert len(asyncio.all_tasks()) == 1
 
 
+# Another connection
+
+
+@virtual
+async def test_what_was_not_played_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        await asyncio.sleep(0.1)
+        stream.hold()
+        assert stream.sent_ms == pytest.approx(80)  # whole frames: one is heard in part again
+        assert stream.queued_ms == pytest.approx(920)
+        await asyncio.sleep(5)
+        assert speaker.words == ["start", "say"]
+        stream.go_on()
+        stream.notice_speaking()
+    stream.notice_idle()
+    assert speaker.words == ["start", "say", "restart", "say", "say", "say", "say", "finish"]
+    again = b"".join(pcm for _, _, pcm in speaker.log[2:])
+    assert sound(1000).endswith(again)
+    assert len(again) == 920 * 48
+    assert await stream.wait_playout() == Playout("completed", 1000, 1000, 0, 1000)
+
+
+@virtual
+async def test_the_lost_tail_of_a_finished_turn_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(280))
+    assert speaker.words == ["start", "say", "finish"]
+    stream.hold()
+    stream.go_on()
+    assert speaker.words == ["start", "say", "finish", "restart", "say", "finish"]
+    assert (await stream.wait_playout()).sent_ms == 280
+
+
+@virtual
+async def test_a_turn_that_was_played_is_not_begun_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(280))
+    await asyncio.sleep(1)
+    stream.hold()
+    stream.go_on()
+    assert speaker.words == ["start", "say", "finish"]
+    assert (await stream.wait_playout()).reason == "timed_out"
+
+
+@virtual
+async def test_no_more_than_is_kept_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=80, paced=False) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        assert stream.queued_ms == 80
+        stream.go_on()
+    assert speaker.pcm == sound(1000) + sound(1000)[-80 * 48 :]
+
+
+@virtual
+async def test_a_write_that_fails_waits_for_another_connection(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        speaker.is_lost = True
+        await asyncio.sleep(1)  # the next write fails; nobody has said what comes
+        assert stream.is_open
+        assert await stream.write(sound(100))
+        stream.hold()
+        speaker.is_lost = False
+        stream.go_on()
+    heard = b"".join(pcm for _, _, pcm in speaker.log[2:])
+    assert (sound(1000) + sound(100)).endswith(heard)
+    assert (await stream.wait_playout(0)).dropped_ms == 0
+
+
+@virtual
+async def test_what_the_gap_swallows_is_dropped_and_counted(speaker):
+    async with new_stream(speaker, keep_ms=0) as stream:
+        await stream.write(sound(1000))
+        stream.hold(drop=True)
+        assert await stream.write(sound(500))
+        stream.go_on()
+        assert await stream.write(sound(200))
+    playout = await stream.wait_playout(0)
+    assert (playout.written_ms, playout.sent_ms, playout.dropped_ms) == (1700, 600, 1100)
+
+
+@virtual
+async def test_an_interrupt_in_the_gap(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        playout = await stream.interrupt()
+        stream.go_on()
+    assert speaker.words == ["start", "say", "interrupt", "finish"]
+    assert playout.written_ms == playout.sent_ms + playout.dropped_ms
+
+
+@virtual
+async def test_lost_again_while_it_goes_on(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        speaker.is_lost = True
+        stream.go_on()
+        speaker.is_lost = False
+        stream.hold()
+        stream.go_on()
+    assert stream.sent_ms == 1000
+
+
 # Converted sound
 
 

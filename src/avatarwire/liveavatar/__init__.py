@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AvatarAgent",
     "AvatarAgentConfig",
     "EventType",
@@ -25,6 +27,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

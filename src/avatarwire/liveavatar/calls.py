@@ -51,7 +51,7 @@ class AgentCalls(ABC):
         """Send one binary message."""
 
     @abstractmethod
-    async def _send_wire(self, wire: bytes) -> None:
+    async def _send_wire(self, wire: bytes, *, audio_frames: int = 0) -> None:
         """Send masked WebSocket messages as they are, in one write."""
 
     @abstractmethod
@@ -164,8 +164,9 @@ class AgentCalls(ABC):
                 )
             framer = self._framer_for(sample_rate, channels, frame_ms)
             wire = framer.websocket(view) + framer.flush_websocket()
+            frames = -(-view.nbytes // framer.frame_bytes)
         if wire:
-            await self._send_wire(wire)
+            await self._send_wire(wire, audio_frames=frames)
 
     async def send_audio_frame(self, frame: "AudioFrame | Buffer") -> None:
         """Send one audio frame: an ``AudioFrame``, or the bytes that a builder made.

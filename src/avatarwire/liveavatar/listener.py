@@ -73,6 +73,13 @@ class AgentListener:
     async def on_closed(self, code: int, reason: str) -> None:
         """The session has ended; ``code`` is the WebSocket close code, 1006 for a cut."""
 
+    async def on_wire(self, direction: str, kind: str, data: str | bytes) -> None:
+        """Every message as it goes over the wire, for looking at.
+
+        ``direction`` is ``"sent"`` or ``"received"``, ``kind`` ``"text"`` or ``"binary"``. Without
+        this method nothing is spent on it; with it, a task for each message.
+        """
+
     async def on_event(self, event: Event) -> None:
         """Any event that no other callback takes, as the dict it came as."""
 
@@ -90,6 +97,10 @@ class Callbacks(CallbackTasks):
     def dropped_frames(self) -> int:
         """Audio frames that were dropped because ``on_audio_frame`` was too slow."""
         return self._frames.dropped
+
+    def has(self, name: str) -> bool:
+        """Whether the listener has a method of its own by this name."""
+        return self._callback(name) is not None
 
     def call(self, name: str, *args: object) -> asyncio.Task[None] | None:
         """Start a callback; None when the listener does not have it."""

@@ -17,8 +17,9 @@ from avatarwire.liveavatar.live import LiveSession
 from avatarwire.liveavatar.messages import Event, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.stats import AgentStats, LiveCounts
 from avatarwire.liveavatar.turns import new_stream
-from avatarwire.streaming import AudioStream, Timing, UserAudio
+from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -84,6 +85,25 @@ class AvatarAgent(AgentCalls):
     def dropped_audio_frames(self) -> int:
         """How many frames were dropped in this session because ``on_audio_frame`` was slow."""
         return 0 if self._live is None else self._live.callbacks.dropped_frames
+
+    def stats(self) -> AgentStats:
+        """Give what this agent has done so far, in numbers; zeros before the first start."""
+        turns = self._turns.totals()
+        lateness = self._turns.lateness
+        live = LiveCounts() if self._live is None else self._live.counts()
+        slow = sum(audio.dropped_frames for audio in self._user_audio)
+        dropped = {"user_audio_slow": slow} if slow else {}
+        return AgentStats(
+            queued_ms=turns.queued_ms,
+            audio_written_ms=turns.written_ms,
+            audio_sent_ms=turns.sent_ms,
+            audio_dropped_ms=turns.written_ms - turns.sent_ms - turns.queued_ms,
+            lateness_bounds_ms=BOUNDS_MS,
+            lateness_counts=tuple(lateness.counts),
+            lateness_max_ms=lateness.max_ms,
+            underruns=turns.underruns,
+            **{**live._asdict(), "dropped": MappingProxyType({**dropped, **live.dropped})},
+        )
 
     async def start(self) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.
@@ -318,10 +338,10 @@ class AvatarAgent(AgentCalls):
     async def _send_binary(self, message: "Buffer") -> None:
         await self._send_wire(client_message(message))
 
-    async def _send_wire(self, wire: bytes) -> None:
-        connection = self._require_open()
-        if not connection.write_batch(wire):
-            await connection.writable()
+    async def _send_wire(self, wire: bytes, *, audio_frames: int = 0) -> None:
+        outbox = self._require_open()
+        if not outbox.write_batch(wire, audio_frames=audio_frames):
+            await outbox.writable()
 
 
 class _Line:

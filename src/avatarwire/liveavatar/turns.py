@@ -1,8 +1,9 @@
 """Turns of speech in Live Avatar's words: the agent's open one, and those still being played."""
 
+import operator
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
@@ -16,11 +17,9 @@ from avatarwire.liveavatar.inbound import (
 )
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
 from avatarwire.liveavatar.outbox import Outbox
-from avatarwire.streaming import AudioStream, Converter, PlayoutReason, Timing
+from avatarwire.streaming import AudioStream, Converter, Lateness, PlayoutReason, Timing
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from avatarwire.transport import Connection
 
 __all__ = ["Turns", "VoiceLine", "new_stream"]
@@ -51,6 +50,22 @@ class VoiceLine(Protocol):
         """Give the agent's one framer, at the start of a turn in this format."""
 
 
+class TurnTotals(NamedTuple):
+    """Sums over turns of speech, in milliseconds of sound; underruns are a count."""
+
+    written_ms: float = 0.0
+    sent_ms: float = 0.0
+    queued_ms: float = 0.0
+    underruns: int = 0
+
+    def __add__(self, other: "TurnTotals") -> "TurnTotals":  # type: ignore[override]
+        return TurnTotals(*map(operator.add, tuple(self), tuple(other)))
+
+
+def _totals(stream: AudioStream) -> TurnTotals:
+    return TurnTotals(stream.written_ms, stream.sent_ms, stream.queued_ms, stream.underruns)
+
+
 class Turns:
     """The turns of one agent, and what concerns them of what the platform says."""
 
@@ -58,6 +73,8 @@ class Turns:
         self._open: AudioStream | None = None
         self._playing: list[AudioStream] = []
         self._speaking = False
+        self._past = TurnTotals()
+        self.lateness = Lateness()
 
     def require_none(self, call: str) -> None:
         """Refuse ``call`` while a turn is open.
@@ -74,7 +91,7 @@ class Turns:
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` speaks from now on."""
         self._open = stream
-        self._playing = [turn for turn in self._playing if not turn.is_resolved]
+        self._forget_resolved()
         if self._speaking:
             ends_at_s = (turn.ends_at_s for turn in self._playing)
             stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
@@ -116,11 +133,11 @@ class Turns:
         for stream in self._playing:
             stream.end("lost")
         self._open = None
-        self._playing.clear()
+        self._forget_resolved()
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
-        self._playing = [stream for stream in self._playing if not stream.is_resolved]
+        self._forget_resolved()
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)
@@ -131,6 +148,16 @@ class Turns:
                         stream.end("interrupted", notify=False)
             case ResponseStateEvent():
                 self._notice_response(received)
+
+    def totals(self) -> "TurnTotals":
+        """Give the sums over all turns, those that are open included."""
+        return sum((_totals(stream) for stream in self._playing), self._past)
+
+    def _forget_resolved(self) -> None:
+        for stream in self._playing:
+            if stream.is_resolved:
+                self._past += _totals(stream)
+        self._playing = [stream for stream in self._playing if not stream.is_resolved]
 
     def _notice_response(self, event: ResponseStateEvent) -> None:
         reason = _reason(event)
@@ -199,15 +226,20 @@ class _LiveSpeaker:
     def restart(self) -> bool:
         return self._open()
 
-    def say(self, pcm: "Buffer") -> bool:
+    def say(self, pcm: bytes | memoryview) -> bool:
         framer = self._framer
         wire = framer.websocket(pcm)
+        frames = len(pcm) // framer.frame_bytes
         if framer.pending_bytes:
             wire += framer.flush_websocket()
-        return self._connection.write_batch(wire)
+            frames += 1
+        return self._outbox.write_audio(wire, frames)
 
     def finish(self) -> bool:
-        has_room = self._connection.write_batch(_wire(self._finish))
+        # Like sound: in the backlog it would overtake what has to be sent again.
+        if self._outbox.connection is None:
+            raise SessionLostError(reason="the connection is being restored")
+        has_room = self._outbox.write_batch(_wire(self._finish))
         self._close()
         return has_room
 
@@ -224,14 +256,16 @@ class _LiveSpeaker:
         return has_room
 
     async def writable(self) -> None:
-        await self._connection.writable()
+        # Of the connection that is full: another one has room.
+        if self._connection is self._outbox.connection:
+            await self._connection.writable()
 
     def _open(self) -> bool:
         # Sound goes to one connection, never into the outbox: what is late is of no use to it.
         connection = self._outbox.connection
         if connection is None:
             raise SessionLostError(reason="the connection is being restored")
-        has_room = connection.write_batch(_wire(self._start))
+        has_room = self._outbox.write_batch(_wire(self._start))
         self._connection = connection
         self._framer = self._make_framer()
         self._framer.reset()
@@ -315,6 +349,7 @@ def new_stream(
         response_id=response_id,
         interrupt_on_input=interrupt_on_input,
         keep_ms=keep_ms,
+        lateness=turns.lateness,
     )
     return speaker.stream
 

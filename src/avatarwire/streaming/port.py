@@ -1,9 +1,6 @@
 """The port: what a turn of speech asks of a platform, whatever its words are."""
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import Protocol
 
 __all__ = ["Speaker"]
 
@@ -29,7 +26,7 @@ class Speaker(Protocol):
     def restart(self) -> bool:
         """Open the turn again, on another connection."""
 
-    def say(self, pcm: "Buffer") -> bool:
+    def say(self, pcm: bytes | memoryview) -> bool:
         """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
 
     def finish(self) -> bool:

@@ -10,6 +10,7 @@ from avatarwire.transport.port import Connection
 from avatarwire.transport.rest import Response, get_json, post_json, shared_client
 from avatarwire.transport.secrets import are_legal, redacted
 from avatarwire.transport.websocket import WebSocketConnection, connect
+from avatarwire.transport.wire import count_messages, read_messages
 
 __all__ = [
     "Connection",
@@ -20,9 +21,11 @@ __all__ = [
     "WebSocketConnection",
     "are_legal",
     "connect",
+    "count_messages",
     "get_json",
     "memory_pair",
     "post_json",
+    "read_messages",
     "redacted",
     "shared_client",
 ]

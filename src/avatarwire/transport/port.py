@@ -24,6 +24,10 @@ class Connection(Protocol):
     def buffered_bytes(self) -> int:
         """Bytes accepted by ``write_batch`` that have not left the process yet."""
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """How long the last ping took to be answered, in seconds; None before the first answer."""
+
     def write_batch(self, wire: bytes) -> bool:
         """Write complete client frames, already masked, in one transport write.
 
