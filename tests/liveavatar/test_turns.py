@@ -307,21 +307,20 @@ async def test_a_lost_connection_ends_the_turn(agent, session):
             pass
 
 
-async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(emulator, listener, monkeypatch):
+async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, monkeypatch):
     """The write may fail before the session has learnt of its connection's end."""
 
     def dead(wire):
         raise SessionLost(1006)
 
-    async with AvatarAgent(config_for(emulator, reconnect=False), listener) as agent:
-        async with agent.audio_stream() as turn:
-            monkeypatch.setattr(agent._live.outbox.connection, "write_batch", dead)
-            assert not await turn.write(sound(1))
-            monkeypatch.undo()
-            assert (await turn.wait_playout()).reason == "lost"
-            async with agent.audio_stream(**FAST) as other:
-                assert await other.write(sound(0.1))
-        assert (await other.wait_playout(10)).reason == "completed"
+    async with agent.audio_stream() as turn:
+        monkeypatch.setattr(agent._live.require_open().connection, "write_batch", dead)
+        assert not await turn.write(sound(1))
+        monkeypatch.undo()
+        assert (await turn.wait_playout()).reason == "lost"
+        async with agent.audio_stream(**FAST) as other:
+            assert await other.write(sound(0.1))
+    assert (await other.wait_playout(10)).reason == "completed"
 
 
 async def test_stop_ends_the_turn(emulator, agent, session, caplog):

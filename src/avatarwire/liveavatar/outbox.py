@@ -97,8 +97,7 @@ class Outbox:
                     raise
                 self._connection = None
             else:
-                texts, binaries = (0, 0) if audio_frames else count_messages(wire)
-                self._count(wire, texts, binaries, audio_frames)
+                self._count(wire, audio_frames)
                 return has_room
         if self._lost is not None:
             raise SessionLostError(self._lost.code, self._lost.reason)
@@ -107,16 +106,21 @@ class Outbox:
         self._keep(wire)
         return False
 
-    def write_audio(self, wire: bytes, frames: int) -> bool:
-        """Write audio frames to the connection of now; False: await its ``writable()``.
+    def write_now(self, wire: bytes, *, audio_frames: int = 0) -> bool:
+        """Write to the connection of now or not at all; False: await its ``writable()``.
 
         Raises:
             SessionLostError: there is no connection, or it is dead; nothing is kept.
         """
         if self._connection is None:
             raise SessionLostError(reason="the connection is being restored")
-        has_room = self._connection.write_batch(wire)
-        self._count(wire, 0, 0, frames)
+        try:
+            has_room = self._connection.write_batch(wire)
+        except SessionLostError:
+            if self._keeps:
+                self._connection = None
+            raise
+        self._count(wire, audio_frames)
         return has_room
 
     async def writable(self) -> None:
@@ -153,11 +157,14 @@ class Outbox:
         self._backlog.append(wire)
         self._backlog_bytes += len(wire)
 
-    def _count(self, wire: bytes, events: int, binaries: int, audio_frames: int) -> None:
-        self.events += events
-        self.audio_frames += audio_frames
-        self.binaries += binaries
+    def _count(self, wire: bytes, audio_frames: int) -> None:
         self.bytes += len(wire)
+        if audio_frames:
+            self.audio_frames += audio_frames
+        else:
+            events, binaries = count_messages(wire)
+            self.events += events
+            self.binaries += binaries
         if self._tap is not None:
             for message in read_messages(wire):
                 self._tap(message)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
-from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.inbound import (
     Inbound,
     ResponseStateEvent,
@@ -207,7 +206,7 @@ class _LiveSpeaker:
         self._make_framer = make_framer
         self._framer: PcmFramer
         self._outbox: Outbox
-        self._connection: Connection
+        self._connection: Connection | None = None
         self._start = start
         self._finish = finish
         self._interrupted_request = interrupted_request
@@ -233,13 +232,10 @@ class _LiveSpeaker:
         if framer.pending_bytes:
             wire += framer.flush_websocket()
             frames += 1
-        return self._outbox.write_audio(wire, frames)
+        return self._outbox.write_now(wire, audio_frames=frames)
 
     def finish(self) -> bool:
-        # Like sound: in the backlog it would overtake what has to be sent again.
-        if self._outbox.connection is None:
-            raise SessionLostError(reason="the connection is being restored")
-        has_room = self._outbox.write_batch(_wire(self._finish))
+        has_room = self._outbox.write_now(_wire(self._finish))
         self._close()
         return has_room
 
@@ -257,16 +253,13 @@ class _LiveSpeaker:
 
     async def writable(self) -> None:
         # Of the connection that is full: another one has room.
-        if self._connection is self._outbox.connection:
+        if self._connection is not None and self._connection is self._outbox.connection:
             await self._connection.writable()
 
     def _open(self) -> bool:
-        # Sound goes to one connection, never into the outbox: what is late is of no use to it.
-        connection = self._outbox.connection
-        if connection is None:
-            raise SessionLostError(reason="the connection is being restored")
-        has_room = self._outbox.write_batch(_wire(self._start))
-        self._connection = connection
+        # Now or not at all, as all of a turn: in the backlog it would overtake what is resumed.
+        has_room = self._outbox.write_now(_wire(self._start))
+        self._connection = self._outbox.connection
         self._framer = self._make_framer()
         self._framer.reset()
         self._is_open = True

@@ -336,9 +336,15 @@ class AudioStream:
             raise RuntimeError("a stream is one turn: make another one")
         self._loop = asyncio.get_running_loop()
         self._pacer = running_pacer()
-        await self._speaker.ready()
-        self._speaker.start()
-        self._state = "open"
+        while self._state == "new":
+            await self._speaker.ready()
+            try:
+                self._speaker.start()
+            except ConnectionError:
+                if not self._outlives:
+                    raise
+            else:
+                self._state = "open"
         return self
 
     async def __aexit__(
