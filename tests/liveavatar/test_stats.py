@@ -98,3 +98,12 @@ async def test_the_wire_can_be_watched(emulator):
     received = [json.loads(data)["event"] for direction, _, data in seen if direction == "received"]
     assert received[0] == "session.init"
     assert "input.text" in received
+
+
+async def test_a_turn_that_is_over_still_counts_when_more_is_received(agent, session, listener):
+    async with agent.audio_stream(paced=False) as turn:
+        await turn.write(SECOND)
+        await turn.interrupt()
+    await session.send_event(MessageBuilder.input_text("request", "hello"))
+    await listener.wait_for("on_text_input")
+    assert agent.stats().audio_written_ms == turn.written_ms > 900

@@ -536,6 +536,25 @@ async def test_lost_while_it_is_interrupted(speaker):
         assert (await stream.interrupt()).reason == "lost"
 
 
+@virtual
+async def test_what_is_dropped_in_a_gap_is_whole_samples(speaker):
+    """Otherwise all that follows would be noise."""
+    pcm = sound(1200)
+    again = 1921 + 4 * 1001  # within a sample
+    speaker.restart = lambda: speaker._note("start")
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(pcm[:1921])
+        stream.hold(drop=True)
+        for at in range(1921, again, 1001):
+            await stream.write(pcm[at : at + 1001])
+        stream.go_on()
+        await stream.write(pcm[again:])
+    assert speaker.pcm == pcm[:1920] + pcm[again - 1 :]
+    playout = await stream.wait_playout(0)
+    assert playout.written_ms == pytest.approx(playout.sent_ms + playout.dropped_ms)
+    assert playout.written_ms == 1200
+
+
 # What was heard
 
 

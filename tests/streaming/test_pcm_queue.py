@@ -1,11 +1,12 @@
 """Pieces in, other pieces out."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from avatarwire.streaming import PcmQueue
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 @given(st.lists(st.binary(max_size=9)), st.data())
 def test_order_is_kept_whatever_the_pieces(pieces, data):
     queue = PcmQueue()

@@ -143,7 +143,7 @@ class Turns:
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
-        self._playing = [stream for stream in self._playing if not stream.is_resolved]
+        self._forget_resolved()
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)

@@ -475,8 +475,7 @@ class AudioStream:
         self._drops_while_held = drop
         self._spoke, self._others_end_at_s = False, None
         if drop:
-            self._dropped_bytes += self._queue.size_bytes
-            self._queue.clear()
+            self._drop_queue()
             self._room.set()
             return
         now_s = self._loop.time()
@@ -654,12 +653,18 @@ class AudioStream:
         self._taken_bytes += len(pcm)
         if self._state == "open":
             converted = pcm if self._converter is None else self._converter.push(pcm)
+            self._queue.put(converted)
             if self._drops_while_held:
-                self._dropped_bytes += len(converted)
+                self._drop_queue()
             else:
-                self._queue.put(converted)
                 self._pump()
         return self._state == "open"
+
+    def _drop_queue(self) -> None:
+        """Drop the whole samples: what follows half a sample is its other half."""
+        whole_bytes = self._queue.size_bytes - self._queue.size_bytes % self._format.frame_bytes
+        self._queue.take(whole_bytes)
+        self._dropped_bytes += whole_bytes
 
     def _complete_queue(self) -> None:
         """Queue what the converter holds, and drop what is no whole sample."""
