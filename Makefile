@@ -10,7 +10,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-l
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench scale guard asan fuzz guided wheel clean
+.PHONY: help demo test lint bench scale guard asan fuzz guided wheel wheels clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,10 +49,13 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
+	$(BIN)/python tools/examples.py build/examples README.md
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github
 
 # Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
 .peers: $(VENV)/.created pyproject.toml
@@ -91,10 +94,12 @@ guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python -m pip install -qq --group fuzz
 	@$(BIN)/python fuzz/guided.py -max_total_time=60
 
-wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
-	@rm -rf dist
-	@$(BIN)/python -m build --outdir dist
+wheel: $(INSTALLED)  ## Build an sdist, a wheel from it into dist/, repair the wheel and test it alone
+	@$(BIN)/python tools/wheels.py --output dist --python $(BIN)/python
+
+wheels: $(INSTALLED)  ## The same for each CPython found on this machine, into wheelhouse/
+	@$(BIN)/python tools/wheels.py --output wheelhouse
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .seeds .peers build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .seeds .peers build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src -name '*.so' -delete

@@ -171,6 +171,7 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
         ConfigurationError: not a URL of those schemes with a host; it is not quoted, since it may
             hold a password.
     """
+    parts = None
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         usable = (

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from avatarwire import transport
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.exceptions import AuthenticationError, ConnectionError  # noqa: A004
 from avatarwire.akool.messages import Message, Pong, ServerError, Wire
 from avatarwire.akool.protocol import WEBSOCKET, AkoolProtocol, Received
 from avatarwire.codec import client_message
 from avatarwire.errors import ConnectFailedError, SessionLostError
-from avatarwire.transport import Connection, Link, connect, redacted
+from avatarwire.transport import Connection, Link, redacted
 
 __all__ = ["NORMAL_CLOSURE", "AkoolConnection", "server_error"]
 
@@ -149,7 +150,7 @@ class AkoolConnection:
         config = self._config
         query = urlencode({"session_id": config.session_id, "avatar_id": config.avatar_id})
         # The heartbeat is the protocol's own: the platform's servers are not known to answer pings.
-        return await connect(
+        return await transport.connect(
             f"{self.instance.websocket_url}?{query}",
             open_timeout_s=config.connection_timeout,
             headers={"api_key": config.api_key},

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from avatarwire import transport
 from avatarwire._callbacks import CallbackTasks, running_callback
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.connection import NORMAL_CLOSURE, AkoolConnection
@@ -19,7 +20,7 @@ from avatarwire.akool.exceptions import (
 from avatarwire.akool.messages import Wire
 from avatarwire.akool.protocol import Received
 from avatarwire.errors import RestError
-from avatarwire.transport import ExponentialBackoffStrategy, shared_client
+from avatarwire.transport import ExponentialBackoffStrategy
 
 __all__ = ["Supervisor"]
 
@@ -146,7 +147,7 @@ class Supervisor:
             candidates = [direct]
         else:
             try:
-                async with shared_client(self._config.ssl_context) as client:
+                async with transport.shared_client(self._config.ssl_context) as client:
                     instances = await discover(client, self._config)
             except RestError as exc:
                 raise ServiceDiscoveryError(f"service discovery failed: {exc}") from exc

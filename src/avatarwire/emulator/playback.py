@@ -36,9 +36,11 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Give the time in seconds."""
+        ...
 
     def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
         """Call back ``delay`` seconds from now."""
+        ...
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from avatarwire import transport
 from avatarwire._callbacks import running_callback
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import (
@@ -29,7 +30,7 @@ from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi
 from avatarwire.liveavatar.stats import LiveCounts
-from avatarwire.transport import Connection, Link, connect, shared_client
+from avatarwire.transport import Connection, Link
 
 __all__ = ["LiveSession"]
 
@@ -95,7 +96,7 @@ class LiveSession:
         self.scene: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.callbacks = Callbacks(listener)
         self.protocol = LiveAvatarProtocol()
-        self._http = shared_client(config.ssl_context)
+        self._http = transport.shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None
@@ -186,10 +187,10 @@ class LiveSession:
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
         self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
-        self.result = await asyncio.shield(self._rest_start)
-        await self._open(self.result.agent_ws_url)
-        logger.info("session %s: started", self.result.session_id)
-        return self.result
+        self.result = result = await asyncio.shield(self._rest_start)
+        await self._open(result.agent_ws_url)
+        logger.info("session %s: started", result.session_id)
+        return result
 
     async def _start_at_platform(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
@@ -205,7 +206,7 @@ class LiveSession:
         checked = _checked_url(url, config.base_url)
 
         async def dial() -> Connection:
-            return await connect(
+            return await transport.connect(
                 checked,
                 open_timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,

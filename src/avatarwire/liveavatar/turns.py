@@ -1,6 +1,5 @@
 """Turns of speech in Live Avatar's words: the agent's open one, and those still being played."""
 
-import operator
 import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -45,9 +44,11 @@ class VoiceLine(Protocol):
         Raises:
             NotConnectedError, SessionLostError: nothing can be sent.
         """
+        ...
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         """Give the agent's one framer, at the start of a turn in this format."""
+        ...
 
 
 class TurnTotals(NamedTuple):
@@ -59,7 +60,12 @@ class TurnTotals(NamedTuple):
     underruns: int = 0
 
     def __add__(self, other: "TurnTotals") -> "TurnTotals":  # type: ignore[override]
-        return TurnTotals(*map(operator.add, tuple(self), tuple(other)))
+        return TurnTotals(
+            self.written_ms + other.written_ms,
+            self.sent_ms + other.sent_ms,
+            self.queued_ms + other.queued_ms,
+            self.underruns + other.underruns,
+        )
 
 
 def _totals(stream: AudioStream) -> TurnTotals:

@@ -39,9 +39,11 @@ class Converter(Protocol):
 
     def push(self, pcm: "Buffer") -> bytes:
         """Take sound in; give what is ready."""
+        ...
 
     def flush(self) -> bytes:
         """Give what is left."""
+        ...
 
 
 class AudioStream:
@@ -72,6 +74,45 @@ class AudioStream:
         keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
             connection; None: the turn does not outlive its connection.
     """
+
+    # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_closed",
+        "_converter",
+        "_dropped_bytes",
+        "_drops_while_held",
+        "_due_s",
+        "_flushed_samples",
+        "_format",
+        "_is_held",
+        "_is_writer_waiting",
+        "_keep_bytes",
+        "_loop",
+        "_others_end_at_s",
+        "_outlives",
+        "_pacer",
+        "_platform_tells",
+        "_played_ms",
+        "_queue",
+        "_reason",
+        "_resolved",
+        "_room",
+        "_schedule",
+        "_sent",
+        "_sent_bytes",
+        "_speaker",
+        "_spoke",
+        "_state",
+        "_taken_bytes",
+        "_waiting_for_room",
+        "_written_format",
+        "interrupt_on_input",
+        "lateness",
+        "request_id",
+        "response_id",
+    )
 
     def __init__(
         self,
@@ -432,7 +473,7 @@ class AudioStream:
             self._waiting_for_room = None
         self._is_held = True
         self._drops_while_held = drop
-        self._spoke = self._spoke_before = False
+        self._spoke, self._others_end_at_s = False, None
         if drop:
             self._dropped_bytes += self._queue.size_bytes
             self._queue.clear()
@@ -490,11 +531,12 @@ class AudioStream:
         due_bytes = schedule.due_bytes(
             queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
         )
-        if due_bytes and self._due_s is not None:
-            self.lateness.add(max(0.0, now_s - self._due_s))
-        self._due_s = None
-        if not self._send(due_bytes, now_s):
-            return None
+        due_s, self._due_s = self._due_s, None
+        if due_bytes:
+            if due_s is not None:
+                self.lateness.add(max(0.0, now_s - due_s))
+            if not self._send(due_bytes, now_s):
+                return None
         if finishing and not queue.size_bytes:
             return self._finish(now_s)
         ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
