@@ -140,7 +140,7 @@ class _TextStream(ABC):
         return has_room
 
     @abstractmethod
-    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
         """Build the next chunk."""
 
     def _require_open(self, operation: str) -> None:
@@ -279,7 +279,7 @@ class ResponseStream(_TextStream):
         super()._close()
         self._responses.close_response(self, self.request_id)
 
-    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
         return MessageBuilder.response_chunk(
             self.request_id, self.response_id, self._next_seq, timestamp, text, metadata
         )
@@ -356,7 +356,7 @@ class PromptStream(_TextStream):
             await self.done()
         self._close()
 
-    def _chunk(self, text: str, timestamp: int, _metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, _metadata: Metadata, /) -> Event:
         return MessageBuilder.system_prompt_chunk(
             self.request_id, self.response_id, self._next_seq, timestamp, text
         )
