@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED_VERSIONS := 0.2.2 0.4.4
 AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
-SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
+SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-liveavatar-%) \
+	$(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench scale guard asan fuzz guided wheel clean
+.PHONY: help demo test lint bench scale guard asan fuzz guided wheel wheels clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +29,11 @@ $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 .seeds/liveavatar-%: | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ liveavatar-channel-sdk==$*
 
+# Their own tests are in the source archives alone.
+.seeds/sdist-liveavatar-%: | $(VENV)/.created
+	@$(BIN)/python -m pip download -qq --no-deps --no-binary :all: --dest $@.part liveavatar-channel-sdk==$*
+	@tar -xzf $@.part/*.tar.gz --strip-components=1 -C $@.part && mv $@.part $@
+
 # It needs requests without saying so.
 .seeds/akool-%: | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ akool-streaming-avatar==$* \
@@ -43,10 +49,13 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
+	$(BIN)/python tools/examples.py build/examples README.md
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github
 
 # Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
 .peers: $(VENV)/.created pyproject.toml
@@ -62,7 +71,9 @@ scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in on
 guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
+	@$(BIN)/python benchmarks/akool.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
+	@$(BIN)/python benchmarks/promptness.py --check
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
 # malloc, since its own allocator would hide what lies past the end of an object, and keeps memory
@@ -84,10 +95,12 @@ guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python -m pip install -qq --group fuzz
 	@$(BIN)/python fuzz/guided.py -max_total_time=60
 
-wheel: $(INSTALLED)  ## Build an sdist and a wheel from it, into dist/
-	@rm -rf dist
-	@$(BIN)/python -m build --outdir dist
+wheel: $(INSTALLED)  ## Build an sdist, a wheel from it into dist/, repair the wheel and test it alone
+	@$(BIN)/python tools/wheels.py --output dist --python $(BIN)/python
+
+wheels: $(INSTALLED)  ## The same for each CPython found on this machine, into wheelhouse/
+	@$(BIN)/python tools/wheels.py --output wheelhouse
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .seeds .peers build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .seeds .peers build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src -name '*.so' -delete

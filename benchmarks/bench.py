@@ -5,6 +5,7 @@ Run it with ``make bench``: it writes ``benchmarks/results/`` and the README's s
 
 from pathlib import Path
 
+import akool_group
 import events
 import peers
 import sessions
@@ -47,6 +48,12 @@ SESSIONS = (
     ("the same, 1 frame a call", 2, f"{OURS}, 1 frame each 40 ms", LIVE_SEED),
 )
 
+AKOOL = (
+    ("build a message of 64 ms", 0, OURS, SEED),
+    ("the same, framed and masked for the WebSocket", 0, f"{OURS}, masked too", SEED),
+    ("`send_audio` of 64 ms, CPU of the whole call", 1, OURS, SEED),
+)
+
 
 def versus(
     heading: str,
@@ -82,6 +89,7 @@ def ways(heading: str, panel: Panel) -> str:
 def main() -> None:
     """Run all groups, write the README's figures and print them."""
     frames, texts, wires, wholes = peers.run(), events.run(), transport.run(), sessions.run()
+    akool = akool_group.run()
     packages = ["websockets", "aiohttp", "picows", "orjson"]
     summary = "\n\n".join(
         (
@@ -90,6 +98,7 @@ def main() -> None:
             versus("event", EVENTS, texts, ORJSON),
             ways("CPU for a frame over loopback", wires[0]),
             versus("CPU in a whole session for", SESSIONS, wholes),
+            versus("Akool, beside its published client 0.1.8", AKOOL, akool),
         )
     )
     head, _, rest = README.read_text("utf-8").partition(BEGIN)

@@ -35,6 +35,27 @@ async def test_one_that_raises_is_logged_and_stops_nothing(caplog):
     assert "in the program" in caplog.text
 
 
+async def test_a_users_own_method_of_another_signature_is_told_once_and_never_fatal(caplog):
+    def on_interrupt():
+        """Of the program's own, with a meaning of its own."""
+
+    async def on_asr_final(text):
+        len(3)  # a TypeError of its own
+
+    caplog.set_level(logging.DEBUG, logger.name)
+    tasks = CallbackTasks(logger)
+    for _ in range(3):
+        await tasks.run("on_interrupt", on_interrupt, "request", None)
+    await tasks.run("on_asr_final", on_asr_final, "hi")
+    told = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage().split(":")[0] for record in told] == [
+        "on_interrupt takes other arguments than it is called with",
+        "on_asr_final raised",
+    ]
+    assert told[0].exc_info is None
+    assert [record.levelno for record in caplog.records].count(logging.DEBUG) == 2
+
+
 async def test_what_runs_is_cancelled_unless_it_is_kept():
     tasks = CallbackTasks(logger)
     kept, doomed = (tasks.run(name, asyncio.sleep, 60) for name in ("kept", "doomed"))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         HandshakeTimeoutError,
         MissingExtraError,
         NotConnectedError,
+        PromptStreamStateError,
+        ResponseStreamStateError,
         RestError,
         SessionLost,
         SessionLostError,
@@ -41,13 +43,17 @@ if TYPE_CHECKING:
         UnusableAnswerError,
     )
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
+    from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AlreadyStartedError",
     "AudioFormatError",
     "AudioFrame",
@@ -71,6 +77,12 @@ __all__ = [
     "MissingExtraError",
     "NotConnectedError",
     "PcmFramer",
+    "PromptStream",
+    "PromptStreamStateError",
+    "ResourceTransitionData",
+    "ResponseStateEvent",
+    "ResponseStream",
+    "ResponseStreamStateError",
     "RestError",
     "SessionLost",
     "SessionLostError",
@@ -91,13 +103,17 @@ _HOMES = {
     ),
     "avatarwire.errors": (
         "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
-        " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
-        " SessionLostError SessionStartError UnusableAnswerError"
+        " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError"
+        " PromptStreamStateError ResponseStreamStateError RestError SessionLost SessionLostError"
+        " SessionStartError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
+    "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
 }
 

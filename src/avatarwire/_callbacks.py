@@ -28,6 +28,7 @@ class CallbackTasks:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._tasks: set[asyncio.Task[None]] = set()
+        self._misfits: set[str] = set()
 
     def run(self, name: str, callback: Callable[..., object], *args: object) -> asyncio.Task[None]:
         """Start a callback."""
@@ -54,5 +55,14 @@ class CallbackTasks:
             result = callback(*args)
             if inspect.isawaitable(result):
                 await result
-        except Exception:
-            self._logger.exception("%s raised", name)
+        except Exception as exc:
+            if isinstance(exc, TypeError) and exc.__traceback__ and not exc.__traceback__.tb_next:
+                self._tell_misfit(name, exc)
+            else:
+                self._logger.exception("%s raised", name)
+
+    def _tell_misfit(self, name: str, exc: TypeError) -> None:
+        """Log a method that could not be called at all: a program's own, of another meaning."""
+        level = logging.DEBUG if name in self._misfits else logging.ERROR
+        self._misfits.add(name)
+        self._logger.log(level, "%s takes other arguments than it is called with: %s", name, exc)

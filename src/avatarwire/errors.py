@@ -11,6 +11,8 @@
     ├── SessionLostError                   also ConnectionError: the session ended under the caller
     │   (``SessionLost`` is the same class)
     ├── BacklogFullError                   also ConnectionError: too much waits for a reconnection
+    ├── ResponseStreamStateError           also RuntimeError: a text response out of its order
+    ├── PromptStreamStateError             also RuntimeError: a streamed prompt out of its order
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
@@ -131,6 +133,17 @@ class BacklogFullError(AvatarwireError, ConnectionError):
 
     def __reduce__(self) -> tuple[type["BacklogFullError"], tuple[int, int]]:
         return type(self), (self.waiting_bytes, self.limit_bytes)
+
+
+class ResponseStreamStateError(AvatarwireError, RuntimeError):
+    """A call that the life of a text response does not allow; nothing was sent for it.
+
+    The text names the ids concerned (protocol section "Response lifecycle").
+    """
+
+
+class PromptStreamStateError(AvatarwireError, RuntimeError):
+    """A call that the life of a streamed prompt does not allow; nothing was sent for it."""
 
 
 class AudioFormatError(AvatarwireError, ValueError):

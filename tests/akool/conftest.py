@@ -3,13 +3,10 @@
 import pytest
 from recording import Recorder, client_for
 
-from avatarwire.emulator import AkoolEmulator
-
 
 @pytest.fixture
-async def emulator():
-    async with AkoolEmulator() as emulator:
-        yield emulator
+def emulator(akool_emulator):
+    return akool_emulator
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def test_a_missing_key_or_avatar_is_an_authentication_error(changes):
         {"discovery_url": "https://user:password@host"},
         {"discovery_url": None},
         {"server_url": "http://"},
+        {"server_url": "http://[::1"},
         {"server_url": "ftp://host"},
         {"server_url": "host:port"},
         {"server_url": "host:99999"},

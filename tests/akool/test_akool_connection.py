@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from avatarwire.akool import ConnectionError, connection  # noqa: A004
+from avatarwire import transport
+from avatarwire.akool import ConnectionError  # noqa: A004
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.connection import AkoolConnection
 from avatarwire.akool.messages import EnvelopeWire
@@ -26,7 +27,7 @@ class Line:
             self.dialled = url, options
             return client_end
 
-        monkeypatch.setattr(connection, "connect", connect)
+        monkeypatch.setattr(transport, "connect", connect)
         self.client_end = client_end
         self.received, self.lost = [], []
         self.config = ClientConfig(api_key="sk-secret-key", avatar_id="a b", session_id="s&1")

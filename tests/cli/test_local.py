@@ -3,23 +3,27 @@ import threading
 import httpx
 import pytest
 
-from avatarwire.cli import local
 from avatarwire.cli.local import LocalPlatform
+from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 
 def test_it_answers_and_leaves_no_thread() -> None:
     before = threading.active_count()
-    with LocalPlatform() as platform:
-        url = f"{platform.base_url}/v1/session/start"
+    with LocalPlatform(LiveAvatarEmulator()) as platform:
+        url = f"{platform.emulator.base_url}/v1/session/start"
         assert httpx.post(url, json={"avatarId": "a"}).json()["code"] == 0
-        assert len(platform.sessions) == 1
+        assert len(platform.emulator.sessions) == 1
     assert threading.active_count() == before
 
 
-def test_an_error_in_the_thread_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> None:
-        raise OSError("no port")
+def test_any_platform_will_do() -> None:
+    with LocalPlatform(AkoolEmulator()) as platform:
+        assert httpx.get(platform.emulator.discovery_url).json()["code"] == 1000
 
-    monkeypatch.setattr(local, "LiveAvatarEmulator", refuse)
-    with pytest.raises(OSError, match="no port"):
-        LocalPlatform().__enter__()
+
+def test_an_error_in_the_thread_is_raised_here() -> None:
+    with (
+        LocalPlatform(AkoolEmulator()) as first,
+        pytest.raises(OSError, match="address already in use"),
+    ):
+        LocalPlatform(AkoolEmulator(port=first.emulator.instances[0].port)).__enter__()

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import io
 import json
@@ -30,6 +31,8 @@ def report(
         written=written,
         sent=MONO,
         sent_pcm=PCM,
+        frame_ms=40,
+        received_pcm=received,
         turn=None if received is None else turn,
         playout=playout,
         lateness=lateness,
@@ -100,6 +103,16 @@ def test_an_interrupted_turn_says_what_was_dropped() -> None:
 def test_converted_sound_says_what_was_sent() -> None:
     words = shown(report(written=PcmFormat(44100, 2)))
     assert "1.00 s, 44100 Hz stereo, sent as 24000 Hz mono" in words
+
+
+def test_a_platform_that_tells_only_what_arrived() -> None:
+    it = dataclasses.replace(report(), turn=None, frame_ms=64)
+    assert it.identical is True
+    assert it.frames == 16
+    figures = json.loads(it.as_json())
+    assert (figures["identical"], "platform_heard" in figures) == (True, False)
+    assert [line.split()[0] for line in shown(it).splitlines()][-2:] == ["CPU", "PCM"]
+    assert "on this machine" in shown(it)
 
 
 def test_other_pcm_is_different() -> None:

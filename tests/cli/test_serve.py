@@ -80,7 +80,11 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
         "sent session.state IDLE",
         "sent input.text",
     ]
-    assert sent[-2:] == ["sent session.state SPEAKING", "sent session.state IDLE"]
+    assert sent[-3:] == [
+        "sent session.state SPEAKING",
+        "sent response.state FINISHED",
+        "sent session.state IDLE",
+    ]
     assert log[0] == "connected"
     (told,) = (line for line in log if line.startswith("audio turn"))
     # How short of sound it ran depends on the machine, and stands behind.

@@ -9,6 +9,7 @@ import pytest
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
+from avatarwire.cli.speech import Received
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import LiveAvatarEmulator
 
@@ -19,8 +20,8 @@ WITHOUT_SETTINGS = {k: v for k, v in os.environ.items() if not k.startswith("AVA
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AVATARWIRE_URL", "AVATARWIRE_API_KEY", "AVATARWIRE_AVATAR_ID"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ.keys() - WITHOUT_SETTINGS:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -234,7 +235,8 @@ async def test_other_pcm_than_was_sent_is_a_failure(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "avatarwire.cli.report.Report.received_pcm", property(lambda self: b"other!")
+        "avatarwire.cli.on_liveavatar.LiveAvatarJob.received",
+        lambda self: Received(b"other!", None),
     )
     assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
     output, errors = capsys.readouterr()
@@ -249,8 +251,6 @@ def test_ctrl_c_ends_quietly(
         work.close()  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.stream._stream", lambda *_: asyncio.sleep(0))
-    monkeypatch.setattr("avatarwire.cli.stream._require_with_url", lambda *_: None)
     monkeypatch.setattr("avatarwire.cli.stream.asyncio.run", interrupt)
     options = ["--url", "http://x", "--api-key", "k", "--avatar-id", "a"]
     assert run(["stream", str(sound), *options]) == 130

@@ -49,9 +49,8 @@ async def end_of(socket):
 
 
 @pytest.fixture
-async def emulator():
-    async with AkoolEmulator() as emulator:
-        yield emulator
+def emulator(akool_emulator):
+    return akool_emulator
 
 
 @pytest.fixture

@@ -52,6 +52,18 @@ class Recorder(AgentListener):
     async def on_voice_finish(self, request_id):
         self.note("on_voice_finish", request_id)
 
+    async def on_resource_transition(self, data):
+        self.note("on_resource_transition", data)
+
+    async def on_asr_partial(self, text, request_id, seq):
+        self.note("on_asr_partial", text, request_id, seq)
+
+    async def on_asr_final(self, text, request_id):
+        self.note("on_asr_final", text, request_id)
+
+    async def on_interrupt(self, request_id, scope):
+        self.note("on_interrupt", request_id, scope)
+
     async def on_idle_trigger(self, reason, idle_time_ms):
         self.note("on_idle_trigger", reason, idle_time_ms)
 

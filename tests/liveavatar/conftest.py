@@ -4,13 +4,11 @@ import pytest
 from agents import Recorder, config_for
 
 from avatarwire import AvatarAgent
-from avatarwire.emulator import LiveAvatarEmulator
 
 
 @pytest.fixture
-async def emulator():
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        yield emulator
+def emulator(liveavatar_emulator):
+    return liveavatar_emulator
 
 
 @pytest.fixture

@@ -30,13 +30,13 @@ CALLS = [
     ),
     (
         "send_response_chunk",
-        ("r", "p", 3, 1000, "word "),
+        ("r", "p", 0, 1000, "word "),
         {},
         {
             "event": "response.chunk",
             "requestId": "r",
             "responseId": "p",
-            "seq": 3,
+            "seq": 0,
             "timestamp": 1000,
             "data": {"text": "word "},
         },
@@ -114,11 +114,20 @@ CALLS = [
     ("send_custom_event", (None, "my.event"), {}, {"event": "my.event"}),
     ("send_custom_event", (None, "my.event", {}), {}, {"event": "my.event", "data": {}}),
 ]
-BINARY_CALLS = {"send_audio", "send_audio_frame", "send_image_frame"}
+BINARY_CALLS = {
+    "send_audio",
+    "send_audio_frame",
+    "send_external_audio",
+    "send_external_playback",
+    "send_image_frame",
+}
+NEED_AN_ACTIVE_RESPONSE = {"send_response_done", "send_response_cancel"}
 
 
 @pytest.mark.parametrize(("call", "arguments", "keywords", "event"), CALLS)
 async def test_event_arrives_as_the_protocol_says(agent, session, call, arguments, keywords, event):
+    if call in NEED_AN_ACTIVE_RESPONSE:
+        await agent.send_response_start("r", "p")
     await getattr(agent, call)(*arguments, **keywords)
     assert await session.wait_for(event["event"]) == event
 

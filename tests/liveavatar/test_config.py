@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from avatarwire import AvatarAgentConfig, SessionStartResult
+from avatarwire import AvatarAgent, AvatarAgentConfig, SessionStartResult
 
 
 def test_defaults_are_those_of_the_published_sdk():
@@ -34,6 +34,19 @@ def test_defaults_are_those_of_the_published_sdk():
         ({"timeout": math.nan}, "timeout must be"),
         ({"timeout": "30"}, "timeout must be"),
         ({"ping_interval": True}, "ping_interval must be"),
+        ({"mode": " "}, "mode is empty"),
+        ({"asr_partial_min_interval_ms": -1}, "asr_partial_min_interval_ms must be 0 or more"),
+        ({"asr_partial_min_interval_ms": math.inf}, "asr_partial_min_interval_ms must be 0"),
+        ({"external_audio_config": {"sampleRate": 22050}}, r"one of \(0, 16000, .*, not 22050"),
+        ({"external_audio_config": {"sampleRate": "16000"}}, "not '16000'"),
+        ({"external_audio_config": {"channels": 3}}, r"one of \(0, 1, 2\), not 3"),
+        ({"external_audio_config": {"channels": True}}, "not True"),
+        (
+            {"external_audio_config": {"sample_rate": 16000}},
+            "has the key 'sample_rate'; it takes sampleRate and channels",
+        ),
+        ({"extra_start_fields": {"mode": "x", "avatarId": "y"}}, "cannot override avatarId, mode"),
+        ({"extra_start_fields": {"x": [math.nan]}}, "must be finite"),
         ({"voice_config": {"speed": math.inf}}, r"voice_config\['speed'\] must be a finite"),
     ],
 )
@@ -46,6 +59,11 @@ def test_unusable_field_is_named(changes, words):
     ("changes", "words"),
     [
         ({"api_key": 123}, "api_key must be str, not int"),
+        ({"mode": None}, "mode must be str, not NoneType"),
+        ({"asr_partial_min_interval_ms": "5"}, "must be a number, not str"),
+        ({"external_audio_config": [1]}, "external_audio_config must be a dict, not list"),
+        ({"extra_start_fields": "x"}, "extra_start_fields must be a dict, not str"),
+        ({"extra_start_fields": {"x": {1}}}, "extra_start_fields cannot be written as JSON"),
         ({"voice_id": 5}, "voice_id must be str, not int"),
         ({"voice_config": [1]}, "voice_config must be a dict, not list"),
         ({"voice_config": {"speed": "x"}}, r"voice_config\['speed'\] must be a number, not str"),
@@ -63,3 +81,15 @@ def test_no_secret_in_a_repr():
     assert "secret" not in repr(config) + str(config) + repr(result) + str(result)
     assert "avatar-1" in repr(config)
     assert "s-1" in repr(result)
+
+
+def test_the_formats_of_accompaniment_that_the_platform_knows():
+    for config in ({}, {"sampleRate": 0}, {"sampleRate": 44100, "channels": 2}, {"channels": 0}):
+        AvatarAgentConfig("sk-1", "avatar-1", external_audio_config=config)
+
+
+async def test_a_field_assigned_later_is_checked_before_the_rest_call():
+    config = AvatarAgentConfig("sk-1", "avatar-1", base_url="http://127.0.0.1:9")
+    config.external_audio_config = {"sampleRate": 8000}
+    with pytest.raises(ValueError, match="not 8000"):
+        await AvatarAgent(config, object()).start()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from avatarwire.liveavatar.inbound import ResponseStateEvent, parse
+from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent, parse
 from avatarwire.liveavatar.messages import MessageBuilder, SessionState
 
 FINISHED = ResponseStateEvent("s", "r", "p", 3, 1700, "FINISHED", "COMPLETED")
@@ -17,6 +17,11 @@ def response_state(*, state="FINISHED", reason="COMPLETED", **changes):
         **{key: value for key, value in {**top, **changes}.items() if value is not ...},
         "data": {"state": state, "reason": reason},
     }
+
+
+def transition(previous, following, **more):
+    data = {"previousResourceId": previous, "nextResourceId": following, **more}
+    return {"event": "scene.resourceTransition", "sessionId": "s", "data": data}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,24 @@ def response_state(*, state="FINISHED", reason="COMPLETED", **changes):
         ({"event": "input.voice.start"}, "on_voice_start", ("",)),
         (MessageBuilder.input_voice_finish("r"), "on_voice_finish", ("r",)),
         (response_state(), "on_response_state", (FINISHED,)),
+        (MessageBuilder.input_asr_partial("r", "he", 2), "on_asr_partial", ("he", "r", 2)),
+        (MessageBuilder.input_asr_final("r", "hello"), "on_asr_final", ("hello", "r")),
+        (MessageBuilder.control_interrupt(), "on_interrupt", (None, None)),
+        (
+            MessageBuilder.control_interrupt("r", None, "BGM_ONLY"),
+            "on_interrupt",
+            ("r", "BGM_ONLY"),
+        ),
+        (
+            transition("a", "b", message="next"),
+            "on_resource_transition",
+            (ResourceTransitionData("a", "b", "next"),),
+        ),
+        (
+            transition("a", "b", message=7),
+            "on_resource_transition",
+            (ResourceTransitionData("a", "b"),),
+        ),
         (response_state(reason=None), "on_response_state", (replace(FINISHED, reason=None),)),
     ],
 )
@@ -62,6 +85,12 @@ def test_unknown_state_is_delivered():
         (response_state(seq=...), "seq is missing"),
         (response_state(timestamp=1.5), "timestamp must be an integer, not float"),
         (response_state(reason=5), "reason must be text, not int"),
+        (transition("a", " "), "a resource id is blank"),
+        (transition("", "b"), "a resource id is blank"),
+        (transition("a", None), '"nextResourceId" must be text'),
+        ({"event": "input.asr.final", "requestId": "r"}, '"text" must be text'),
+        (MessageBuilder.input_asr_partial("r", "x", 1) | {"seq": "1"}, '"seq" must be an integer'),
+        (MessageBuilder.input_asr_partial("r", "x", 1) | {"seq": True}, '"seq" must be an integer'),
         ({"event": "session.init"}, '"sessionId" must be text'),
         ({"event": "session.init", "data": []}, '"sessionId" must be text'),
         ({"event": "session.state", "data": {"state": 3}}, '"state" must be text, not int'),
@@ -77,3 +106,11 @@ def test_unknown_state_is_delivered():
 def test_missing_field_is_named(event, words):
     with pytest.raises(ValueError, match=words):
         parse(event)
+
+
+@pytest.mark.parametrize(
+    ("previous", "following", "has"),
+    [("a", "b", True), ("", "b", False), ("a", "\t", False), (None, "b", False)],
+)
+def test_a_transition_knows_whether_its_ids_are_there(previous, following, has):
+    assert ResourceTransitionData(previous, following).has_required_resource_ids() is has

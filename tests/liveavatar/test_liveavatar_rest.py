@@ -64,11 +64,29 @@ async def test_start_asks_as_the_protocol_says():
     assert "x-env-sandbox: true\r\n" in head
     assert body == {
         "avatarId": "avatar-1",
+        "mode": "websocketAgent",
         "voiceId": "v-1",
         "voiceConfig": {"speed": 1.2, "similarityBoost": 0.5},
     }
     assert (result.session_id, result.sfu_url, result.user_token) == ("s-1", "wss://sfu", "u-1")
     assert (result.agent_token, result.agent_ws_url) == (None, "ws://h/a")
+
+
+async def test_start_sends_what_the_platform_adds_next():
+    answer = (200, {"code": 0, "data": GOOD})
+    changes = {
+        "mode": "nextMode",
+        "external_audio_config": {"sampleRate": 44100, "channels": 2},
+        "extra_start_fields": {"scene": {"id": 7}},
+    }
+    async with platform(answer) as (url, requests), api_for(url, **changes) as api:
+        await api.start()
+    assert requests[0][1] == {
+        "avatarId": "avatar-1",
+        "mode": "nextMode",
+        "externalAudioConfig": {"sampleRate": 44100, "channels": 2},
+        "scene": {"id": 7},
+    }
 
 
 async def test_start_sends_no_more_than_it_must():
@@ -77,7 +95,7 @@ async def test_start_sends_no_more_than_it_must():
         await api.start()
     head, body = requests[0]
     assert "x-env-sandbox" not in head
-    assert body == {"avatarId": "avatar-1"}
+    assert body == {"avatarId": "avatar-1", "mode": "websocketAgent"}
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,8 @@ async def test_a_scope_goes_with_the_interrupt(agent, session):
     async with agent.audio_stream("request") as turn:
         with pytest.raises(ValueError, match="LOUDLY"):
             await turn.interrupt(scope="LOUDLY")
+        with pytest.raises(ValueError, match="leaves the voice alone"):
+            await turn.interrupt(scope=" BGM_ONLY ")
         assert turn.is_open
         await turn.interrupt(scope="VOICE_AND_ACCOMPANIMENT")
     await settled(session, agent)
@@ -199,6 +201,23 @@ async def test_a_prompt(agent, session):
         agent.audio_stream(prompt=True, metadata={"a": 1})
 
 
+@pytest.mark.parametrize("first", [{"prompt": True}, {"request_id": "same"}])
+async def test_an_interrupt_ends_every_turn_that_it_stops(agent, session, first):
+    """A prompt's names no request, and so stops what speaks after it; so do equal requests."""
+    async with agent.audio_stream(**first) as done:
+        await done.write(sound(0.4))
+    async with agent.audio_stream("same") as following:
+        await following.write(sound(2))
+        assert (await done.interrupt()).reason == "interrupted"
+        assert not following.is_open
+    async with agent.audio_stream("other") as other:
+        await following.interrupt()
+        assert other.is_open
+    await settled(session, agent)
+    assert [turn.stale_frames for turn in session.turns] == [0, 0, 0]
+    assert names(session).count("control.interrupt") == 1
+
+
 @pytest.mark.parametrize(
     "event", [MessageBuilder.input_text("r", "wait"), MessageBuilder.input_voice_start("r")]
 )
@@ -234,30 +253,44 @@ async def test_the_users_input_ends_the_turn_on_request(agent, session, listener
         ("REJECTED", "SESSION_BUSY", "failed"),
     ],
 )
-async def test_response_state_resolves(agent, session, listener, state, reason, outcome):
-    def event(seq, response_id, state, reason):
-        return {
-            "event": "response.state",
-            "sessionId": agent.session_id,
-            "requestId": "r",
-            "responseId": response_id,
-            "seq": seq,
-            "timestamp": 1,
-            "data": {"state": state, "reason": reason},
-        }
-
+async def test_response_state_resolves(emulator, agent, session, listener, state, reason, outcome):
+    emulator.faults.withhold_response_states = True
     async with agent.audio_stream("r", response_id="mine") as turn:
         await turn.write(sound(0.04))
-        await session.send_event(event(1, "mine", "ACCEPTED", None))
-        await session.send_event(event(2, "another", "FINISHED", "FAILED"))
-        await session.send_event(event(2, "mine", "FINISHED", "FAILED"))  # a seq that was used
+        tell = session.send_response_state
+        await tell("mine", "ACCEPTED", request_id="r", seq=1)
+        await tell("another", "FINISHED", "FAILED", request_id="r", seq=2)
+        await tell("mine", "FINISHED", "FAILED", request_id="r", seq=2)  # a seq that was used
         await listener.wait_for("on_response_state", 2)
         assert turn.is_open
-        await session.send_event(event(9, "mine", state, reason))
+        await tell("mine", state, reason, request_id="r", seq=9)
         await listener.wait_for("on_response_state", 3)
         assert not turn.is_open
     assert (await turn.wait_playout()).reason == outcome
     assert agent.ignored_messages == {"a response.state that it had sent before": 1}
+
+
+async def test_a_turn_is_heard_to_its_end_on_a_platform_without_response_states(
+    emulator, agent, listener
+):
+    emulator.faults.withhold_response_states = True
+    async with agent.audio_stream() as turn:
+        await turn.write(sound(0.2))
+    assert (await turn.wait_playout(10)).reason == "completed"
+    assert listener.named("on_response_state") == []
+
+
+async def test_turns_back_to_back_each_end_in_their_time(agent, session):
+    """The next turn begins while the one before still plays, which the emulator then replaces."""
+    async with agent.audio_stream(**FAST) as first:
+        await first.write(sound(10))
+    await session.wait_for("response.audio.finish")
+    async with agent.audio_stream() as second:
+        await second.write(sound(0.2))
+    assert (await second.wait_playout(10)).reason == "completed"
+    playout = await first.wait_playout(0)
+    assert (playout.reason, playout.sent_ms) == ("interrupted", 10_000)
+    assert playout.played_ms < 9000
 
 
 async def test_a_lost_connection_ends_the_turn(agent, session):
@@ -273,6 +306,22 @@ async def test_a_lost_connection_ends_the_turn(agent, session):
     with pytest.raises(SessionLost):
         async with agent.audio_stream():
             pass
+
+
+async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, monkeypatch):
+    """The write may fail before the session has learnt of its connection's end."""
+
+    def dead(wire):
+        raise SessionLost(1006)
+
+    async with agent.audio_stream() as turn:
+        monkeypatch.setattr(agent._live.require_open().connection, "write_batch", dead)
+        assert not await turn.write(sound(1))
+        monkeypatch.undo()
+        assert (await turn.wait_playout()).reason == "lost"
+        async with agent.audio_stream(**FAST) as other:
+            assert await other.write(sound(0.1))
+    assert (await other.wait_playout(10)).reason == "completed"
 
 
 async def test_stop_ends_the_turn(emulator, agent, session, caplog):

@@ -84,6 +84,27 @@ async def test_a_minute_under_stalls(speaker):
     assert stream.sent_ms == 60_000
 
 
+@pytest.mark.parametrize("lead_ms", [80, 100, 120, 200, 240])
+def test_a_short_lead_leaves_room_for_a_late_write(speaker, lead_ms):
+    @virtual
+    async def test():
+        loop = asyncio.get_running_loop()
+
+        async def stalls():
+            while True:
+                loop.stall(0.015)
+                await asyncio.sleep(0.035)
+
+        stalling = asyncio.create_task(stalls())
+        async with new_stream(speaker, lead_ms=lead_ms) as stream:
+            await stream.write(sound(10_000))
+        stalling.cancel()
+        assert stream.underruns == 0
+        assert speaker.log[-1][0] == pytest.approx(10 - lead_ms / 1000, abs=0.05)
+
+    test()
+
+
 @virtual
 async def test_catching_up_after_a_long_stall_goes_no_further_than_the_lead(speaker):
     loop = asyncio.get_running_loop()
@@ -141,6 +162,27 @@ async def test_unpaced_is_as_fast_as_the_connection(speaker):
     assert loop.time() == begin
     assert speaker.pcm == sound(5010)
     assert all(ms <= 200 for _, ms in speaker.says)
+    assert speaker.words[-1] == "finish"
+
+
+@virtual
+async def test_unpaced_leaves_the_event_loop_to_others(speaker):
+    """Also when the connection takes everything at once."""
+    rounds = 0
+
+    async def others():
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    running = asyncio.create_task(others())
+    pcm = bytes(20_000_000)
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(pcm)
+    running.cancel()
+    assert len(speaker.pcm) == len(pcm)
+    assert rounds >= 19
     assert speaker.words[-1] == "finish"
 
 
@@ -224,7 +266,7 @@ async def test_bytes_are_kept_by_reference(speaker):
     async with new_stream(speaker) as stream:
         pcm = sound(4000)
         await stream.write(pcm)
-        assert stream._queue._chunks[0] is pcm
+        assert stream._queue._chunks[0].obj is pcm
         await stream.interrupt()
 
 
@@ -296,6 +338,24 @@ def test_write_from_a_thread():
     assert results == [True] * 6 + [False]
     assert speaker.pcm == (sound(20) * 6)
     assert stream.write_threadsafe(sound(20)) is False, "the loop is gone"
+
+
+def test_a_thread_that_writes_when_the_program_ends_is_told(speaker):
+    results = []
+
+    def synthesise(stream):
+        results.append(stream.write_threadsafe(sound(5000)))
+
+    async def main():
+        stream = await new_stream(speaker, buffer_ms=0).__aenter__()
+        thread = threading.Thread(target=synthesise, args=(stream,))
+        thread.start()
+        while not stream.written_ms:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return thread
+
+    asyncio.run(main()).join(10)
+    assert results == [False]
 
 
 # How it ends
@@ -415,6 +475,37 @@ def test_a_cancellation_interrupts(speaker, seconds):
 
 
 @virtual
+async def test_a_cancellation_stops_what_still_plays(speaker):
+    async def turn():
+        async with new_stream(speaker, paced=False) as stream:
+            await stream.write(sound(5000))
+            await stream.finish()
+            await stream.wait_playout()
+
+    task = asyncio.create_task(turn())
+    await asyncio.sleep(1)
+    assert speaker.words[-1] == "finish"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert speaker.words[-1] == "interrupt"
+
+
+@virtual
+async def test_an_exception_after_the_playout_says_nothing(speaker):
+    async def turn():
+        async with new_stream(speaker, platform_tells=False) as stream:
+            await stream.write(sound(100))
+            await stream.finish()
+            await stream.wait_playout()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await turn()
+    assert speaker.words[-1] == "finish"
+
+
+@virtual
 async def test_lost_while_it_is_paced(speaker):
     async with new_stream(speaker) as stream:
         await stream.write(sound(1000))
@@ -443,6 +534,25 @@ async def test_lost_while_it_is_interrupted(speaker):
         await stream.write(sound(1000))
         speaker.is_lost = True
         assert (await stream.interrupt()).reason == "lost"
+
+
+@virtual
+async def test_what_is_dropped_in_a_gap_is_whole_samples(speaker):
+    """Otherwise all that follows would be noise."""
+    pcm = sound(1200)
+    again = 1921 + 4 * 1001  # within a sample
+    speaker.restart = lambda: speaker._note("start")
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(pcm[:1921])
+        stream.hold(drop=True)
+        for at in range(1921, again, 1001):
+            await stream.write(pcm[at : at + 1001])
+        stream.go_on()
+        await stream.write(pcm[again:])
+    assert speaker.pcm == pcm[:1920] + pcm[again - 1 :]
+    playout = await stream.wait_playout(0)
+    assert playout.written_ms == pytest.approx(playout.sent_ms + playout.dropped_ms)
+    assert playout.written_ms == 1200
 
 
 # What was heard
@@ -485,13 +595,50 @@ async def test_idle_before_the_end_of_the_turn_needs_a_new_speaking(speaker):
 @virtual
 async def test_a_turn_that_follows_another_without_a_new_speaking(speaker):
     async with new_stream(speaker) as stream:
-        stream.notice_speaking(already=True)
+        stream.notice_speaking(until_s=0.0)
         await stream.write(sound(500))
     stream.notice_idle()  # of the turn before
     assert not stream.is_resolved
     await asyncio.sleep(0.45)
     stream.notice_idle()
     assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_a_short_turn_behind_another_is_not_over_with_that_one(speaker):
+    loop = asyncio.get_running_loop()
+    async with new_stream(speaker) as stream:
+        stream.notice_speaking(until_s=loop.time() + 0.4)
+        await stream.write(sound(200))
+    await asyncio.sleep(0.4)
+    stream.notice_idle(shared=True)  # of the turn before
+    assert not stream.is_resolved
+    await asyncio.sleep(0.2)
+    stream.notice_idle()
+    assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_an_idle_that_two_turns_share_ends_the_one_whose_time_has_come(speaker):
+    async with new_stream(speaker) as stream:
+        await stream.write(sound(300))
+    stream.notice_speaking()  # perhaps of the turn before
+    stream.notice_idle(shared=True)
+    assert not stream.is_resolved
+    await asyncio.sleep(0.25)
+    stream.notice_idle(shared=True)
+    assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_an_idle_long_before_the_end_tells_that_it_was_stopped(speaker):
+    async with new_stream(speaker, paced=False) as stream:
+        await stream.write(sound(60_000))
+    stream.notice_speaking()
+    await asyncio.sleep(3)
+    stream.notice_idle()
+    playout = await stream.wait_playout()
+    assert playout == Playout("interrupted", 60_000, 60_000, 0, pytest.approx(3000, abs=5))
 
 
 @virtual
@@ -549,6 +696,113 @@ async def test_nothing_is_left_behind(speaker):
     assert len(asyncio.all_tasks()) == 1
 
 
+# Another connection
+
+
+@virtual
+async def test_what_was_not_played_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        await asyncio.sleep(0.1)
+        stream.hold()
+        assert stream.sent_ms == pytest.approx(80)  # whole frames: one is heard in part again
+        assert stream.queued_ms == pytest.approx(920)
+        await asyncio.sleep(5)
+        assert speaker.words == ["start", "say"]
+        stream.go_on()
+        stream.notice_speaking()
+    stream.notice_idle()
+    assert speaker.words == ["start", "say", "restart", "say", "say", "say", "say", "finish"]
+    again = b"".join(pcm for _, _, pcm in speaker.log[2:])
+    assert sound(1000).endswith(again)
+    assert len(again) == 920 * 48
+    assert await stream.wait_playout() == Playout("completed", 1000, 1000, 0, 1000)
+
+
+@virtual
+async def test_the_lost_tail_of_a_finished_turn_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(280))
+    assert speaker.words == ["start", "say", "finish"]
+    stream.hold()
+    stream.go_on()
+    assert speaker.words == ["start", "say", "finish", "restart", "say", "finish"]
+    assert (await stream.wait_playout()).sent_ms == 280
+
+
+@virtual
+async def test_a_turn_that_was_played_is_not_begun_again(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(280))
+    await asyncio.sleep(1)
+    stream.hold()
+    stream.go_on()
+    assert speaker.words == ["start", "say", "finish"]
+    assert (await stream.wait_playout()).reason == "timed_out"
+
+
+@virtual
+async def test_no_more_than_is_kept_is_sent_again(speaker):
+    async with new_stream(speaker, keep_ms=80, paced=False) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        assert stream.queued_ms == 80
+        stream.go_on()
+    assert speaker.pcm == sound(1000) + sound(1000)[-80 * 48 :]
+
+
+@virtual
+async def test_a_write_that_fails_waits_for_another_connection(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        speaker.is_lost = True
+        await asyncio.sleep(1)  # the next write fails; nobody has said what comes
+        assert stream.is_open
+        assert await stream.write(sound(100))
+        stream.hold()
+        speaker.is_lost = False
+        stream.go_on()
+    heard = b"".join(pcm for _, _, pcm in speaker.log[2:])
+    assert (sound(1000) + sound(100)).endswith(heard)
+    assert (await stream.wait_playout(0)).dropped_ms == 0
+
+
+@virtual
+async def test_what_the_gap_swallows_is_dropped_and_counted(speaker):
+    async with new_stream(speaker, keep_ms=0) as stream:
+        await stream.write(sound(1000))
+        stream.hold(drop=True)
+        assert await stream.write(sound(500))
+        stream.go_on()
+        assert await stream.write(sound(200))
+    playout = await stream.wait_playout(0)
+    assert (playout.written_ms, playout.sent_ms, playout.dropped_ms) == (1700, 600, 1100)
+
+
+@virtual
+async def test_an_interrupt_in_the_gap(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        playout = await stream.interrupt()
+        stream.go_on()
+    assert speaker.words == ["start", "say", "interrupt", "finish"]
+    assert playout.written_ms == playout.sent_ms + playout.dropped_ms
+
+
+@virtual
+async def test_lost_again_while_it_goes_on(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        speaker.is_lost = True
+        stream.go_on()
+        speaker.is_lost = False
+        stream.hold()
+        stream.go_on()
+    assert stream.sent_ms == 1000
+
+
 # Converted sound
 
 
@@ -598,6 +852,7 @@ async def test_not_entered(speaker):
     stream = new_stream(speaker)
     for call in (
         stream.write(b"xx"),
+        stream.finish(),
         stream.interrupt(),
         stream.wait_playout(),
         asyncio.to_thread(stream.write_threadsafe, b"xx"),

@@ -38,7 +38,8 @@ def test_sizes():
         ({"lead_ms": 0}, 5000, 0, False, 40),  # less than a frame is a frame
         ({"lead_ms": 0}, 5000, 1, False, 0),
         ({"lead_ms": 50}, 5000, 10, False, 40),
-        ({"lead_ms": 100, "batch_ms": 500}, 5000, 20, False, 80),  # no batch beyond the lead
+        ({"lead_ms": 200}, 5000, 120, False, 80),  # no batch beyond half the lead
+        ({"lead_ms": 100, "batch_ms": 500}, 5000, 60, False, 40),
         ({"batch_ms": 0}, 5000, 360, False, 40),  # at least a frame
         ({"batch_ms": 79}, 5000, 360, False, 40),
     ],

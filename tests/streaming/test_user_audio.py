@@ -97,6 +97,21 @@ async def test_losses_can_be_concealed():
     assert out[6 * 1280 :] == b"".join(item.payload for item in frames[6:])
 
 
+@pytest.mark.parametrize("codec", [0, 1])
+async def test_the_silence_is_where_the_loss_was(codec):
+    """Conversion holds sound back, which belongs before the silence."""
+    audio = UserAudio(conceal=True)
+    for seq, payload in enumerate(opus_packets() if codec else tone(48000)):
+        if seq not in {10, 11}:
+            audio.push(frame(seq, payload, rate=48000, codec=codec, key=int(not seq)))
+    audio.close()
+    out = array.array("h", await heard(audio))
+    assert len(out) == 16 * 1000
+    assert not any(out[16 * 400 : 16 * 480])
+    for before in range(16 * 200, 16 * 400, 40):  # a period of the tone has 36 samples
+        assert max(out[before : before + 40]) > 4000
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (48000, 1), (16000, 2), (48000, 2)])
 @pytest.mark.parametrize("wanted", [16000, 8000])
 async def test_other_rates_are_converted(rate, channels, wanted):

@@ -116,7 +116,14 @@ class FakeSpeaker:
 
 
 def new_stream(
-    speaker, *, written=MONO_24K, sent=MONO_24K, converter=None, platform_tells=True, **timing
+    speaker,
+    *,
+    written=MONO_24K,
+    sent=MONO_24K,
+    converter=None,
+    platform_tells=True,
+    keep_ms=None,
+    **timing,
 ):
     return AudioStream(
         speaker,
@@ -127,6 +134,7 @@ def new_stream(
         request_id="request",
         response_id="response",
         platform_tells=platform_tells,
+        keep_ms=keep_ms,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from avatarwire.akool.exceptions import AuthenticationError, ConfigurationError
+from avatarwire.transport import redacted
 
 if TYPE_CHECKING:
     import ssl
@@ -80,6 +81,7 @@ class ClientConfig:
     reconnect: bool = False
     reconnect_max_attempts: int = 10
     ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
+    agora_token: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         # The published client's documentation also has (api_key, discovery_url, avatar_id).
@@ -110,6 +112,10 @@ class ClientConfig:
         # The addresses too: a wrong one is told here, not when it is dialled.
         _split(self.discovery_url, "discovery_url", {"http", "https"})
         self.direct_instance()
+
+    def redacted(self, words: str) -> str:
+        """Take the key, and the token that the platform was given last, out of its words."""
+        return redacted(redacted(words, self.api_key), self.agora_token)
 
     def discovery_request(self) -> tuple[str, dict[str, str]]:
         """Give where discovery is asked, and with which query."""
@@ -171,6 +177,7 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
         ConfigurationError: not a URL of those schemes with a host; it is not quoted, since it may
             hold a password.
     """
+    parts = None
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         usable = (

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from avatarwire import transport
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.exceptions import AuthenticationError, ConnectionError  # noqa: A004
 from avatarwire.akool.messages import Message, Pong, ServerError, Wire
 from avatarwire.akool.protocol import WEBSOCKET, AkoolProtocol, Received
 from avatarwire.codec import client_message
 from avatarwire.errors import ConnectFailedError, SessionLostError
-from avatarwire.transport import Connection, Link, connect, redacted
+from avatarwire.transport import Connection, Link
 
 __all__ = ["NORMAL_CLOSURE", "AkoolConnection", "server_error"]
 
@@ -25,6 +26,8 @@ GOING_AWAY = 1001
 #: What that is called here, and an end that we asked for.
 SILENT = 1011
 NORMAL_CLOSURE = 1000
+#: How long a loop that was stalled has to read what had arrived.
+READ_GRACE_S = 0.01
 
 
 class AkoolConnection:
@@ -131,12 +134,45 @@ class AkoolConnection:
         Raises:
             ConnectionError: the connection has ended.
         """
+        if not self.write(client_message(json, text=True)):
+            await self.writable()
+
+    def write(self, wire: bytes) -> bool:
+        """Send whole messages, framed and masked, in one write.
+
+        Returns:
+            False when the write buffer is full: await ``writable()`` before sending more.
+
+        Raises:
+            ConnectionError: the connection has ended.
+        """
+        if self._ended is not None:
+            raise self.lost()
         try:
-            connection = self._link.connection
-            if not connection.write_batch(client_message(json, text=True)):
-                await connection.writable()
-        except SessionLostError as lost:
-            raise self._lost(lost) from lost
+            return self._link.connection.write_batch(wire)
+        except SessionLostError as exc:
+            raise self.lost(exc) from exc
+
+    async def writable(self) -> None:
+        """Return when the write buffer has room.
+
+        Raises:
+            ConnectionError: the connection has ended.
+        """
+        try:
+            await self._link.connection.writable()
+        except SessionLostError as exc:
+            raise self.lost(exc) from exc
+
+    def lost(self, cause: SessionLostError | None = None) -> ConnectionError:
+        """Give how the connection has ended, as an error to raise."""
+        code, reason = self._ended or ((cause.code, cause.reason) if cause else (1006, ""))
+        words = _CLOSE_WORDS.get(code) or self._config.redacted(reason)
+        return ConnectionError(
+            f"{self._address}: the connection has ended (close code {code}"
+            f"{': ' if words else ''}{words})",
+            code=code,
+        )
 
     async def close(self) -> None:
         """Close, and return when nothing of the connection is left; idempotent."""
@@ -149,7 +185,7 @@ class AkoolConnection:
         config = self._config
         query = urlencode({"session_id": config.session_id, "avatar_id": config.avatar_id})
         # The heartbeat is the protocol's own: the platform's servers are not known to answer pings.
-        return await connect(
+        return await transport.connect(
             f"{self.instance.websocket_url}?{query}",
             open_timeout_s=config.connection_timeout,
             headers={"api_key": config.api_key},
@@ -174,7 +210,7 @@ class AkoolConnection:
             pass  # it is ending already; why is what comes now
         await confirmed
         if not self.is_open:
-            raise self._lost()
+            raise self.lost()
         if not self._pongs:
             self._await_pong()
 
@@ -182,7 +218,8 @@ class AkoolConnection:
         while True:
             await asyncio.sleep(self._config.heartbeat_interval)
             try:
-                await self.send(self._wire.ping())
+                # Without waiting for room: a peer that has stopped reading sends no pong either.
+                self.write(client_message(self._wire.ping(), text=True))
             except ConnectionError:
                 return  # the reader is told the same
             self._await_pong()
@@ -190,7 +227,12 @@ class AkoolConnection:
     def _await_pong(self) -> None:
         if self._pong_deadline is None:
             loop = asyncio.get_running_loop()
-            self._pong_deadline = loop.call_later(self._config.pong_timeout, self._silent)
+            self._pong_deadline = loop.call_later(self._config.pong_timeout, self._suspect)
+
+    def _suspect(self) -> None:
+        # The loop may have been stalled, with the pong unread: it gets a chance to read first.
+        loop = asyncio.get_running_loop()
+        self._pong_deadline = loop.call_later(READ_GRACE_S, self._silent)
 
     def _silent(self) -> None:
         self._finish(SILENT, f"no pong within {self._config.pong_timeout:g} s")
@@ -212,7 +254,7 @@ class AkoolConnection:
                 self._cancel_pong_deadline()
             case ServerError() as error:
                 for what in received.failed:
-                    self._fail(what, server_error(error, self._config.api_key))
+                    self._fail(what, server_error(error, self._config))
         for what in received.done:
             future = self._waiting.pop(what)
             if not future.done():
@@ -228,9 +270,9 @@ class AkoolConnection:
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         if self.protocol.is_connected:
-            self._on_lost(self._lost())
+            self._on_lost(self.lost())
         for what in list(self._waiting):
-            self._fail(what, self._lost())
+            self._fail(what, self.lost())
 
     def _fail(self, what: str, error: ConnectionError) -> None:
         future = self._waiting.pop(what)
@@ -244,22 +286,13 @@ class AkoolConnection:
             self._pong_deadline.cancel()
             self._pong_deadline = None
 
-    def _lost(self, lost: SessionLostError | None = None) -> ConnectionError:
-        code, reason = self._ended or ((lost.code, lost.reason) if lost else (1006, ""))
-        words = _CLOSE_WORDS.get(code) or redacted(reason, self._config.api_key)
-        return ConnectionError(
-            f"{self._address}: the connection has ended (close code {code}"
-            f"{': ' if words else ''}{words})",
-            code=code,
-        )
-
     @property
     def _address(self) -> str:
         return f"{self.instance.ip}:{self.instance.port}"
 
 
-def server_error(error: ServerError, api_key: str) -> ConnectionError:
-    """Give the platform's error as the published client words it, without the key."""
+def server_error(error: ServerError, config: ClientConfig) -> ConnectionError:
+    """Give the platform's error as the published client words it, without key and token."""
     return ConnectionError(
-        f"Server error {error.code}: {redacted(error.text, api_key)}", code=error.code
+        f"Server error {error.code}: {config.redacted(error.text)}", code=error.code
     )

@@ -8,13 +8,16 @@ import random
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from avatarwire import transport
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.exceptions import AuthenticationError, ServiceDiscoveryError
 from avatarwire.errors import RestError
-from avatarwire.transport import Response, get_json, redacted
+from avatarwire.transport import redacted
 
 if TYPE_CHECKING:
     import httpx
+
+    from avatarwire.transport import Response
 
 __all__ = ["discover", "instances_in", "ordered"]
 
@@ -33,7 +36,7 @@ async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[In
     """
     url, query = config.discovery_request()
     try:
-        answer = await get_json(
+        answer = await transport.get_json(
             client,
             url,
             params=query,
@@ -52,7 +55,7 @@ async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[In
     return available
 
 
-def instances_in(answer: Response, api_key: str = "") -> list[Instance]:
+def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
     """Read discovery's answer, in either of its forms; an entry that cannot be dialled is skipped.
 
     Args:

@@ -36,9 +36,9 @@ Json: TypeAlias = dict[str, Any]
 STREAMING_MODE = 3
 
 _AUDIO_HEAD = b'{"v":2,"type":"chat","mid":"audio-%d'
-_AUDIO_MIDDLE = b'","pld":{"audio":"'
 _AUDIO_TAIL = b'"}}'
-_UNITS = tuple(b"%03d" % number for number in range(1000))
+# The last three digits of a mid, and what follows them in a message of sound.
+_UNITS = tuple(b'%03d","pld":{"audio":"' % number for number in range(1000))
 
 
 class Message(NamedTuple):
@@ -51,6 +51,9 @@ class Message(NamedTuple):
 
     mid: str
     json: bytes
+
+    def __repr__(self) -> str:
+        return f"<Message {self.mid!r}, {len(self.json)} bytes>"  # which may hold a key or a token
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -125,7 +128,7 @@ class EnvelopeWire:
             pcm: 16-bit little-endian samples, 16 kHz mono: any contiguous buffer, unchecked.
         """
         units = next(self._units, None) or self._next_thousand()
-        return b"".join((self._audio_head, units, _AUDIO_MIDDLE, b64encode(pcm), _AUDIO_TAIL))
+        return b"".join((self._audio_head, units, b64encode(pcm), _AUDIO_TAIL))
 
     def interrupt(self) -> Message:
         """Give the command ``interrupt``: stop what the avatar says."""
@@ -141,7 +144,7 @@ class EnvelopeWire:
 
     def _message(self, kind: str, prefix: str, payload: Json) -> Message:
         units = next(self._units, None) or self._next_thousand()
-        mid = f"{prefix}-{self._thousands}{units.decode()}"
+        mid = f"{prefix}-{self._thousands}{units[:3].decode()}"
         return Message(mid, _json.dumps({"v": 2, "type": kind, "mid": mid, "pld": payload}))
 
     def _next_thousand(self) -> bytes:

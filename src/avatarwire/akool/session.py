@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mappin
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
+from avatarwire.akool.agora import AgoraChannel, checked_params
 from avatarwire.akool.audio import checked_size_bytes, whole_samples
 from avatarwire.akool.config import DISCOVERY_URL, ClientConfig
 from avatarwire.akool.connection import AkoolConnection, server_error
@@ -13,16 +14,12 @@ from avatarwire.akool.exceptions import (
     AudioStreamError,
     ConnectionError,  # noqa: A004 - the published name
 )
-from avatarwire.akool.messages import (
-    AgoraConnected,
-    AgoraParams,
-    EnvelopeWire,
-    FlatWire,
-    ServerError,
-    Wire,
-)
-from avatarwire.akool.protocol import AGORA, WEBSOCKET, Received
+from avatarwire.akool.messages import AgoraConnected, EnvelopeWire, FlatWire, ServerError, Wire
+from avatarwire.akool.protocol import WEBSOCKET, Received
 from avatarwire.akool.supervisor import Supervisor
+from avatarwire.akool.turns import NO_INTERRUPT, Turns
+from avatarwire.audio import PcmFormat
+from avatarwire.streaming import AudioStream, Timing
 
 if TYPE_CHECKING:
     import ssl
@@ -122,13 +119,16 @@ class StreamingAvatarClient:
         self.on_error: Handler = None
         self.on_message: Handler = None
         self._wire: Wire = EnvelopeWire() if wire == "envelope" else FlatWire()
+        self._turns = Turns(self._wire, self._require_open)
+        self._agora = AgoraChannel(self._config, self._wire, self._require_open)
         self._supervisor = Supervisor(
-            self._config, self._wire, self._tell, self._receive, self._restore
+            self._config,
+            self._wire,
+            tell=self._tell,
+            on_received=self._receive,
+            on_ended=self._turns.ended,
+            restore=self._agora.restore,
         )
-        self._agora_params: AgoraParams | None = None
-        self._setting_params = asyncio.Lock()
-        # Counted up by every interrupt: a stream that was begun before it sends no more.
-        self._turn = 0
 
     def __repr__(self) -> str:
         state = "connected" if self.is_connected else "not connected"
@@ -199,8 +199,11 @@ class StreamingAvatarClient:
 
         ``on_disconnected`` has run when it returns.
         """
-        await self._supervisor.disconnect(self._leave)
-        self._agora_params = None
+        self._turns.ended()
+        try:
+            await self._supervisor.disconnect(self._leave)
+        finally:
+            self._agora.forget()
 
     async def set_agora_params(
         self,
@@ -228,30 +231,16 @@ class StreamingAvatarClient:
             AudioStreamError: an argument of a wrong type, the platform's refusal (its number is in
                 ``code``), or no confirmation in time.
         """
-        for name, value in (
-            ("agora_app_id", agora_app_id),
-            ("agora_channel", agora_channel),
-            ("agora_token", agora_token),
-            ("voice_id", voice_id or ""),
-            ("language", language),
-            ("background_url", background_url or ""),
-        ):
-            if not isinstance(value, str):
-                raise AudioStreamError(f"{name} must be str, not {type(value).__name__}")
-        if not isinstance(agora_uid, str | int) or isinstance(agora_uid, bool):
-            raise AudioStreamError(f"agora_uid must be str, not {type(agora_uid).__name__}")
-        self._require_open()
-        params = AgoraParams(
-            app_id=agora_app_id,
-            channel=agora_channel,
-            token=agora_token,
-            uid=agora_uid,
-            voice_id=voice_id or "",
-            language=language,
-            background_url=background_url or "",
+        params = checked_params(
+            agora_app_id,
+            agora_channel,
+            agora_token,
+            agora_uid,
+            voice_id,
+            language,
+            background_url,
         )
-        await self._set_params(params)
-        self._agora_params = params
+        await self._agora.set(params)
 
     async def send_audio(self, audio_data: "Buffer") -> None:
         """Send sound as one message, in one write, at once and unpaced.
@@ -264,53 +253,109 @@ class StreamingAvatarClient:
         Raises:
             ConnectionError: not connected.
             AudioStreamError: empty, not whole samples, or of another type; nothing was sent.
+            RuntimeError: an audio stream is open.
         """
         connection = self._require_open()
+        self._turns.require_none("send_audio")
         checked_size_bytes(audio_data)
         await connection.send(self._wire.audio(audio_data))
 
     async def send_audio_stream(
-        self, audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]"
+        self, audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]", *, paced: bool = False
     ) -> int:
-        """Send sound as it comes, one message a chunk, unpaced.
+        """Send sound as it comes: one message a chunk at once, or paced, as one audio stream.
 
         Chunks may be of any size: a sample that two of them share is put together, an empty one is
-        passed over. ``interrupt()`` ends the stream before its next chunk.
+        passed over. ``interrupt()`` ends it before its next chunk, and drops what is queued.
 
         Args:
             audio_chunks: what ``send_audio`` takes, as an iterable or an async iterable.
+            paced: in time, as ``audio_stream()`` with its defaults; a chunk is taken when there is
+                room for it.
 
         Returns:
             How many bytes of sound were sent.
 
         Raises:
             ConnectionError: not, or no longer, connected.
-            AudioStreamError: not an iterable of sound, or half a sample at its end.
+            AudioStreamError: not an iterable of sound, or half a sample at its end; what came
+                before is sent.
+            RuntimeError: an audio stream is open.
         """
-        turn, sent_bytes = self._turn, 0
-        self._require_open()
         chunks = whole_samples(audio_chunks)
         try:
-            async for pcm in chunks:
-                if turn != self._turn:
-                    break
-                await self._require_open().send(self._wire.audio(pcm))
-                sent_bytes += len(pcm)
+            if paced:
+                return await self._turns.send_paced(self.audio_stream(), chunks)
+            return await self._turns.send_unpaced(chunks)
         finally:
             await chunks.aclose()
-        return sent_bytes
+
+    def audio_stream(
+        self,
+        *,
+        sample_rate: int = 16000,
+        channels: int = 1,
+        frame_ms: int = 64,
+        lead_ms: float = 400,
+        batch_ms: float = 200,
+        buffer_ms: float = 2000,
+        paced: bool = True,
+    ) -> AudioStream:
+        """Make one turn of speech: paced, interruptible, accounted for.
+
+        Example::
+
+            async with client.audio_stream(sample_rate=24000) as stream:
+                async for pcm in synthesiser:
+                    await stream.write(pcm)
+            playout = await stream.wait_playout()
+
+        One may be open at a time, ``send_audio`` waits for its end, and entering it raises
+        RuntimeError while another is open and ConnectionError while not connected. The platform
+        does not tell when it has played something: "completed" is by the clock, and sound that is
+        begun before the last turn's end is heard after it. A lost connection ends the turn as
+        "lost", with ``reconnect`` too. Another rate than 16 kHz, and stereo, is converted, which
+        takes the ``audio`` extra.
+
+        The platform's interrupt stops all that plays, and knows no ``scope``. The flat wire form
+        has none: there ``stream.interrupt()`` drops what is queued, then raises AudioStreamError
+        (not with ``notify=False``), and up to ``lead_ms`` more is heard than ``played_ms`` says.
+
+        Args:
+            sample_rate: of what will be written, in Hz.
+            channels: of what will be written: 1, or 2 with interleaved samples.
+            frame_ms: milliseconds of sound in a message.
+            lead_ms: how much sound may be ahead of playout: room for a slow network or event loop.
+            batch_ms: how much is written at a time.
+            buffer_ms: how much may be queued before ``write`` waits.
+            paced: False: as fast as the connection takes it.
+
+        Raises:
+            TypeError, ValueError: an argument that cannot work.
+            MissingExtraError: the sound has to be converted and the extra is not installed.
+        """
+        timing = Timing(
+            frame_ms=frame_ms,
+            lead_ms=lead_ms,
+            batch_ms=batch_ms,
+            buffer_ms=buffer_ms,
+            paced=paced,
+        )
+        return self._turns.new_stream(PcmFormat(sample_rate, channels), timing)
 
     async def interrupt(self) -> None:
         """Stop what the avatar says; what is queued here is dropped first.
 
         Raises:
             ConnectionError: not connected, the platform's refusal, or no ack in time.
-            AudioStreamError: the flat wire form has no interrupt.
+            AudioStreamError: the flat wire form has no interrupt; what is queued is dropped all
+                the same.
         """
-        if not isinstance(self._wire, EnvelopeWire):
-            raise AudioStreamError('interrupt() needs wire="envelope": the flat form has none')
         connection = self._require_open()
-        self._turn += 1
+        if not isinstance(self._wire, EnvelopeWire):
+            self._turns.drop_queued()
+            raise AudioStreamError(NO_INTERRUPT)
+        self._turns.interrupted()
         await connection.call(self._wire.interrupt(), self._config.message_timeout)
 
     # Helpers
@@ -320,35 +365,6 @@ class StreamingAvatarClient:
         if connection is None or not connection.is_open:
             raise ConnectionError("not connected: await connect() first")
         return connection
-
-    async def _set_params(self, params: AgoraParams) -> None:
-        # One after the other: there is one channel to be in.
-        async with self._setting_params:
-            connection = self._require_open()
-            try:
-                message = self._wire.set_params(params)
-            except TypeError as exc:
-                raise AudioStreamError("the Agora parameters cannot be written as JSON") from exc
-            in_channel = connection.protocol.is_agora_connected
-            agora = None if in_channel else connection.expect(AGORA)
-            try:
-                if message.mid:
-                    await connection.call(message, self._config.message_timeout)
-                else:
-                    await connection.send(message.json)
-                if agora is not None:
-                    await connection.wait(agora, self._config.connection_timeout, "agora_connected")
-            except ConnectionError as exc:
-                raise AudioStreamError(
-                    f"Failed to set Agora parameters: {exc}", code=exc.code
-                ) from exc
-            finally:
-                connection.forget(AGORA)
-
-    async def _restore(self) -> None:
-        """Bring a new connection to where the lost one was."""
-        if self._agora_params is not None:
-            await self._set_params(self._agora_params)
 
     async def _leave(self, connection: AkoolConnection) -> None:
         if isinstance(self._wire, EnvelopeWire):
@@ -367,7 +383,7 @@ class StreamingAvatarClient:
             case AgoraConnected(channel_id):
                 self._tell("on_agora_connected", channel_id)
             case ServerError() as error:
-                self._tell("on_error", server_error(error, self._config.api_key))
+                self._tell("on_error", server_error(error, self._config))
         self._tell("on_message", received.message)
 
     def _tell(self, name: str, *args: object) -> asyncio.Task[None] | None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from avatarwire import transport
 from avatarwire._callbacks import CallbackTasks, running_callback
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.connection import NORMAL_CLOSURE, AkoolConnection
@@ -19,7 +20,7 @@ from avatarwire.akool.exceptions import (
 from avatarwire.akool.messages import Wire
 from avatarwire.akool.protocol import Received
 from avatarwire.errors import RestError
-from avatarwire.transport import ExponentialBackoffStrategy, shared_client
+from avatarwire.transport import ExponentialBackoffStrategy
 
 __all__ = ["Supervisor"]
 
@@ -40,6 +41,7 @@ class Supervisor:
         wire: how messages are built.
         tell: starts one of the client's handlers, by name.
         on_received: called with every message of the platform.
+        on_ended: called when a connection has ended, before the client's handlers.
         restore: brings a new connection to where the lost one was.
 
     Attributes:
@@ -54,6 +56,7 @@ class Supervisor:
         wire: Wire,
         tell: Callable[..., asyncio.Task[None] | None],
         on_received: Callable[[Received], None],
+        on_ended: Callable[[], None],
         restore: Callable[[], Awaitable[None]],
     ) -> None:
         self.connection: AkoolConnection | None = None
@@ -63,6 +66,7 @@ class Supervisor:
         self._wire = wire
         self._tell = tell
         self._on_received = on_received
+        self._on_ended = on_ended
         self._restore = restore
         self._connecting: asyncio.Task[object] | None = None
         self._disconnecting: asyncio.Task[None] | None = None
@@ -77,7 +81,7 @@ class Supervisor:
 
     async def connect(self) -> None:
         """Connect, or wait for the connecting that is under way."""
-        if self._disconnecting is not None:
+        while self._disconnecting is not None:
             await asyncio.shield(self._disconnecting)
         task = self._connecting
         begun_here = task is None or task.done()
@@ -146,7 +150,7 @@ class Supervisor:
             candidates = [direct]
         else:
             try:
-                async with shared_client(self._config.ssl_context) as client:
+                async with transport.shared_client(self._config.ssl_context) as client:
                     instances = await discover(client, self._config)
             except RestError as exc:
                 raise ServiceDiscoveryError(f"service discovery failed: {exc}") from exc
@@ -169,6 +173,7 @@ class Supervisor:
 
     def _lost(self, instance: Instance, error: ConnectionError) -> None:
         logger.info("session %s: %s", self._config.session_id, error)
+        self._on_ended()
         if error.code != NORMAL_CLOSURE and self._disconnecting is None:
             self._tell("on_error", error)
         self._on_disconnected = self._tell("on_disconnected")

@@ -3,10 +3,25 @@
 What needs the ``audio`` extra loads it when used, and says so when it is missing.
 """
 
-from avatarwire.audio.files import read, write_wav
-from avatarwire.audio.formats import PcmFormat, pcm_view
-from avatarwire.audio.opus import OpusDecoder
-from avatarwire.audio.resample import Resampler
-from avatarwire.codec import level
+from typing import TYPE_CHECKING
+
+from avatarwire._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avatarwire.audio.files import read, write_wav
+    from avatarwire.audio.formats import PcmFormat, pcm_view
+    from avatarwire.audio.opus import OpusDecoder
+    from avatarwire.audio.resample import Resampler
+    from avatarwire.codec import level
 
 __all__ = ["OpusDecoder", "PcmFormat", "Resampler", "level", "pcm_view", "read", "write_wav"]
+
+_HOMES = {
+    "avatarwire.audio.files": "read write_wav",
+    "avatarwire.audio.formats": "PcmFormat pcm_view",
+    "avatarwire.audio.opus": "OpusDecoder",
+    "avatarwire.audio.resample": "Resampler",
+    "avatarwire.codec": "level",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

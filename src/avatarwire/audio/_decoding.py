@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
+from av.error import FFmpegError
 
 from avatarwire.audio.formats import PcmFormat
 from avatarwire.errors import AudioFormatError
@@ -86,7 +87,7 @@ def _pcm(path: Path, container: InputContainer, format_: PcmFormat) -> Iterator[
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except av.FFmpegError as exc:
+    except FFmpegError as exc:
         raise AudioFormatError(
             f"{path}: not sound that can be read, or broken ({exc.strerror}); "
             "copy it again, or convert it to WAV"

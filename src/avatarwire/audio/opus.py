@@ -49,7 +49,8 @@ class OpusDecoder:
                 likely sends something else. The decoder is as before: the next packet decodes.
         """
         # Imported on construction; here it is a look-up.
-        from av import FFmpegError, Packet  # noqa: PLC0415 - heavy
+        from av import Packet  # noqa: PLC0415 - heavy
+        from av.error import FFmpegError  # noqa: PLC0415 - heavy
 
         data = memoryview(packet).tobytes()
         if not data:

@@ -3,31 +3,30 @@
 import asyncio
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from avatarwire.emulator import LiveAvatarEmulator, LiveSession
+from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 __all__ = ["LocalPlatform"]
 
 
-class LocalPlatform:
-    """A Live Avatar platform in another thread, as a context manager.
+E = TypeVar("E", LiveAvatarEmulator, AkoolEmulator)
+
+
+class LocalPlatform(Generic[E]):
+    """A platform in another thread, as a context manager.
 
     It has an event loop of its own, so that what it costs is not counted as the client's.
 
     Args:
-        greeting: what each new user types first; None: nothing.
-        user_audio: what each new user says, 16-bit mono PCM at 16 kHz.
+        emulator: the platform, not entered yet; also the ``emulator`` attribute.
 
     Raises:
         OSError: on entering, no port could be had.
     """
 
-    def __init__(self, greeting: str | None = None, user_audio: bytes = b"") -> None:
-        self._greeting = greeting
-        self._user_audio = user_audio
-        self.base_url = ""
-        self.sessions: list[LiveSession] = []
+    def __init__(self, emulator: E) -> None:
+        self.emulator: E = emulator
         self._up = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -62,10 +61,6 @@ class LocalPlatform:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         stop = self._stop = asyncio.Event()
-        async with LiveAvatarEmulator(
-            greeting=self._greeting, user_audio=self._user_audio
-        ) as emulator:
-            self.base_url = emulator.base_url
-            self.sessions = emulator.sessions
+        async with self.emulator:
             self._up.set()
             await stop.wait()

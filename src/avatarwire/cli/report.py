@@ -16,8 +16,6 @@ from avatarwire.streaming import Lateness, Playout
 
 __all__ = ["Report"]
 
-FRAME_MS = 40
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -25,11 +23,13 @@ class Report:
 
     Attributes:
         name: the file, as the user named it.
-        platform: its base URL.
+        platform: its URL.
         written: the file's format.
         sent: the format that the platform got.
         sent_pcm: the PCM that was sent.
-        turn: the turn as the local platform heard it; None when another one was used.
+        frame_ms: the length of a frame, or of a message's sound, in milliseconds.
+        received_pcm: the PCM that the local platform got; None when another one was used.
+        turn: the turn as the local platform heard it; None when it does not tell.
         playout: what became of the turn.
         lateness: how long after its deadline each write was.
         cpu_s: CPU time of the agent's thread while streaming, in seconds.
@@ -40,6 +40,8 @@ class Report:
     written: PcmFormat
     sent: PcmFormat
     sent_pcm: bytes
+    frame_ms: int
+    received_pcm: bytes | None
     turn: Turn | None
     playout: Playout
     lateness: Lateness
@@ -53,17 +55,12 @@ class Report:
     @property
     def frames(self) -> int:
         """Audio frames sent."""
-        return math.ceil(self.playout.sent_ms / FRAME_MS - 1e-9)
-
-    @property
-    def received_pcm(self) -> bytes | None:
-        """The PCM that the local platform got."""
-        return None if self.turn is None else bytes(self.turn.pcm)
+        return math.ceil(self.playout.sent_ms / self.frame_ms - 1e-9)
 
     @property
     def identical(self) -> bool | None:
         """Whether what arrived is what was sent, byte for byte; None when it cannot be known."""
-        return None if self.turn is None else self.received_pcm == self.sent_pcm
+        return None if self.received_pcm is None else self.received_pcm == self.sent_pcm
 
     @property
     def cpu_ms_per_audio_s(self) -> float:
@@ -97,8 +94,9 @@ class Report:
             "received_sha256": None,
             "identical": self.identical,
         }
-        if self.turn is not None and self.received_pcm is not None:
+        if self.received_pcm is not None:
             values["received_sha256"] = _sha256(self.received_pcm)
+        if self.turn is not None:
             values["platform_heard"] = {
                 "underruns": self.turn.underruns,
                 "underrun_ms": round(self.turn.underrun_ms, 3),
@@ -112,7 +110,7 @@ class Report:
         table = Table.grid(padding=(0, 3))
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
-        table.add_row("platform", self.platform if self.turn is None else "on this machine")
+        table.add_row("platform", self.platform if self.received_pcm is None else "on this machine")
         table.add_row("frames", f"{self.frames}")
         table.add_row("audio", self._audio())
         table.add_row("outcome", self._outcome())

@@ -59,6 +59,8 @@ class Faults:
         handshakes: one entry for each coming connection that is refused, oldest first: an HTTP
             status, which leaves the one-time URL valid, or from 1000 a close code that is sent
             right after the upgrade.
+        withhold_response_states: say nothing of responses, as older platforms do.
+        rejections: one reason for each coming response that is rejected, oldest first.
     """
 
     withhold_init: bool = False
@@ -74,6 +76,8 @@ class Faults:
     token_life_s: float | None = None
     starts: deque[StartFault] = field(default_factory=deque)
     handshakes: deque[int] = field(default_factory=deque)
+    withhold_response_states: bool = False
+    rejections: deque[str] = field(default_factory=deque)
 
     def next_start(self) -> StartFault | None:
         """Take the fault of the start that has just arrived."""

@@ -13,8 +13,9 @@ from aiohttp import WSCloseCode, web
 from avatarwire._json import loads
 from avatarwire.audio import read
 from avatarwire.emulator.faults import HTML, Faults, StartFault
+from avatarwire.emulator.hearing import USER_FORMAT, User
 from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.session import FINAL_CODES, USER_FORMAT, LiveSession
+from avatarwire.emulator.session import FINAL_CODES, LiveSession
 from avatarwire.emulator.transcript import record
 from avatarwire.errors import AudioFormatError
 
@@ -40,12 +41,15 @@ class LiveAvatarEmulator:
         greeting: the text that each new user types after ``session.ready``; None: nothing.
         user_audio: what each new user says after ``session.ready``, sent in real time as 40 ms
             frames: a 16 kHz mono WAV file, or 16 kHz mono PCM.
+        user_transcript: the words of it. With them the platform does the recognition: instead of
+            frames, the client gets voice, partial and final events and an ``input.text``.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
             connection ends; made when missing.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Raises:
         AudioFormatError: ``user_audio`` is a file of another format.
+        ValueError: ``user_transcript`` without ``user_audio``.
         OSError: ``user_audio`` cannot be read; on entering, the port or ``record_dir`` cannot
             be had.
     """
@@ -58,6 +62,7 @@ class LiveAvatarEmulator:
         api_key: str | None = None,
         greeting: str | None = "Hello",
         user_audio: str | PathLike[str] | bytes | None = None,
+        user_transcript: str | None = None,
         record_dir: str | PathLike[str] | None = None,
         faults: Faults | None = None,
     ) -> None:
@@ -67,7 +72,10 @@ class LiveAvatarEmulator:
         self._port = port
         self._api_key = api_key
         self._greeting = greeting
-        self._user_audio = _load(user_audio)
+        spoken = _load(user_audio)
+        if user_transcript is not None and not spoken:
+            raise ValueError("user_transcript is what is said in user_audio: give both")
+        self._user = User(spoken, user_transcript)
         self._record_dir = None if record_dir is None else Path(record_dir)
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
@@ -130,6 +138,10 @@ class LiveAvatarEmulator:
         del self._by_id[session.session_id]
         self._end_tokens(session)
         session.dispose()
+
+    def reject_next_response(self, reason: str = "SESSION_BUSY", *, times: int = 1) -> None:
+        """Reject the next ``times`` responses, streamed prompts or audio turns, for ``reason``."""
+        self.faults.rejections.extend([reason] * times)
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
         faults = self.faults
@@ -229,7 +241,7 @@ class LiveAvatarEmulator:
         session = LiveSession(
             str(uuid.uuid4()),
             greeting=self._greeting,
-            user_audio=self._user_audio,
+            user=self._user,
             sandbox=sandbox,
         )
         self.sessions.append(session)

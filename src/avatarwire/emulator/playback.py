@@ -14,6 +14,9 @@ SAMPLE_RATES = (16000, 24000, 48000)  # by the header's sample_rate field
 PCM_CODEC = 0
 # A text turn has no duration of its own here; its end must only be later than its SPEAKING.
 TEXT_PLAYS_S = 0.05
+# Why a turn ended, in the words of response.state.
+USER = "USER_COMMAND_INTERRUPT"
+DEVELOPER = "DEVELOPER_COMMAND_INTERRUPT"
 
 Kind: TypeAlias = Literal["audio", "prompt audio", "text", "prompt text"]
 Outcome: TypeAlias = Literal[
@@ -33,9 +36,11 @@ class Clock(Protocol):
 
     def time(self) -> float:
         """Give the time in seconds."""
+        ...
 
     def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:
         """Call back ``delay`` seconds from now."""
+        ...
 
 
 @dataclass(slots=True)
@@ -53,6 +58,8 @@ class Turn:
         outcome: ``finished`` once all of it has played, ``interrupted`` by the user or the client,
             ``cancelled`` by ``response.cancel``, ``replaced`` by the next turn, ``unfinished``
             when the session ended first.
+        reason: what ``response.state`` says of its end; empty while it plays, and when the turn
+            that replaced it is of the same response.
         complete: the client has said that nothing more comes.
         underruns: how often all that had arrived was played before more came.
         underrun_ms: for how long in all.
@@ -69,6 +76,7 @@ class Turn:
     format: PcmFormat | None = None
     frames: int = 0
     outcome: Outcome = "playing"
+    reason: str = ""
     complete: bool = False
     underruns: int = 0
     underrun_ms: float = 0.0
@@ -85,6 +93,7 @@ class Player:
         clock: the running event loop.
         on_state: called at each change of state.
         on_turn: called when a turn has ended, however it did.
+        on_begin: called when a turn begins.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class Player:
         clock: Clock,
         on_state: Callable[[SessionState], None],
         on_turn: Callable[[Turn], None],
+        on_begin: Callable[[Turn], None] = lambda _: None,
     ) -> None:
         self.state = SessionState.IDLE
         self.turns: list[Turn] = []
@@ -99,6 +109,7 @@ class Player:
         self._clock = clock
         self._on_state = on_state
         self._on_turn = on_turn
+        self._on_begin = on_begin
         self._turn: Turn | None = None
         self._interrupted: Turn | None = None
         self._first_at = 0.0
@@ -167,24 +178,27 @@ class Player:
 
     def listen(self) -> None:
         """The user began to speak: what was playing is cleared."""
-        self._end("interrupted")
+        self._end("interrupted", USER)
         self._show(SessionState.LISTENING)
 
     def think(self) -> None:
         """The user's words have gone to the client: what was playing is cleared."""
-        self._end("interrupted")
+        self._end("interrupted", USER)
         self._show(SessionState.THINKING)
 
     def stop(self) -> None:
         """The session is over."""
-        self._end("unfinished")
+        self._end("unfinished", "SESSION_CLOSED")
 
     def _begin(self, kind: Kind, event: Event) -> Turn:
-        self._end("replaced")
+        # What begins anew after a reconnection is the same response, which has not ended.
+        same = self._turn is not None and _string(event, "responseId") == self._turn.response_id
+        self._end("replaced", "" if same else DEVELOPER)
         self._interrupted = None
         turn = Turn(kind, _string(event, "requestId"), _string(event, "responseId"))
         self._turn = turn
         self.turns.append(turn)
+        self._on_begin(turn)
         prompt = kind.startswith("prompt")
         self._show(SessionState.PROMPT_STAGING if prompt else SessionState.STAGING)
         return turn
@@ -218,27 +232,27 @@ class Player:
         self._timer = self._clock.call_later(max(0.0, left_s), self._played)
 
     def _played(self) -> None:
-        self._end("finished")
+        self._end("finished", "COMPLETED")
         self._show(SessionState.IDLE)
 
     def _cancel(self, event: Event) -> None:
         if self._turn is not None and _about(self._turn, event):
-            self._end("cancelled")
+            self._end("cancelled", DEVELOPER)
             self._show(SessionState.IDLE)
 
     def _interrupt(self, event: Event) -> None:
         if _string(event.get("data"), "interruptScope") == "BGM_ONLY":
             return
-        self._end("interrupted")
+        self._end("interrupted", DEVELOPER)
         self._show(SessionState.IDLE)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome, reason: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._turn is not None:
             turn, self._turn = self._turn, None
-            turn.outcome = outcome
+            turn.outcome, turn.reason = outcome, reason
             self._interrupted = turn if outcome == "interrupted" else None
             self._on_turn(turn)
 

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from aiohttp import WebSocketError, WSMsgType, web
 
 from avatarwire.audio import PcmFormat
-from avatarwire.codec import AudioFrame, FrameType, ImageFrame, PcmFramer, frame_type
+from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
 from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.hearing import User
 from avatarwire.emulator.listening import printable
 from avatarwire.emulator.mischief import Mischief, Misdeed
 from avatarwire.emulator.playback import Player, Turn
+from avatarwire.emulator.states import ResponseStates
 from avatarwire.emulator.transcript import Entry
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
 
@@ -24,11 +26,10 @@ __all__ = ["LiveSession"]
 log = logging.getLogger("avatarwire.emulator")
 
 BINARY_LIMIT_BYTES = 65_536
-USER_FRAME_MS = 40
-USER_FORMAT = PcmFormat(16000, 1)
 # After these the platform takes the session as over; after any other it waits for a reconnect.
 FINAL_CODES = frozenset({1000, 1002, 1008})
 STOPPED_POLL_S = 0.05
+STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class LiveSession:
         transcript: all messages, in order.
         events: the text events received, in order.
         images: the image frames received.
+        external_frames: the frames of accompaniment received.
         start_requests: the JSON bodies of its ``/v1/session/start``, one more for each restart.
         stop_requests: how many ``/v1/session/stop`` named it.
         sandbox: the first start carried ``X-Env-Sandbox: true``.
@@ -69,13 +71,14 @@ class LiveSession:
         session_id: str,
         *,
         greeting: str | None = None,
-        user_audio: bytes = b"",
+        user: User,
         sandbox: bool = False,
     ) -> None:
         self.session_id = session_id
         self.transcript: list[Entry] = []
         self.events: list[Event] = []
         self.images: list[ImageFrame] = []
+        self.external_frames: list[ExternalAudioFrame] = []
         self.start_requests: list[dict[str, Any]] = []
         self.stop_requests = 0
         self.sandbox = sandbox
@@ -83,7 +86,7 @@ class LiveSession:
         self.closed: int | None = None
         self.ended = False
         self._greeting = greeting
-        self._user_audio = user_audio
+        self._user = user
         self._socket: web.WebSocketResponse | None = None
         self._request: web.Request | None = None
         self._outbox: asyncio.Queue[_Letter] = asyncio.Queue()
@@ -94,7 +97,10 @@ class LiveSession:
         self._speaker: asyncio.Task[None] | None = None
         self._seen: dict[str, int] = {}
         self._news = asyncio.Event()
-        self._player = Player(asyncio.get_running_loop(), self._send_state, self._log_turn)
+        self._states = ResponseStates(session_id, self._post_event)
+        self._player = Player(
+            asyncio.get_running_loop(), self._send_state, self._end_turn, self._states.begun
+        )
 
     def __repr__(self) -> str:
         return f"<LiveSession {self.session_id} {self.state.value} closed={self.closed}>"
@@ -139,6 +145,32 @@ class LiveSession:
         await self._send(encode(event).decode(), _label(event))
         if event.get("event") == "input.text":
             self._player.think()
+
+    async def send_response_state(
+        self,
+        response_id: str,
+        state: str,
+        reason: str | None = None,
+        *,
+        request_id: str | None = None,
+        seq: int | None = None,
+    ) -> None:
+        """Send a ``response.state`` of any content; return once it is written.
+
+        Args:
+            response_id: the response that it is about.
+            state: ACCEPTED, REJECTED, FINISHED, or one that nobody knows yet.
+            reason: why; None leaves it out.
+            request_id: by default that of the turn of that id.
+            seq: the next number by default; any other puts it out of its order.
+
+        Raises:
+            ConnectionError: the client is not connected.
+        """
+        if request_id is None:
+            named = [turn.request_id for turn in self.turns if turn.response_id == response_id]
+            request_id = named[-1] if named else ""
+        await self.send_event(self._states.event(request_id, response_id, state, reason, seq))
 
     async def send_raw_text(self, text: str) -> None:
         """Send a text message that need not be an event; return once it is written.
@@ -210,7 +242,7 @@ class LiveSession:
             await self.close(1008, "replaced by a newer connection")
             await self.wait_closed()
             self._replacing = False
-        self._socket, self._request = socket, request
+        self._socket, self._request, self._states.faults = socket, request, faults
         self._our_code = self.closed = None
         self._outbox = asyncio.Queue()
         mischief = Mischief(faults)
@@ -290,7 +322,8 @@ class LiveSession:
         name: str = event["event"]
         self.events.append(event)
         self._log("received %s", printable(name))
-        self._player.event(event)
+        if not self._states.rejects(event):
+            self._player.event(event)
         self._news.set()
         if name == "session.ready":
             self._open_scene()
@@ -307,17 +340,11 @@ class LiveSession:
         if self._greeting is not None:
             self._post_event(MessageBuilder.input_text(str(uuid.uuid4()), self._greeting))
             self._player.think()
-        if self._user_audio:
-            self._speaker = asyncio.create_task(self._speak())
-
-    async def _speak(self) -> None:
-        """Send the user's sound in real time, by absolute deadlines."""
-        framer = PcmFramer(sample_rate=USER_FORMAT.sample_rate, frame_ms=USER_FRAME_MS)
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        for index, frame in enumerate(framer.frames(self._user_audio) + framer.flush()):
-            await asyncio.sleep(begun + index * USER_FRAME_MS / 1000 - loop.time())
-            self._post(_Letter(frame, ""))
+        speech = self._user.speech(
+            self._post_event, lambda frame: self._post(_Letter(frame, "")), self._player
+        )
+        if speech is not None:
+            self._speaker = asyncio.ensure_future(speech)
 
     def _on_binary(self, data: bytes) -> None:
         try:
@@ -326,6 +353,8 @@ class LiveSession:
                 self._player.audio(AudioFrame.unpack(data))
             elif kind is FrameType.IMAGE:
                 self.images.append(ImageFrame.unpack(data))
+            elif kind is FrameType.EXTERNAL:
+                self.external_frames.append(ExternalAudioFrame.unpack(data))
             elif kind is None:
                 self._bad_frame("unknown frame type")
         except ValueError as exc:
@@ -386,7 +415,8 @@ class LiveSession:
         self._news.clear()
         await self._news.wait()
 
-    def _log_turn(self, turn: Turn) -> None:
+    def _end_turn(self, turn: Turn) -> None:
+        self._states.ended(turn)
         if turn.format is not None:
             seconds = turn.format.ms(len(turn.pcm)) / 1000
             what = f"{turn.frames} frames, {seconds:.2f} s of {turn.format}"
@@ -403,4 +433,6 @@ class LiveSession:
 def _label(event: Event) -> str:
     """Give what the log says of an event: its name, and which state."""
     name = printable(str(event.get("event")))
-    return f"{name} {event['data']['state']}" if name == "session.state" else name
+    data = event.get("data")
+    state = data.get("state") if isinstance(data, dict) else None
+    return f"{name} {printable(state)}" if name in STATE_EVENTS and isinstance(state, str) else name

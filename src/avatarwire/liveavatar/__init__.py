@@ -6,25 +6,39 @@ from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.external import ExternalAudioStream
+    from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.session import AvatarAgent
+    from avatarwire.liveavatar.stats import AgentStats
+    from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 
 __all__ = [
     "AgentListener",
+    "AgentStats",
     "AvatarAgent",
     "AvatarAgentConfig",
     "EventType",
+    "ExternalAudioStream",
     "MessageBuilder",
+    "PromptStream",
+    "ResourceTransitionData",
+    "ResponseStateEvent",
+    "ResponseStream",
     "SessionStartResult",
     "SessionState",
 ]
 
 _HOMES = {
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.external": "ExternalAudioStream",
+    "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.stats": "AgentStats",
+    "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -7,9 +7,10 @@ connection's buffer is over its high-water mark. Bad arguments are a ``TypeError
 ConnectionError). Source: the wire protocol, "Text events" and the sections on frames.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from avatarwire.audio import pcm_view
 from avatarwire.codec import (
@@ -20,8 +21,13 @@ from avatarwire.codec import (
     client_message,
     frame_type,
 )
-from avatarwire.liveavatar.messages import Event, MessageBuilder, encode, require_finite
-from avatarwire.liveavatar.outbox import Outbox
+from avatarwire.errors import AvatarwireError, NotConnectedError, SessionLostError
+from avatarwire.liveavatar.external import ExternalCalls
+from avatarwire.liveavatar.inbound import Inbound, ResponseStateEvent
+from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
+from avatarwire.liveavatar.recognition import RecogniserCalls
+from avatarwire.liveavatar.response_calls import ResponseCalls
+from avatarwire.liveavatar.sending import MAX_BINARY_BYTES, Metadata
 from avatarwire.liveavatar.turns import Turns
 
 if TYPE_CHECKING:
@@ -29,79 +35,40 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentCalls"]
 
-Metadata: TypeAlias = Mapping[str, Any] | None
+logger = logging.getLogger("avatarwire.liveavatar")
 
-#: A larger binary message, header included, makes the platform close the connection.
-MAX_BINARY_BYTES = 65_536
+#: What tells the platform that a turn's sound is not of its TTS (protocol section 7).
+EXTERNAL_MARKER = {"purpose": "external"}
+EXTERNAL_FRAME_MS = 40
 
 
-class AgentCalls(ABC):
+class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
     """The calls that need nothing but a way to send."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._framer: PcmFramer | None = None
         self._turns = Turns()
 
-    @abstractmethod
-    async def _send_event(self, event: Event) -> None:
-        """Send one text event."""
+    def _notice(self, received: Inbound) -> None:
+        """Take what the platform says of what was sent."""
+        self._turns.notice(received)
+        if isinstance(received, ResponseStateEvent):
+            self._responses.notice(received)
 
-    @abstractmethod
-    async def _send_binary(self, message: "Buffer") -> None:
-        """Send one binary message."""
-
-    @abstractmethod
-    async def _send_wire(self, wire: bytes) -> None:
-        """Send masked WebSocket messages as they are, in one write."""
-
-    @abstractmethod
-    def _require_open(self) -> Outbox:
-        """Give what to send through, or raise when nothing can be sent now."""
-
-    # Text that the platform speaks
-
-    async def send_response_start(
-        self,
-        request_id: str,
-        response_id: str,
-        *,
-        speed: float = 1.0,
-        volume: float = 1.0,
-        mood: str | None = None,
-        metadata: Metadata = None,
-    ) -> None:
-        """Begin a text response (optional): speed 0.5 to 2, volume 0 to 1.5, mood an open set."""
-        await self._send_event(
-            MessageBuilder.response_start(request_id, response_id, speed, volume, mood, metadata)
-        )
-
-    async def send_response_chunk(
-        self,
-        request_id: str,
-        response_id: str,
-        seq: int,
-        timestamp: int,
-        text: str,
-        metadata: Metadata = None,
-    ) -> None:
-        """Send the next piece of a text response: ``seq`` from 0, ``timestamp`` in ms."""
-        await self._send_event(
-            MessageBuilder.response_chunk(request_id, response_id, seq, timestamp, text, metadata)
-        )
-
-    async def send_response_done(
-        self, request_id: str, response_id: str, metadata: Metadata = None
-    ) -> None:
-        """Complete a text response."""
-        await self._send_event(MessageBuilder.response_done(request_id, response_id, metadata))
-
-    async def send_response_cancel(self, response_id: str) -> None:
-        """Abandon a text response."""
-        await self._send_event(MessageBuilder.response_cancel(response_id))
-
-    async def send_prompt(self, text: str, metadata: Metadata = None) -> None:
-        """Have ``text`` spoken to wake an idle user."""
-        await self._send_event(MessageBuilder.system_prompt(text, metadata))
+    def _end_of_sending(self) -> None:
+        """The session has ended for good; perhaps told twice."""
+        lost = SessionLostError(1000, "stop() was called")
+        try:
+            self._require_open()
+        except SessionLostError as exc:
+            lost = exc
+        except NotConnectedError:
+            pass
+        self._turns.ended()
+        self._responses.ended(lost)
+        self._partials.ended()
+        self._accompaniment.ended()
 
     # Speech that the backend makes
 
@@ -164,8 +131,9 @@ class AgentCalls(ABC):
                 )
             framer = self._framer_for(sample_rate, channels, frame_ms)
             wire = framer.websocket(view) + framer.flush_websocket()
+            frames = -(-view.nbytes // framer.frame_bytes)
         if wire:
-            await self._send_wire(wire)
+            await self._send_wire(wire, audio_frames=frames)
 
     async def send_audio_frame(self, frame: "AudioFrame | Buffer") -> None:
         """Send one audio frame: an ``AudioFrame``, or the bytes that a builder made.
@@ -193,25 +161,73 @@ class AgentCalls(ABC):
             _within_limit(message, "an image frame", "scale or compress the image")
         )
 
-    # Speech that the backend recognises
-
-    async def send_voice_start(self, request_id: str, metadata: Metadata = None) -> None:
-        """Say that the user began to speak."""
-        await self._send_event(MessageBuilder.input_voice_start(request_id, metadata))
-
-    async def send_asr_partial(
-        self, request_id: str, text: str, seq: int, metadata: Metadata = None
+    async def send_external_playback(
+        self,
+        request_id: str,
+        response_id: str,
+        frames: "AsyncIterable[AudioFrame | Buffer] | Iterable[AudioFrame | Buffer]",
+        *,
+        sample_rate: int = 24000,
     ) -> None:
-        """Send a recognition result that may still change."""
-        await self._send_event(MessageBuilder.input_asr_partial(request_id, text, seq, metadata))
+        """Play recorded speech as a turn of the voice, also where the platform does the TTS.
 
-    async def send_voice_finish(self, request_id: str, metadata: Metadata = None) -> None:
-        """Say that the user stopped speaking."""
-        await self._send_event(MessageBuilder.input_voice_finish(request_id, metadata))
+        It goes out at once and unpaced; the turn is completed even when ``frames`` fails.
 
-    async def send_asr_final(self, request_id: str, text: str, metadata: Metadata = None) -> None:
-        """Send the final recognition result."""
-        await self._send_event(MessageBuilder.input_asr_final(request_id, text, metadata))
+        Args:
+            request_id: what it answers.
+            response_id: its own id.
+            frames: an iterable, or async iterable, of ``AudioFrame`` or of 16-bit little-endian
+                mono PCM in pieces of any size.
+            sample_rate: of the PCM: 16000, 24000 or 48000 Hz.
+
+        Raises:
+            TypeError: ``frames`` is no iterable, or gives something else.
+            ValueError: the rate cannot be framed, or a frame is too long.
+            RuntimeError: an audio stream is open.
+        """
+        if isinstance(frames, str | bytes | bytearray | memoryview) or not isinstance(
+            frames, AsyncIterable | Iterable
+        ):
+            raise TypeError(
+                "frames must be an iterable of AudioFrame or PCM, such as a list,"
+                f" not {type(frames).__name__}"
+            )
+        start = MessageBuilder.response_audio_start(request_id, response_id, EXTERNAL_MARKER)
+        finish = MessageBuilder.response_audio_finish(request_id, response_id, EXTERNAL_MARKER)
+        framer = self._framer_for(sample_rate, 1, EXTERNAL_FRAME_MS)
+        await self._start_audio(start)
+        try:
+            if isinstance(frames, AsyncIterable):
+                async for frame in frames:
+                    await self._play(frame, framer)
+            else:
+                for frame in frames:
+                    await self._play(frame, framer)
+                    await asyncio.sleep(0)  # a source that never waits must not stop everyone else
+            if framer.pending_bytes % 2:
+                logger.warning(
+                    "turn %s: the last byte of its sound is no whole sample: dropped", response_id
+                )
+            await self._send_wire(framer.flush_websocket())
+        except BaseException as exc:
+            framer.reset()
+            try:
+                self._outlet.write_event(finish)
+            except AvatarwireError as failure:
+                exc.add_note(f"the turn {response_id!r} could not be completed: {failure}")
+            raise
+        await self._send_event(finish)
+
+    async def _play(self, frame: "AudioFrame | Buffer", framer: PcmFramer) -> None:
+        self._turns.require_none("send_external_playback")
+        if isinstance(frame, AudioFrame):
+            message = _within_limit(frame.pack(), "an audio frame", "give PCM instead")
+            wire = framer.flush_websocket() + client_message(message)
+        else:
+            with pcm_view(frame) as pcm:
+                wire = framer.websocket(pcm)
+        if wire:
+            await self._send_wire(wire)
 
     # Control
 
@@ -224,19 +240,19 @@ class AgentCalls(ABC):
     ) -> None:
         """Stop what is playing; with a request id, only what answers that request.
 
-        An audio stream that it stops ends as interrupted. ``interrupt_scope`` is ``VOICE_ONLY``
+        A stream of audio that it stops ends as interrupted; one of text goes on until it is
+        completed or cancelled. ``interrupt_scope`` is ``VOICE_ONLY``
         (the default), ``VOICE_AND_ACCOMPANIMENT``, or ``BGM_ONLY``, which leaves the voice alone.
 
         Raises:
             ValueError: an unknown scope, or metadata under a reserved key.
         """
         event = MessageBuilder.control_interrupt(request_id, metadata, interrupt_scope)
-        connection = self._require_open()
-        has_room = connection.write_batch(client_message(encode(event), text=True))
+        has_room = self._outlet.write_event(event)
         # Before anything is awaited: not a frame may leave behind the interrupt.
         self._turns.interrupted(request_id, interrupt_scope)
-        if not has_room:
-            await connection.writable()
+        self._accompaniment.interrupted(interrupt_scope)
+        await self._settle(has_room)
 
     async def send_error(self, code: str, message: str, request_id: str | None = None) -> None:
         """Report a fault to the platform."""

@@ -3,13 +3,25 @@
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
+
+from avatarwire._json import dumps
+from avatarwire.liveavatar.messages import require_finite
 
 if TYPE_CHECKING:
     import ssl
 
 __all__ = ["AvatarAgentConfig", "SessionStartResult"]
+
+#: What each key takes (protocol section 2); 0: as the voice.
+_EXTERNAL_AUDIO_CHOICES = {
+    "sampleRate": (0, 16000, 24000, 44100, 48000),
+    "channels": (0, 1, 2),
+}
+_START_FIELDS = frozenset(
+    {"avatarId", "mode", "voiceId", "voiceConfig", "externalAudioConfig", "sessionId"}
+)
 
 
 @dataclass
@@ -19,7 +31,8 @@ class AvatarAgentConfig:
     Raises:
         TypeError: a key, an id or a voice setting of another type than it has here.
         ValueError: an empty key or avatar id, a base URL that is not http(s), a time that is not a
-            positive number, a voice setting that is not finite.
+            positive number, a voice setting that is not finite, a format of accompaniment that the
+            platform does not know, an extra start field that is not extra.
 
     Attributes:
         api_key: the platform's API key. It belongs on a server, and is in no log and no repr.
@@ -32,6 +45,8 @@ class AvatarAgentConfig:
         voice_id: a voice other than the avatar's own.
         voice_config: ``volume``, ``speed``, ``stability``, ``similarity_boost``, ``style``,
             ``pitch``; None values are left out.
+        external_audio_config: the format of accompaniment: ``sampleRate`` 0, 16000, 24000, 44100 or
+            48000 Hz and ``channels`` 0, 1 or 2; 0 or absent: as the voice.
         reconnect: restore a lost connection, within the same session.
         reconnect_base_delay: seconds; before the first attempt a random part of it passes, before
             each further one of twice as much.
@@ -47,6 +62,10 @@ class AvatarAgentConfig:
         ping_timeout: seconds without a pong after which the peer counts as gone.
         tts_sample_rate: what audio streams send, whatever is written to them: 16000, 24000 or
             48000 Hz; None: as written.
+        mode: which kind of session to start; this package speaks the one of the default.
+        extra_start_fields: further fields of the start request, for what the platform adds next.
+        asr_partial_min_interval_ms: milliseconds between two partial results of an utterance at
+            the least; what comes sooner is superseded. 0: each change is sent at once.
         ssl_context: trust more than the system does; certificates are always verified.
     """
 
@@ -59,6 +78,7 @@ class AvatarAgentConfig:
     developer_asr: bool = True
     voice_id: str | None = None
     voice_config: dict[str, float | None] | None = None
+    external_audio_config: dict[str, int] | None = None
     reconnect: bool = False
     reconnect_base_delay: float = 1.0
     reconnect_max_delay: float = 60.0
@@ -70,6 +90,9 @@ class AvatarAgentConfig:
     ping_interval: float = 5.0
     ping_timeout: float = 20.0
     tts_sample_rate: int | None = None
+    mode: str = "websocketAgent"
+    extra_start_fields: Mapping[str, Any] | None = None
+    asr_partial_min_interval_ms: float = 0
     ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +131,61 @@ class AvatarAgentConfig:
             raise ValueError(
                 f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
             )
+        self._validate_asr_interval()
         self._validate_voice_config()
+        self._validate_external_audio_config()
+        self._validate_start_fields()
+
+    def _validate_asr_interval(self) -> None:
+        interval_ms = self.asr_partial_min_interval_ms
+        if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float):
+            raise TypeError(
+                f"asr_partial_min_interval_ms must be a number, not {type(interval_ms).__name__}"
+            )
+        if not 0 <= interval_ms < math.inf:
+            raise ValueError(
+                f"asr_partial_min_interval_ms must be 0 or more milliseconds, not {interval_ms!r}"
+            )
+
+    def _validate_external_audio_config(self) -> None:
+        config = self.external_audio_config
+        if config is None:
+            return
+        if not isinstance(config, Mapping):
+            raise TypeError(f"external_audio_config must be a dict, not {type(config).__name__}")
+        for name, value in config.items():
+            choices = _EXTERNAL_AUDIO_CHOICES.get(name)
+            if choices is None:
+                raise ValueError(
+                    f"external_audio_config has the key {name!r}; it takes "
+                    + " and ".join(_EXTERNAL_AUDIO_CHOICES)
+                )
+            if isinstance(value, bool) or value not in choices:
+                raise ValueError(
+                    f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}"
+                )
+
+    def _validate_start_fields(self) -> None:
+        if not isinstance(self.mode, str):
+            raise TypeError(f"mode must be str, not {type(self.mode).__name__}")
+        if not self.mode.strip():
+            raise ValueError("mode is empty: websocketAgent is what this package speaks")
+        fields = self.extra_start_fields
+        if fields is None:
+            return
+        if not isinstance(fields, Mapping):
+            raise TypeError(f"extra_start_fields must be a dict, not {type(fields).__name__}")
+        taken = sorted(_START_FIELDS.intersection(fields))
+        if taken:
+            raise ValueError(
+                f"extra_start_fields cannot override {', '.join(taken)}: the configuration has"
+                " a field of its own for each"
+            )
+        try:
+            dumps(dict(fields))
+        except (TypeError, ValueError) as exc:
+            raise TypeError(f"extra_start_fields cannot be written as JSON: {exc}") from exc
+        require_finite("extra_start_fields", fields)
 
     def _validate_voice_config(self) -> None:
         if self.voice_config is None:

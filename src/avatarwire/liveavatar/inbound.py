@@ -12,10 +12,14 @@ from typing import ClassVar
 from avatarwire.liveavatar.messages import Event, SessionState
 
 __all__ = [
+    "AsrFinal",
+    "AsrPartial",
     "IdleTrigger",
     "Inbound",
+    "Interrupt",
     "OtherEvent",
     "PlatformError",
+    "ResourceTransitionData",
     "ResponseStateEvent",
     "SceneReady",
     "SessionClosing",
@@ -110,6 +114,59 @@ class VoiceFinish(Inbound):
 
 
 @dataclass(frozen=True, slots=True)
+class AsrPartial(Inbound):
+    """``input.asr.partial``: what the platform has recognised so far."""
+
+    callback = "on_asr_partial"
+    text: str
+    request_id: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class AsrFinal(Inbound):
+    """``input.asr.final``: what the platform has recognised."""
+
+    callback = "on_asr_final"
+    text: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt(Inbound):
+    """``control.interrupt``: the platform, which runs ASR, has stopped what was playing."""
+
+    callback = "on_interrupt"
+    request_id: str | None
+    scope: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceTransitionData(Inbound):
+    """``scene.resourceTransition``: the renderer is about to switch to another video resource.
+
+    Attributes:
+        previous_resource_id: what was shown; the platform's id, not a URL or a name.
+        next_resource_id: what will be shown.
+        message: words for people; None without any.
+    """
+
+    callback = "on_resource_transition"
+    previous_resource_id: str
+    next_resource_id: str
+    message: str | None = None
+
+    def has_required_resource_ids(self) -> bool:
+        """Whether neither id is blank."""
+        ids = (self.previous_resource_id, self.next_resource_id)
+        return all(isinstance(value, str) and bool(value.strip()) for value in ids)
+
+    def arguments(self) -> tuple[object, ...]:
+        """Give the event whole."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseStateEvent(Inbound):
     """``response.state``: how far the platform is with a response.
 
@@ -129,6 +186,11 @@ class ResponseStateEvent(Inbound):
     timestamp: int
     state: str
     reason: str | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it is the last word on its response."""
+        return self.state in {"REJECTED", "FINISHED"}
 
     def __post_init__(self) -> None:
         for name in ("session_id", "request_id", "response_id", "state"):
@@ -214,6 +276,35 @@ def _voice_finish(event: Event, _data: Event) -> Inbound:
     return VoiceFinish(_optional_text(event, "requestId"))
 
 
+def _asr_partial(event: Event, data: Event) -> Inbound:
+    seq = event.get("seq")
+    if isinstance(seq, bool) or not isinstance(seq, int):
+        raise ValueError(f'{event["event"]}: "seq" must be an integer')
+    return AsrPartial(_text(event, data, "text"), _text(event, event, "requestId"), seq)
+
+
+def _asr_final(event: Event, data: Event) -> Inbound:
+    return AsrFinal(_text(event, data, "text"), _text(event, event, "requestId"))
+
+
+def _interrupt(event: Event, data: Event) -> Inbound:
+    # It ends playback whatever it names.
+    return Interrupt(
+        _optional_text(event, "requestId") or None, _optional_text(data, "interruptScope") or None
+    )
+
+
+def _resource_transition(event: Event, data: Event) -> Inbound:
+    transition = ResourceTransitionData(
+        _text(event, data, "previousResourceId"),
+        _text(event, data, "nextResourceId"),
+        _optional_text(data, "message") or None,
+    )
+    if not transition.has_required_resource_ids():
+        raise ValueError(f"{event['event']}: a resource id is blank")
+    return transition
+
+
 def _response_state(event: Event, data: Event) -> Inbound:
     try:
         return ResponseStateEvent(
@@ -243,6 +334,10 @@ _PARSERS: dict[str, Callable[[Event, Event], Inbound]] = {
     "input.text": _text_input,
     "system.idleTrigger": _idle_trigger,
     "scene.ready": _scene_ready,
+    "scene.resourceTransition": _resource_transition,
+    "input.asr.partial": _asr_partial,
+    "input.asr.final": _asr_final,
+    "control.interrupt": _interrupt,
     "input.voice.start": _voice_start,
     "input.voice.finish": _voice_finish,
     "response.state": _response_state,

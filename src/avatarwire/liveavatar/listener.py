@@ -13,7 +13,7 @@ from typing import Any
 from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.config import SessionStartResult
-from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
 from avatarwire.streaming import Lane
 
@@ -49,11 +49,23 @@ class AgentListener:
     async def on_response_state(self, event: ResponseStateEvent) -> None:
         """The platform tells how far it is with a response (each state once)."""
 
+    async def on_resource_transition(self, data: ResourceTransitionData) -> None:
+        """The renderer is about to switch to another video resource."""
+
     async def on_voice_start(self, request_id: str) -> None:
         """The user began to speak; what was playing has been cleared."""
 
     async def on_voice_finish(self, request_id: str) -> None:
         """The user stopped speaking."""
+
+    async def on_asr_partial(self, text: str, request_id: str, seq: int) -> None:
+        """What the platform has recognised so far (platform ASR); it may still change."""
+
+    async def on_asr_final(self, text: str, request_id: str) -> None:
+        """What the platform has recognised (platform ASR); it is no ``on_text_input``."""
+
+    async def on_interrupt(self, request_id: str | None, scope: str | None) -> None:
+        """The platform has stopped what was playing (platform ASR)."""
 
     async def on_idle_trigger(self, reason: str, idle_time_ms: int) -> None:
         """Nobody has spoken for ``idle_time_ms`` milliseconds."""
@@ -73,6 +85,13 @@ class AgentListener:
     async def on_closed(self, code: int, reason: str) -> None:
         """The session has ended; ``code`` is the WebSocket close code, 1006 for a cut."""
 
+    async def on_wire(self, direction: str, kind: str, data: str | bytes) -> None:
+        """Every message as it goes over the wire, for looking at.
+
+        ``direction`` is ``"sent"`` or ``"received"``, ``kind`` ``"text"`` or ``"binary"``. Without
+        this method nothing is spent on it; with it, a task for each message.
+        """
+
     async def on_event(self, event: Event) -> None:
         """Any event that no other callback takes, as the dict it came as."""
 
@@ -90,6 +109,10 @@ class Callbacks(CallbackTasks):
     def dropped_frames(self) -> int:
         """Audio frames that were dropped because ``on_audio_frame`` was too slow."""
         return self._frames.dropped
+
+    def has(self, name: str) -> bool:
+        """Whether the listener has a method of its own by this name."""
+        return self._callback(name) is not None
 
     def call(self, name: str, *args: object) -> asyncio.Task[None] | None:
         """Start a callback; None when the listener does not have it."""

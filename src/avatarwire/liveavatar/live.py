@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from avatarwire import transport
 from avatarwire._callbacks import running_callback
 from avatarwire.codec import AudioFrame, client_message
 from avatarwire.errors import (
@@ -27,7 +29,8 @@ from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi
-from avatarwire.transport import Connection, Link, connect, shared_client
+from avatarwire.liveavatar.stats import LiveCounts
+from avatarwire.transport import Connection, Link
 
 __all__ = ["LiveSession"]
 
@@ -93,12 +96,20 @@ class LiveSession:
         self.scene: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.callbacks = Callbacks(listener)
         self.protocol = LiveAvatarProtocol()
-        self._http = shared_client(config.ssl_context)
+        self._http = transport.shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None
         self._link: Link | None = None
-        self.outbox = Outbox(config.reconnect_buffer_bytes, keeps=config.reconnect)
+        self._tap = self._show if self.callbacks.has("on_wire") else None
+        self.outbox = Outbox(
+            config.reconnect_buffer_bytes,
+            keeps=config.reconnect,
+            tap=self._tap and (lambda message: self._show("sent", message)),
+        )
+        self._received: Counter[str] = Counter()
+        self._connections = 0
+        self._backlog_lost_bytes = 0
         self._initialised: asyncio.Future[asyncio.Task[None] | None]
         self._was_open = False
         self._is_connected = False
@@ -133,6 +144,31 @@ class LiveSession:
             raise SessionLostError(NORMAL_CLOSURE, "the platform is closing the session")
         return self.outbox if self._was_open else None
 
+    def counts(self) -> LiveCounts:
+        """Give what this session has done so far."""
+        connection, outbox = self.outbox.connection, self.outbox
+        round_trip_s = None if connection is None else connection.round_trip_s
+        ours = {
+            "audio_callback_slow": self.callbacks.dropped_frames,
+            "backlog_bytes": self._backlog_lost_bytes,
+        }
+        dropped = {**self.protocol.ignored, **{cause: n for cause, n in ours.items() if n}}
+        return LiveCounts(
+            is_connected=self._is_connected and self._ending is None,
+            reconnects=max(0, self._connections - 1),
+            round_trip_ms=None if round_trip_s is None else round_trip_s * 1000,
+            events_sent=outbox.events,
+            audio_frames_sent=outbox.audio_frames,
+            binary_messages_sent=outbox.binaries,
+            bytes_sent=outbox.bytes,
+            events_received=self._received["events"],
+            audio_frames_received=self._received["binaries"],
+            bytes_received=self._received["bytes"],
+            backlog_bytes=outbox.backlog_bytes,
+            buffered_bytes=0 if connection is None else connection.buffered_bytes,
+            dropped=dropped,
+        )
+
     # Start
 
     async def start(self) -> SessionStartResult:
@@ -151,10 +187,10 @@ class LiveSession:
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
         self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
-        self.result = await asyncio.shield(self._rest_start)
-        await self._open(self.result.agent_ws_url)
-        logger.info("session %s: started", self.result.session_id)
-        return self.result
+        self.result = result = await asyncio.shield(self._rest_start)
+        await self._open(result.agent_ws_url)
+        logger.info("session %s: started", result.session_id)
+        return result
 
     async def _start_at_platform(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
@@ -170,7 +206,7 @@ class LiveSession:
         checked = _checked_url(url, config.base_url)
 
         async def dial() -> Connection:
-            return await connect(
+            return await transport.connect(
                 checked,
                 open_timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,
@@ -255,11 +291,21 @@ class LiveSession:
     # Receive
 
     def _receive(self, message: str | bytes) -> None:
+        data = message if isinstance(message, bytes) else message.encode()
+        self._received["bytes"] += len(data)
+        self._received["events" if isinstance(message, str) else "binaries"] += 1
+        if self._tap is not None:
+            self._tap("received", message)
         received = self.protocol.receive(message)
         for reply in self.protocol.replies():
             self._write_event(reply)
         if received is not None:
             self._tell(received)
+
+    def _show(self, direction: str, message: str | bytes) -> None:
+        """Hand a message to whoever looks at the wire."""
+        kind = "text" if isinstance(message, str) else "binary"
+        self.callbacks.call("on_wire", direction, kind, message)
 
     def _tell(self, received: Received) -> None:
         self._on_received(received)
@@ -285,6 +331,7 @@ class LiveSession:
             self._was_open = True
             task = self.callbacks.call(init.callback, *init.arguments())
         self._is_connected = True
+        self._connections += 1
         self.outbox.connected(self._link.connection)
         self._initialised.set_result(task)
         self._on_connected()
@@ -323,6 +370,7 @@ class LiveSession:
         logger.info("session %s: ended with close code %d", self._session_id, code)
         self._on_ended()
         dropped_bytes = self.outbox.ended(SessionLostError(code, reason))
+        self._backlog_lost_bytes += dropped_bytes
         if dropped_bytes:
             logger.warning(
                 "session %s: %d bytes waited for a connection in vain",
@@ -405,6 +453,8 @@ class LiveSession:
         if self._link is not None:
             with suppress(SessionLostError):
                 self._link.connection.write_batch(client_message(encode(event), text=True))
+                if self._tap is not None:
+                    self._tap("sent", encode(event).decode())
 
 
 def _keep(task: asyncio.Task[T]) -> asyncio.Task[T]:

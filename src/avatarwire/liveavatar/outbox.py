@@ -1,9 +1,10 @@
 """What is sent, across the connections of one session."""
 
 import asyncio
+from collections.abc import Callable
 
 from avatarwire.errors import BacklogFullError, SessionLostError
-from avatarwire.transport import Connection
+from avatarwire.transport import Connection, count_messages, read_messages
 
 __all__ = ["Outbox"]
 
@@ -18,11 +19,26 @@ class Outbox:
     Args:
         limit_bytes: how much may wait.
         keeps: a lost connection may be followed by another; False: its loss is the end.
+        tap: called with each message that is written, unmasked; None: nobody looks.
+
+    Attributes:
+        events: text messages written.
+        audio_frames: audio frames written.
+        binaries: other binary messages written.
+        bytes: all of it on the wire.
     """
 
-    def __init__(self, limit_bytes: int, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        limit_bytes: int,
+        *,
+        keeps: bool,
+        tap: Callable[[str | bytes], None] | None = None,
+    ) -> None:
+        self.events = self.audio_frames = self.binaries = self.bytes = 0
         self._limit_bytes = limit_bytes
         self._keeps = keeps
+        self._tap = tap
         self._connection: Connection | None = None
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
@@ -62,8 +78,12 @@ class Outbox:
         self._wake()
         return dropped_bytes
 
-    def write_batch(self, wire: bytes) -> bool:
+    def write_batch(self, wire: bytes, *, audio_frames: int = 0) -> bool:
         """Write masked messages now, or keep them; False: await ``writable()`` before more.
+
+        Args:
+            wire: whole messages.
+            audio_frames: how many audio frames they are; 0: whatever they are is counted here.
 
         Raises:
             SessionLostError: the session has ended for good.
@@ -71,18 +91,37 @@ class Outbox:
         """
         if self._connection is not None:
             try:
-                return self._connection.write_batch(wire)
+                has_room = self._connection.write_batch(wire)
             except SessionLostError:
                 if not self._keeps:
                     raise
                 self._connection = None
+            else:
+                self._count(wire, audio_frames)
+                return has_room
         if self._lost is not None:
             raise SessionLostError(self._lost.code, self._lost.reason)
         if self._backlog_bytes + len(wire) > self._limit_bytes:
             raise BacklogFullError(self._backlog_bytes, self._limit_bytes)
-        self._backlog.append(wire)
-        self._backlog_bytes += len(wire)
+        self._keep(wire)
         return False
+
+    def write_now(self, wire: bytes, *, audio_frames: int = 0) -> bool:
+        """Write to the connection of now or not at all; False: await its ``writable()``.
+
+        Raises:
+            SessionLostError: there is no connection, or it is dead; nothing is kept.
+        """
+        if self._connection is None:
+            raise SessionLostError(reason="the connection is being restored")
+        try:
+            has_room = self._connection.write_batch(wire)
+        except SessionLostError:
+            if self._keeps:
+                self._connection = None
+            raise
+        self._count(wire, audio_frames)
+        return has_room
 
     async def writable(self) -> None:
         """Return when there is a connection with room, and nothing waits.
@@ -113,6 +152,22 @@ class Outbox:
         """
         while self._connection is None:
             await self._change()
+
+    def _keep(self, wire: bytes) -> None:
+        self._backlog.append(wire)
+        self._backlog_bytes += len(wire)
+
+    def _count(self, wire: bytes, audio_frames: int) -> None:
+        self.bytes += len(wire)
+        if audio_frames:
+            self.audio_frames += audio_frames
+        else:
+            events, binaries = count_messages(wire)
+            self.events += events
+            self.binaries += binaries
+        if self._tap is not None:
+            for message in read_messages(wire):
+                self._tap(message)
 
     async def _change(self) -> None:
         if self._lost is not None:

@@ -5,12 +5,15 @@ import logging
 import random
 from typing import TYPE_CHECKING, Any
 
+from avatarwire import transport
 from avatarwire.errors import ErrorCode, RestError, SessionStartError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.transport import Response, post_json, redacted
+from avatarwire.transport import redacted
 
 if TYPE_CHECKING:
     import httpx
+
+    from avatarwire.transport import Response
 
 __all__ = ["SessionApi"]
 
@@ -110,14 +113,14 @@ class SessionApi:
                 f"HTTP {answer.status}" if code is None else code,
             )
 
-    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> Response:
-        return await post_json(
+    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> "Response":
+        return await transport.post_json(
             self._client, self._base_url + path, body, headers=self._headers, timeout_s=timeout_s
         )
 
     def _start_body(self) -> dict[str, Any]:
         config = self._config
-        body: dict[str, Any] = {"avatarId": config.avatar_id}
+        body: dict[str, Any] = {"avatarId": config.avatar_id, "mode": config.mode}
         if config.voice_id is not None:
             body["voiceId"] = config.voice_id
         if config.voice_config:
@@ -126,9 +129,11 @@ class SessionApi:
                 for key, value in config.voice_config.items()
                 if value is not None
             }
-        return body
+        if config.external_audio_config is not None:
+            body["externalAudioConfig"] = dict(config.external_audio_config)
+        return body | dict(config.extra_start_fields or {})
 
-    def _data(self, answer: Response) -> dict[str, Any]:
+    def _data(self, answer: "Response") -> dict[str, Any]:
         """Give the answer's ``data``, or raise what the answer means."""
         code = _code(answer)
         if code == 0 and answer.status == 200:
@@ -154,7 +159,7 @@ class SessionApi:
         return SessionStartError(number, error_code, message)
 
 
-def _code(answer: Response) -> int | None:
+def _code(answer: "Response") -> int | None:
     code = answer.body.get("code") if isinstance(answer.body, dict) else None
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 

@@ -17,8 +17,9 @@ from avatarwire.liveavatar.live import LiveSession
 from avatarwire.liveavatar.messages import Event, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.stats import AgentStats, LiveCounts
 from avatarwire.liveavatar.turns import new_stream
-from avatarwire.streaming import AudioStream, Timing, UserAudio
+from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -84,6 +85,25 @@ class AvatarAgent(AgentCalls):
     def dropped_audio_frames(self) -> int:
         """How many frames were dropped in this session because ``on_audio_frame`` was slow."""
         return 0 if self._live is None else self._live.callbacks.dropped_frames
+
+    def stats(self) -> AgentStats:
+        """Give what this agent has done so far, in numbers; zeros before the first start."""
+        turns = self._turns.totals()
+        lateness = self._turns.lateness
+        live = LiveCounts() if self._live is None else self._live.counts()
+        slow = sum(audio.dropped_frames for audio in self._user_audio)
+        dropped = {"user_audio_slow": slow} if slow else {}
+        return AgentStats(
+            queued_ms=turns.queued_ms,
+            audio_written_ms=turns.written_ms,
+            audio_sent_ms=turns.sent_ms,
+            audio_dropped_ms=turns.written_ms - turns.sent_ms - turns.queued_ms,
+            lateness_bounds_ms=BOUNDS_MS,
+            lateness_counts=tuple(lateness.counts),
+            lateness_max_ms=lateness.max_ms,
+            underruns=turns.underruns,
+            **{**live._asdict(), "dropped": MappingProxyType({**dropped, **live.dropped})},
+        )
 
     async def start(self) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.
@@ -193,7 +213,7 @@ class AvatarAgent(AgentCalls):
             channels: of what will be written: 1, or 2 with interleaved samples.
             frame_ms: milliseconds of sound in a frame.
             lead_ms: how much sound may be ahead of playout: room for a slow network or event loop.
-            batch_ms: how much is written at a time.
+            batch_ms: how much is written at a time, half the lead at the most.
             buffer_ms: how much may be queued before ``write`` waits.
             paced: False for a platform that buffers by itself: as fast as the connection takes it.
             prompt: an idle prompt, not an answer.
@@ -284,10 +304,10 @@ class AvatarAgent(AgentCalls):
             for audio in self._user_audio:
                 audio.push(received)
         else:
-            self._turns.notice(received)
+            self._notice(received)
 
     def _end_of_session(self) -> None:
-        self._turns.ended()
+        self._end_of_sending()
         for audio in self._user_audio:
             audio.close()
         self._user_audio.clear()
@@ -300,11 +320,13 @@ class AvatarAgent(AgentCalls):
 
     def _gap(self) -> None:
         self._turns.gap(self._config.on_gap)
+        self._accompaniment.gap(self._config.on_gap)
 
     def _connected(self) -> None:
         if self._framer is not None:
             self._framer.reset()  # a new connection begins with a key frame
         self._turns.connected()
+        self._accompaniment.connected()
 
     def _require_open(self) -> Outbox:
         outbox = None if self._live is None else self._live.require_open()
@@ -318,10 +340,10 @@ class AvatarAgent(AgentCalls):
     async def _send_binary(self, message: "Buffer") -> None:
         await self._send_wire(client_message(message))
 
-    async def _send_wire(self, wire: bytes) -> None:
-        connection = self._require_open()
-        if not connection.write_batch(wire):
-            await connection.writable()
+    async def _send_wire(self, wire: bytes, *, audio_frames: int = 0) -> None:
+        outbox = self._require_open()
+        if not outbox.write_batch(wire, audio_frames=audio_frames):
+            await outbox.writable()
 
 
 class _Line:

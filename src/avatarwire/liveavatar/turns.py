@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat, Resampler
 from avatarwire.codec import PcmFramer, client_message
-from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.inbound import (
     Inbound,
+    Interrupt,
     ResponseStateEvent,
     SessionStateChanged,
     TextInput,
@@ -16,14 +16,12 @@ from avatarwire.liveavatar.inbound import (
 )
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
 from avatarwire.liveavatar.outbox import Outbox
-from avatarwire.streaming import AudioStream, Converter, PlayoutReason, Timing
+from avatarwire.streaming import AudioStream, Converter, Lateness, PlayoutReason, Timing
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from avatarwire.transport import Connection
 
-__all__ = ["Turns", "VoiceLine", "new_stream"]
+__all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "VoiceLine", "converter_between", "new_stream"]
 
 Metadata: TypeAlias = Mapping[str, Any] | None
 
@@ -46,9 +44,32 @@ class VoiceLine(Protocol):
         Raises:
             NotConnectedError, SessionLostError: nothing can be sent.
         """
+        ...
 
     def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         """Give the agent's one framer, at the start of a turn in this format."""
+        ...
+
+
+class TurnTotals(NamedTuple):
+    """Sums over turns of speech, in milliseconds of sound; underruns are a count."""
+
+    written_ms: float = 0.0
+    sent_ms: float = 0.0
+    queued_ms: float = 0.0
+    underruns: int = 0
+
+    def __add__(self, other: "TurnTotals") -> "TurnTotals":  # type: ignore[override]
+        return TurnTotals(
+            self.written_ms + other.written_ms,
+            self.sent_ms + other.sent_ms,
+            self.queued_ms + other.queued_ms,
+            self.underruns + other.underruns,
+        )
+
+
+def _totals(stream: AudioStream) -> TurnTotals:
+    return TurnTotals(stream.written_ms, stream.sent_ms, stream.queued_ms, stream.underruns)
 
 
 class Turns:
@@ -58,6 +79,8 @@ class Turns:
         self._open: AudioStream | None = None
         self._playing: list[AudioStream] = []
         self._speaking = False
+        self._past = TurnTotals()
+        self.lateness = Lateness()
 
     def require_none(self, call: str) -> None:
         """Refuse ``call`` while a turn is open.
@@ -65,7 +88,7 @@ class Turns:
         Raises:
             RuntimeError: a turn is open.
         """
-        if self._open is not None:
+        if self._open is not None and not self._open.is_resolved:
             raise RuntimeError(
                 f"{call} while the audio stream {self._open.response_id!r} is open: "
                 "leave or interrupt that one first"
@@ -74,22 +97,25 @@ class Turns:
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` speaks from now on."""
         self._open = stream
-        self._playing = [turn for turn in self._playing if not turn.is_resolved]
-        self._playing.append(stream)
+        self._forget_resolved()
         if self._speaking:
-            stream.notice_speaking(already=True)
+            ends_at_s = (turn.ends_at_s for turn in self._playing)
+            stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
+        self._playing.append(stream)
 
     def closed(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends nothing more."""
         if self._open is stream:
             self._open = None
 
-    def interrupted(self, request_id: str | None, scope: str | None) -> None:
-        """End what an interrupt that the agent has sent ends."""
+    def interrupted(
+        self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
+    ) -> None:
+        """End what an interrupt ends, whoever sent it, ``besides`` the turn it is from."""
         if scope is not None and scope.strip() == MUSIC_ONLY:
             return
         for stream in self._playing:
-            if request_id is None or stream.request_id == request_id:
+            if stream is not besides and request_id in {None, stream.request_id}:
                 stream.end("interrupted", notify=False)
 
     def gap(self, mode: str) -> None:
@@ -113,10 +139,11 @@ class Turns:
         for stream in self._playing:
             stream.end("lost")
         self._open = None
-        self._playing.clear()
+        self._forget_resolved()
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
+        self._forget_resolved()
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)
@@ -125,10 +152,19 @@ class Turns:
                     if stream.interrupt_on_input:
                         # The platform has cleared its own buffer already.
                         stream.end("interrupted", notify=False)
+            case Interrupt(request_id, scope):
+                self.interrupted(request_id, scope)
             case ResponseStateEvent():
                 self._notice_response(received)
-            case _:
-                return
+
+    def totals(self) -> "TurnTotals":
+        """Give the sums over all turns, those that are open included."""
+        return sum((_totals(stream) for stream in self._playing), self._past)
+
+    def _forget_resolved(self) -> None:
+        for stream in self._playing:
+            if stream.is_resolved:
+                self._past += _totals(stream)
         self._playing = [stream for stream in self._playing if not stream.is_resolved]
 
     def _notice_response(self, event: ResponseStateEvent) -> None:
@@ -145,7 +181,7 @@ class Turns:
             if self._speaking:
                 stream.notice_speaking()
             elif state is SessionState.IDLE:
-                stream.notice_idle()
+                stream.notice_idle(shared=stream is not self._playing[0])
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
@@ -179,7 +215,7 @@ class _LiveSpeaker:
         self._make_framer = make_framer
         self._framer: PcmFramer
         self._outbox: Outbox
-        self._connection: Connection
+        self._connection: Connection | None = None
         self._start = start
         self._finish = finish
         self._interrupted_request = interrupted_request
@@ -198,15 +234,17 @@ class _LiveSpeaker:
     def restart(self) -> bool:
         return self._open()
 
-    def say(self, pcm: "Buffer") -> bool:
+    def say(self, pcm: bytes | memoryview) -> bool:
         framer = self._framer
         wire = framer.websocket(pcm)
+        frames = len(pcm) // framer.frame_bytes
         if framer.pending_bytes:
             wire += framer.flush_websocket()
-        return self._connection.write_batch(wire)
+            frames += 1
+        return self._outbox.write_now(wire, audio_frames=frames)
 
     def finish(self) -> bool:
-        has_room = self._connection.write_batch(_wire(self._finish))
+        has_room = self._outbox.write_now(_wire(self._finish))
         self._close()
         return has_room
 
@@ -214,22 +252,23 @@ class _LiveSpeaker:
         return self._end(b"")
 
     def interrupt(self, scope: str | None) -> bool:
-        return self._end(
-            _wire(
-                MessageBuilder.control_interrupt(self._interrupted_request, interrupt_scope=scope)
-            )
+        request_id = self._interrupted_request
+        has_room = self._end(
+            _wire(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         )
+        # The platform stops whatever answers that request; without one, whatever speaks.
+        self._turns.interrupted(request_id, scope, besides=self.stream)
+        return has_room
 
     async def writable(self) -> None:
-        await self._connection.writable()
+        # Of the connection that is full: another one has room.
+        if self._connection is not None and self._connection is self._outbox.connection:
+            await self._connection.writable()
 
     def _open(self) -> bool:
-        # Sound goes to one connection, never into the outbox: what is late is of no use to it.
-        connection = self._outbox.connection
-        if connection is None:
-            raise SessionLostError(reason="the connection is being restored")
-        has_room = connection.write_batch(_wire(self._start))
-        self._connection = connection
+        # Now or not at all, as all of a turn: in the backlog it would overtake what is resumed.
+        has_room = self._outbox.write_now(_wire(self._start))
+        self._connection = self._outbox.connection
         self._framer = self._make_framer()
         self._framer.reset()
         self._is_open = True
@@ -306,17 +345,23 @@ def new_stream(
         speaker,
         written=written,
         sent=sent,
-        converter=_converter(written, sent),
+        converter=converter_between(written, sent),
         timing=timing,
         request_id=request_id,
         response_id=response_id,
         interrupt_on_input=interrupt_on_input,
         keep_ms=keep_ms,
+        lateness=turns.lateness,
     )
     return speaker.stream
 
 
-def _converter(written: PcmFormat, sent: PcmFormat) -> Converter | None:
+def converter_between(written: PcmFormat, sent: PcmFormat) -> Converter | None:
+    """Give what turns one format into the other; None when they are the same.
+
+    Raises:
+        MissingExtraError: conversion is needed and its extra is not installed.
+    """
     if written == sent:
         return None
     return Resampler(

@@ -4,7 +4,7 @@ What a turn needs of a platform is the small ``Speaker``; nothing here knows a p
 """
 
 from avatarwire.streaming.inbox import Lane
-from avatarwire.streaming.lateness import Lateness
+from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.pcm_queue import PcmQueue
 from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
@@ -14,6 +14,7 @@ from avatarwire.streaming.timing import Schedule, Timing
 from avatarwire.streaming.user_audio import UserAudio
 
 __all__ = [
+    "BOUNDS_MS",
     "AudioStream",
     "Converter",
     "Lane",

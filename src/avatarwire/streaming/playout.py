@@ -51,6 +51,10 @@ class PlayoutClock:
         self.underruns = 0
         self.underrun_s = 0.0
 
+    def begins_at_s(self, now_s: float) -> float:
+        """Give when the first sample is played; ``now_s`` before there is one."""
+        return now_s if self._begun_s is None else self._begun_s
+
     def ends_at_s(self, now_s: float) -> float:
         """Give when everything sent has been played; ``now_s`` before the first sample."""
         if self._begun_s is None:
@@ -80,4 +84,4 @@ class PlayoutClock:
 
     def position_s(self, now_s: float) -> float:
         """Give how much of what was sent has been played."""
-        return self.sent_samples / self._sample_rate - self.ahead_s(now_s)
+        return max(0.0, self.sent_samples / self._sample_rate - self.ahead_s(now_s))

@@ -1,9 +1,6 @@
 """The port: what a turn of speech asks of a platform, whatever its words are."""
 
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import Protocol
 
 __all__ = ["Speaker"]
 
@@ -25,18 +22,23 @@ class Speaker(Protocol):
         Raises:
             RuntimeError: another turn is open.
         """
+        ...
 
     def restart(self) -> bool:
         """Open the turn again, on another connection."""
+        ...
 
-    def say(self, pcm: "Buffer") -> bool:
+    def say(self, pcm: bytes | memoryview) -> bool:
         """Send whole frames of PCM, or what is left for the turn's last, shorter one."""
+        ...
 
     def finish(self) -> bool:
         """Say that the turn has no more audio."""
+        ...
 
     def abandon(self) -> bool:
         """Say that the turn is over, unless that was said; later, while there is no connection."""
+        ...
 
     def interrupt(self, scope: str | None) -> bool:
         """Stop what is playing, and abandon the turn; later, while there is no connection.
@@ -44,6 +46,7 @@ class Speaker(Protocol):
         Raises:
             ValueError: ``scope`` is unknown; nothing was sent.
         """
+        ...
 
     async def writable(self) -> None:
         """Return when the connection's buffer has room."""

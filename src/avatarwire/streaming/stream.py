@@ -1,6 +1,7 @@
 """One turn of speech: written in any pieces, sent in time, interruptible, accounted for."""
 
 import asyncio
+import concurrent.futures
 import logging
 from collections import deque
 from collections.abc import AsyncIterable, Iterable
@@ -26,6 +27,11 @@ logger = logging.getLogger("avatarwire.streaming")
 PLAYOUT_GRACE_S = 5.0
 #: A state that comes so much before the paced end is not about this turn's end.
 CLOCK_TOLERANCE_S = 0.1
+#: One that is about this turn, and comes so much before, tells that the playback was stopped.
+STOPPED_EARLY_S = 1.0
+
+#: What leaves unpaced before others have their turn: about a millisecond's work.
+UNPACED_BYTES = 1_000_000
 
 
 class Converter(Protocol):
@@ -33,9 +39,11 @@ class Converter(Protocol):
 
     def push(self, pcm: "Buffer") -> bytes:
         """Take sound in; give what is ready."""
+        ...
 
     def flush(self) -> bytes:
         """Give what is left."""
+        ...
 
 
 class AudioStream:
@@ -66,6 +74,45 @@ class AudioStream:
         keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
             connection; None: the turn does not outlive its connection.
     """
+
+    # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_closed",
+        "_converter",
+        "_dropped_bytes",
+        "_drops_while_held",
+        "_due_s",
+        "_flushed_samples",
+        "_format",
+        "_is_held",
+        "_is_writer_waiting",
+        "_keep_bytes",
+        "_loop",
+        "_others_end_at_s",
+        "_outlives",
+        "_pacer",
+        "_platform_tells",
+        "_played_ms",
+        "_queue",
+        "_reason",
+        "_resolved",
+        "_room",
+        "_schedule",
+        "_sent",
+        "_sent_bytes",
+        "_speaker",
+        "_spoke",
+        "_state",
+        "_taken_bytes",
+        "_waiting_for_room",
+        "_written_format",
+        "interrupt_on_input",
+        "lateness",
+        "request_id",
+        "response_id",
+    )
 
     def __init__(
         self,
@@ -106,7 +153,7 @@ class AudioStream:
         self._clock = PlayoutClock(sent.sample_rate)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._spoke = False
-        self._spoke_before = False
+        self._others_end_at_s: float | None = None
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
@@ -133,6 +180,11 @@ class AudioStream:
     def is_resolved(self) -> bool:
         """Whether ``wait_playout`` returns at once."""
         return self._reason is not None
+
+    @property
+    def ends_at_s(self) -> float:
+        """When all that was sent has been played by the paced clock, in the event loop's time."""
+        return self._clock.ends_at_s(self._loop.time())
 
     @property
     def written_ms(self) -> float:
@@ -185,8 +237,7 @@ class AudioStream:
             TypeError: ``pcm`` is not a buffer, or one of floats.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         if type(pcm) is not bytes:
             with pcm_view(pcm) as view:
                 pcm = bytes(view)
@@ -241,17 +292,23 @@ class AudioStream:
             RuntimeError: the stream has not been entered, or this is the event loop's thread.
             TimeoutError: there was no room in time; the sound is queued nevertheless.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
             raise RuntimeError("write_threadsafe would block the event loop: await write() here")
-        if self._loop.is_closed():
+        work = self.write(pcm)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        except concurrent.futures.CancelledError:
+            return False  # the event loop is about to end, and ends its tasks
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            work.close()
             return False
-        return asyncio.run_coroutine_threadsafe(self.write(pcm), self._loop).result(timeout)
 
     # Ending
 
@@ -260,7 +317,11 @@ class AudioStream:
 
         It returns when everything has gone to the platform, which then has up to ``lead_ms`` left
         to play, or when the turn has ended otherwise.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
         """
+        self._require_entered()
         if self._state == "open":
             self._state = "finishing"
             self._complete_queue()
@@ -283,8 +344,7 @@ class AudioStream:
             ValueError: an unknown scope, or one that leaves the voice alone.
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         return self.end("interrupted", scope=scope, notify=notify)
 
     async def wait_playout(self, timeout: float | None = None) -> Playout:  # noqa: ASYNC109
@@ -300,8 +360,7 @@ class AudioStream:
         Raises:
             RuntimeError: the stream has not been entered.
         """
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
+        self._require_entered()
         try:
             async with asyncio.timeout(timeout):
                 await self._resolved.wait()
@@ -309,14 +368,24 @@ class AudioStream:
             pass
         return self._playout()
 
+    def _require_entered(self) -> None:
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+
     async def __aenter__(self) -> Self:
         if self._state != "new":
             raise RuntimeError("a stream is one turn: make another one")
         self._loop = asyncio.get_running_loop()
         self._pacer = running_pacer()
-        await self._speaker.ready()
-        self._speaker.start()
-        self._state = "open"
+        while self._state == "new":
+            await self._speaker.ready()
+            try:
+                self._speaker.start()
+            except ConnectionError:
+                if not self._outlives:
+                    raise
+            else:
+                self._state = "open"
         return self
 
     async def __aexit__(
@@ -331,27 +400,39 @@ class AudioStream:
             except BaseException:
                 self.end("interrupted")
                 raise
-        elif self._state != "closed":
+        else:
             self.end("interrupted")
 
     # What the session tells the stream
 
-    def notice_speaking(self, *, already: bool = False) -> None:
-        """The avatar speaks now; ``already``: it did when this turn's first sound left."""
-        if already:
-            self._spoke_before = True
+    def notice_speaking(self, *, until_s: float | None = None) -> None:
+        """The avatar speaks now; ``until_s``: it did before this turn, with sound until then."""
+        if until_s is not None:
+            self._others_end_at_s = until_s
         elif self._clock.sent_samples:
             self._spoke = True
 
-    def notice_idle(self) -> None:
-        """The avatar is idle now, which proves nothing unless it spoke for this turn."""
+    def notice_idle(self, *, shared: bool = False) -> None:
+        """The avatar is idle now, which proves nothing unless it spoke for this turn.
+
+        Args:
+            shared: an earlier turn was playing too, so that it may be the one that is meant.
+        """
         if self._state != "closed":
             self._spoke = False
             return
-        ends_at_s = self._clock.ends_at_s(self._loop.time())
-        in_time = self._loop.time() >= ends_at_s - CLOCK_TOLERANCE_S
-        if self._spoke or (self._spoke_before and in_time):
+        now_s = self._loop.time()
+        left_s = self._clock.ends_at_s(now_s) - now_s
+        if not self._spoke:
+            if self._others_end_at_s is None:
+                return
+            # No new SPEAKING: it plays behind what was playing.
+            left_s += max(0.0, self._others_end_at_s - self._clock.begins_at_s(now_s))
+            shared = True
+        if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
             self._resolve("completed")
+        elif not shared:
+            self._resolve("interrupted")
 
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
@@ -362,7 +443,7 @@ class AudioStream:
         """
         if self._reason is not None:
             return self._playout()
-        if scope == "BGM_ONLY":
+        if scope is not None and scope.strip() == "BGM_ONLY":
             raise ValueError(
                 "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
             )
@@ -392,10 +473,9 @@ class AudioStream:
             self._waiting_for_room = None
         self._is_held = True
         self._drops_while_held = drop
-        self._spoke = self._spoke_before = False
+        self._spoke, self._others_end_at_s = False, None
         if drop:
-            self._dropped_bytes += self._queue.size_bytes
-            self._queue.clear()
+            self._drop_queue()
             self._room.set()
             return
         now_s = self._loop.time()
@@ -450,11 +530,12 @@ class AudioStream:
         due_bytes = schedule.due_bytes(
             queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
         )
-        if due_bytes and self._due_s is not None:
-            self.lateness.add(max(0.0, now_s - self._due_s))
-        self._due_s = None
-        if not self._send(due_bytes, now_s):
-            return None
+        due_s, self._due_s = self._due_s, None
+        if due_bytes:
+            if due_s is not None:
+                self.lateness.add(max(0.0, now_s - due_s))
+            if not self._send(due_bytes, now_s):
+                return None
         if finishing and not queue.size_bytes:
             return self._finish(now_s)
         ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
@@ -464,7 +545,10 @@ class AudioStream:
 
     def _send_unpaced(self, now_s: float) -> float | None:
         schedule, queue = self._schedule, self._queue
+        stop_at_bytes = queue.size_bytes - UNPACED_BYTES
         while queue.size_bytes >= schedule.frame_bytes:
+            if queue.size_bytes <= stop_at_bytes:
+                return now_s
             whole_bytes = queue.size_bytes - queue.size_bytes % schedule.frame_bytes
             if not self._send(min(whole_bytes, schedule.batch_bytes), now_s):
                 return None
@@ -569,12 +653,18 @@ class AudioStream:
         self._taken_bytes += len(pcm)
         if self._state == "open":
             converted = pcm if self._converter is None else self._converter.push(pcm)
+            self._queue.put(converted)
             if self._drops_while_held:
-                self._dropped_bytes += len(converted)
+                self._drop_queue()
             else:
-                self._queue.put(converted)
                 self._pump()
         return self._state == "open"
+
+    def _drop_queue(self) -> None:
+        """Drop the whole samples: what follows half a sample is its other half."""
+        whole_bytes = self._queue.size_bytes - self._queue.size_bytes % self._format.frame_bytes
+        self._queue.take(whole_bytes)
+        self._dropped_bytes += whole_bytes
 
     def _complete_queue(self) -> None:
         """Queue what the converter holds, and drop what is no whole sample."""

@@ -21,9 +21,10 @@ class Timing:
 
     Attributes:
         frame_ms: length of a frame, the least that is sent.
-        lead_ms: how much may be ahead of playout; a frame when it is less than one.
+        lead_ms: how much may be ahead of playout; a frame when it is less than one. Below two
+            frames nothing is left for a late write: the sound runs out at each.
         batch_ms: how much is written at a time: whole frames, rounded down, at least one, and no
-            more than the lead.
+            more than half the lead: the other half is played while the next write may be late.
         buffer_ms: how much may be queued before ``write`` waits, a frame at the least.
         paced: False: as fast as the connection takes it.
     """
@@ -71,7 +72,8 @@ class Schedule:
         self._bytes_per_second = format_.bytes_per_second
         self._frame_s = timing.frame_ms / 1000
         self._lead_s = max(timing.lead_ms / 1000, self._frame_s)
-        batch_frames = int(min(timing.batch_ms, timing.lead_ms) / timing.frame_ms + _EPSILON_S)
+        batch_ms = min(timing.batch_ms, timing.lead_ms / 2)
+        batch_frames = int(batch_ms / timing.frame_ms + _EPSILON_S)
         self._batch_s = max(1, batch_frames) * self._frame_s
         self.frame_bytes = format_.sample_rate * timing.frame_ms // 1000 * format_.frame_bytes
         self.batch_bytes = max(1, batch_frames) * self.frame_bytes

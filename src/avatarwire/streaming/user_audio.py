@@ -118,8 +118,11 @@ class UserAudio:
 
     def _pcm(self, item: AudioFrame | Gap) -> bytes:
         if isinstance(item, Gap):
+            if not self._conceal:
+                return b""
             samples = item.duration_ms * self._format.sample_rate // 1000
-            return bytes(samples * self._format.frame_bytes) if self._conceal else b""
+            # What conversion holds back comes from before the gap.
+            return self._tail() + bytes(samples * self._format.frame_bytes)
         if item.codec == OPUS:
             return self._tail_of_pcm() + self._decoded(item)
         if item.codec == PCM and item.sample_rate < len(SAMPLE_RATES):

@@ -1,15 +1,22 @@
 """One supervised connection to a platform, and REST calls beside it.
 
-Bytes and text only: what they mean is the business of the rooms above.
+Bytes and text only: what they mean is the business of the rooms above. The WebSocket and HTTP
+libraries are loaded with the first name that needs them, which a session uses when it starts.
 """
 
-from avatarwire.transport.backoff import ExponentialBackoffStrategy
-from avatarwire.transport.link import Link
-from avatarwire.transport.memory import MemoryConnection, memory_pair
-from avatarwire.transport.port import Connection
-from avatarwire.transport.rest import Response, get_json, post_json, shared_client
-from avatarwire.transport.secrets import are_legal, redacted
-from avatarwire.transport.websocket import WebSocketConnection, connect
+from typing import TYPE_CHECKING
+
+from avatarwire._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avatarwire.transport.backoff import ExponentialBackoffStrategy
+    from avatarwire.transport.link import Link
+    from avatarwire.transport.memory import MemoryConnection, memory_pair
+    from avatarwire.transport.port import Connection
+    from avatarwire.transport.rest import Response, get_json, post_json, shared_client
+    from avatarwire.transport.secrets import are_legal, redacted
+    from avatarwire.transport.websocket import WebSocketConnection, connect
+    from avatarwire.transport.wire import count_messages, read_messages
 
 __all__ = [
     "Connection",
@@ -20,9 +27,24 @@ __all__ = [
     "WebSocketConnection",
     "are_legal",
     "connect",
+    "count_messages",
     "get_json",
     "memory_pair",
     "post_json",
+    "read_messages",
     "redacted",
     "shared_client",
 ]
+
+_HOMES = {
+    "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
+    "avatarwire.transport.link": "Link",
+    "avatarwire.transport.memory": "MemoryConnection memory_pair",
+    "avatarwire.transport.port": "Connection",
+    "avatarwire.transport.rest": "Response get_json post_json shared_client",
+    "avatarwire.transport.secrets": "are_legal redacted",
+    "avatarwire.transport.websocket": "WebSocketConnection connect",
+    "avatarwire.transport.wire": "count_messages read_messages",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

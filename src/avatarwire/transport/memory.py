@@ -57,6 +57,11 @@ class MemoryConnection:
         """Bytes written at this end that the other has not taken, because it is paused."""
         return self._peer._backlog_bytes  # noqa: SLF001 - the ends are one thing
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """None: nothing is pinged here."""
+        return None
+
     def write_batch(self, wire: bytes) -> bool:
         """Write complete frames to the other end; see ``Connection``."""
         if self._end is not None:

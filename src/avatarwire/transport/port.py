@@ -15,14 +15,21 @@ class Connection(Protocol):
     @property
     def close_code(self) -> int | None:
         """Why the connection ended, as ``receive()`` tells it; None until it has."""
+        ...
 
     @property
     def close_reason(self) -> str:
         """The words that came with the close code; empty when there were none."""
+        ...
 
     @property
     def buffered_bytes(self) -> int:
         """Bytes accepted by ``write_batch`` that have not left the process yet."""
+        ...
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """How long the last ping took to be answered, in seconds; None before the first answer."""
 
     def write_batch(self, wire: bytes) -> bool:
         """Write complete client frames, already masked, in one transport write.
@@ -38,6 +45,7 @@ class Connection(Protocol):
             SessionLostError: when the connection is closing or closed. While the closing handshake
                 runs the peer's code is not known yet, and 1006 stands in for it.
         """
+        ...
 
     async def writable(self) -> None:
         """Return when the write buffer has room: at once, or when it falls to its low water.
@@ -54,6 +62,7 @@ class Connection(Protocol):
                 peer closed first and ours when we did (1009: a message over the limit; 1011: the
                 peer fell silent); 1006 when the connection was cut.
         """
+        ...
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, and return when the connection has ended.

@@ -33,6 +33,9 @@ __all__ = ["WebSocketConnection", "connect"]
 CLOSE_TIMEOUT_S = 2.0
 """How long ``close()`` waits for a peer before it cuts the connection."""
 
+HANG_UP_S = 0.05
+"""How long a peer that has said goodbye may take to hang up before we do."""
+
 READ_GRACE_S = 0.01
 """How long a loop that was stalled has to read what had arrived."""
 
@@ -90,6 +93,7 @@ class WebSocketConnection(ClientConnection):
         self._aw_waiters: set[asyncio.Future[None]] = set()
         self._aw_stall_timer: asyncio.TimerHandle | None = None
         self._aw_close_timer: asyncio.TimerHandle | None = None
+        self._aw_hang_up_timer: asyncio.TimerHandle | None = None
         self._aw_ping_timer: asyncio.TimerHandle | None = None
         self._aw_pinged_at_s = 0.0
         self._aw_is_ping_out = False
@@ -108,7 +112,12 @@ class WebSocketConnection(ClientConnection):
         """Note why it ended and wake everyone who waits for room."""
         super().connection_lost(exc)
         self._aw_full = False
-        for timer in (self._aw_stall_timer, self._aw_close_timer, self._aw_ping_timer):
+        for timer in (
+            self._aw_stall_timer,
+            self._aw_close_timer,
+            self._aw_hang_up_timer,
+            self._aw_ping_timer,
+        ):
             if timer is not None:
                 timer.cancel()
         self._aw_end = _ending(self._aw_protocol.close_exc)
@@ -124,7 +133,12 @@ class WebSocketConnection(ClientConnection):
             self._aw_ping_at(self._aw_pinged_at_s)
         super().data_received(data)
         if self._aw_protocol.state is State.CLOSING:
-            self._aw_limit_close()  # a peer that closes may still never hang up
+            self._aw_limit_close()
+            if self._aw_protocol.close_rcvd is not None and self._aw_hang_up_timer is None:
+                # Our answer is written and nothing more comes, but the peer may never hang up.
+                self._aw_hang_up_timer = asyncio.get_running_loop().call_later(
+                    HANG_UP_S, self._aw_transport.close
+                )
 
     def pause_writing(self) -> None:
         """Note that the write buffer is over its high water."""

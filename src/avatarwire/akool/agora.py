@@ -1,0 +1,118 @@
+"""The Agora channel that the avatar appears in: set, and set again on another connection."""
+
+import asyncio
+from collections.abc import Callable
+
+from avatarwire.akool.config import ClientConfig
+from avatarwire.akool.connection import AkoolConnection
+from avatarwire.akool.exceptions import (
+    AudioStreamError,
+    ConnectionError,  # noqa: A004 - the published name
+)
+from avatarwire.akool.messages import AgoraParams, Wire
+from avatarwire.akool.protocol import AGORA
+
+__all__ = ["AgoraChannel", "checked_params"]
+
+
+class AgoraChannel:
+    """Takes the avatar of one client into its channel.
+
+    Args:
+        config: whose session.
+        wire: how messages are built.
+        require_open: gives the connection to speak on, or raises ConnectionError.
+    """
+
+    def __init__(
+        self, config: ClientConfig, wire: Wire, require_open: Callable[[], AkoolConnection]
+    ) -> None:
+        self._config = config
+        self._wire = wire
+        self._require_open = require_open
+        self._params: AgoraParams | None = None
+        # One after the other: there is one channel to be in.
+        self._lock = asyncio.Lock()
+
+    async def set(self, params: AgoraParams) -> None:
+        """Say where the avatar appears; return when it is there.
+
+        Raises:
+            ConnectionError: not connected.
+            AudioStreamError: the platform's refusal, or no confirmation in time.
+        """
+        self._require_open()
+        async with self._lock:
+            await self._set(params)
+            self._params = params
+
+    async def restore(self) -> None:
+        """Bring a new connection to where the lost one was; raises as ``set``."""
+        async with self._lock:
+            if self._params is not None:
+                await self._set(self._params)
+
+    def forget(self) -> None:
+        """Restore nothing any more."""
+        self._params = None
+
+    async def _set(self, params: AgoraParams) -> None:
+        connection = self._require_open()
+        self._config.agora_token = params.token  # the platform's words may quote it
+        try:
+            message = self._wire.set_params(params)
+        except TypeError as exc:
+            raise AudioStreamError("the Agora parameters cannot be written as JSON") from exc
+        in_channel = connection.protocol.is_agora_connected
+        agora = None if in_channel else connection.expect(AGORA)
+        try:
+            if message.mid:
+                await connection.call(message, self._config.message_timeout)
+            else:
+                await connection.send(message.json)
+            if agora is not None:
+                await connection.wait(agora, self._config.connection_timeout, "agora_connected")
+        except ConnectionError as exc:
+            raise AudioStreamError(f"Failed to set Agora parameters: {exc}", code=exc.code) from exc
+        finally:
+            connection.forget(AGORA)
+
+
+def checked_params(
+    app_id: object,
+    channel: object,
+    token: object,
+    uid: object,
+    voice_id: object,
+    language: object,
+    background_url: object,
+) -> AgoraParams:
+    """Give the parameters of ``set_agora_params``, checked.
+
+    Raises:
+        AudioStreamError: one is of a wrong type.
+    """
+    texts = {
+        "agora_app_id": app_id,
+        "agora_channel": channel,
+        "agora_token": token,
+        "voice_id": voice_id or "",
+        "language": language,
+        "background_url": background_url or "",
+    }
+    checked = {}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise AudioStreamError(f"{name} must be str, not {type(value).__name__}")
+        checked[name] = value
+    if not isinstance(uid, str | int) or isinstance(uid, bool):
+        raise AudioStreamError(f"agora_uid must be str, not {type(uid).__name__}")
+    return AgoraParams(
+        app_id=checked["agora_app_id"],
+        channel=checked["agora_channel"],
+        token=checked["agora_token"],
+        uid=uid,
+        voice_id=checked["voice_id"],
+        language=checked["language"],
+        background_url=checked["background_url"],
+    )

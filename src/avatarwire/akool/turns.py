@@ -1,0 +1,238 @@
+"""Turns of speech in Akool's words: the client's open one, and those still being played.
+
+Akool never says when it has played something, so the clock alone decides. Its interrupt names no
+turn: it stops all that is playing.
+"""
+
+from collections.abc import AsyncIterable, Callable
+
+from avatarwire.akool.connection import AkoolConnection
+from avatarwire.akool.exceptions import AudioStreamError
+from avatarwire.akool.messages import EnvelopeWire, Wire
+from avatarwire.audio import PcmFormat, Resampler
+from avatarwire.codec import client_message
+from avatarwire.streaming import AudioStream, Playout, Timing
+
+__all__ = ["FORMAT", "NO_INTERRUPT", "Turns"]
+
+#: What the platform takes.
+FORMAT = PcmFormat(16000, 1)
+NO_INTERRUPT = (
+    'interrupt() needs wire="envelope": the flat form has none; what was queued is dropped, what'
+    " was sent is still played"
+)
+
+
+class Turns:
+    """The turns of one client.
+
+    Args:
+        wire: how messages are built.
+        require_open: gives the connection to speak on, or raises ConnectionError.
+
+    Attributes:
+        interrupts: how often everything was interrupted.
+    """
+
+    def __init__(self, wire: Wire, require_open: Callable[[], AkoolConnection]) -> None:
+        self.interrupts = 0
+        self._wire = wire
+        self._require_open = require_open
+        self._made = 0
+        self._open: AudioStream | None = None
+        self._playing: list[AudioStream] = []
+
+    def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
+        """Make a turn; everything about it is checked here, and nothing is sent yet.
+
+        Args:
+            written: what will be written to it.
+            timing: when it leaves; a frame is the sound of one message.
+
+        Raises:
+            MissingExtraError: conversion is needed and its extra is not installed.
+        """
+        self._made += 1
+        speaker = _AkoolSpeaker(self, self._wire, self._require_open, timing.frame_ms)
+        converter = None
+        if written != FORMAT:
+            converter = Resampler(
+                rate_in=written.sample_rate,
+                rate_out=FORMAT.sample_rate,
+                channels_in=written.channels,
+                channels_out=FORMAT.channels,
+            )
+        kind = AudioStream if isinstance(self._wire, EnvelopeWire) else _FlatStream
+        speaker.stream = kind(
+            speaker,
+            written=written,
+            sent=FORMAT,
+            converter=converter,
+            timing=timing,
+            request_id="",
+            response_id=f"turn-{self._made}",
+            platform_tells=False,
+        )
+        return speaker.stream
+
+    async def send_unpaced(self, chunks: AsyncIterable[bytes]) -> int:
+        """Send each chunk as a message, until an interrupt; give how many bytes were sent.
+
+        Raises:
+            ConnectionError: not, or no longer, connected.
+            RuntimeError: a turn is open.
+        """
+        interrupts, sent_bytes = self.interrupts, 0
+        self._require_open_for("send_audio_stream")
+        async for pcm in chunks:
+            if interrupts != self.interrupts:
+                break
+            await self._require_open_for("send_audio_stream").send(self._wire.audio(pcm))
+            sent_bytes += len(pcm)
+        return sent_bytes
+
+    async def send_paced(self, stream: AudioStream, chunks: AsyncIterable[bytes]) -> int:
+        """Send chunks as a turn; give how many bytes of it were sent.
+
+        Raises:
+            ConnectionError: not, or no longer, connected.
+            RuntimeError: a turn is open.
+            AudioStreamError: what ``chunks`` raises; the sound before it is sent.
+        """
+        refused = None
+        connection = self._require_open_for("send_audio_stream")
+        async with stream:
+            try:
+                async for pcm in chunks:
+                    if not await stream.write(pcm):
+                        break
+            except AudioStreamError as exc:
+                refused = exc
+        if (await stream.wait_playout(0)).reason == "lost":
+            raise connection.lost()
+        if refused is not None:
+            raise refused
+        return FORMAT.frame_bytes * round(stream.sent_ms * FORMAT.sample_rate / 1000)
+
+    def require_none(self, call: str) -> None:
+        """Refuse ``call`` while a turn is open.
+
+        Raises:
+            RuntimeError: a turn is open.
+        """
+        if self._open is not None:
+            raise RuntimeError(
+                f"{call} while the audio stream {self._open.response_id!r} is open: "
+                "leave or interrupt that one first"
+            )
+
+    def opened(self, stream: AudioStream) -> None:
+        """Note that ``stream`` speaks from now on."""
+        self._open = stream
+        self._playing = [turn for turn in self._playing if not turn.is_resolved]
+        self._playing.append(stream)
+
+    def closed(self, stream: AudioStream) -> None:
+        """Note that ``stream`` sends nothing more."""
+        if self._open is stream:
+            self._open = None
+
+    def interrupted(self, by: AudioStream | None = None) -> None:
+        """End every turn, because all that plays stops; ``by`` ends itself."""
+        self.interrupts += 1
+        for stream in self._playing:
+            if stream is not by:
+                stream.end("interrupted", notify=False)
+
+    def drop_queued(self) -> None:
+        """End the open turn; what has been sent is still played."""
+        self.interrupts += 1
+        if self._open is not None:
+            self._open.end("interrupted", notify=False)
+
+    def ended(self) -> None:
+        """The connection has ended, or is about to: nothing of these turns can be sent any more."""
+        for stream in self._playing:
+            stream.end("lost")
+        self._open = None
+        self._playing.clear()
+
+    def _require_open_for(self, call: str) -> AkoolConnection:
+        connection = self._require_open()
+        self.require_none(call)
+        return connection
+
+
+class _AkoolSpeaker:
+    """Says one turn: audio messages, and nothing around them."""
+
+    def __init__(
+        self,
+        turns: Turns,
+        wire: Wire,
+        require_open: Callable[[], AkoolConnection],
+        message_ms: int,
+    ) -> None:
+        self.stream: AudioStream
+        self._turns = turns
+        self._wire = wire
+        self._require_open = require_open
+        self._message_bytes = FORMAT.bytes_per_second * message_ms // 1000
+        self._connection: AkoolConnection
+
+    async def ready(self) -> None:
+        """Nothing to wait for: without a connection, start() says so."""
+
+    def start(self) -> bool:
+        self._turns.require_none("a second audio stream")
+        self._connection = self._require_open()
+        self._turns.opened(self.stream)
+        return True
+
+    def restart(self) -> bool:
+        raise self._connection.lost()  # no turn outlives its connection
+
+    def say(self, pcm: bytes | memoryview) -> bool:
+        audio, size_bytes = self._wire.audio, self._message_bytes
+        with memoryview(pcm) as view:
+            return self._connection.write(
+                b"".join(
+                    client_message(audio(view[start : start + size_bytes]), text=True)
+                    for start in range(0, len(view), size_bytes)
+                )
+            )
+
+    def finish(self) -> bool:
+        self._turns.closed(self.stream)
+        return True
+
+    def abandon(self) -> bool:
+        return self.finish()
+
+    def interrupt(self, scope: str | None) -> bool:
+        if scope is not None:
+            raise ValueError(f"Akool's interrupt stops everything and has no scope, not {scope!r}")
+        self._turns.closed(self.stream)
+        if not isinstance(self._wire, EnvelopeWire):
+            return True
+        self._turns.interrupted(by=self.stream)
+        return self._connection.write(client_message(self._wire.interrupt().json, text=True))
+
+    async def writable(self) -> None:
+        await self._connection.writable()
+
+
+class _FlatStream(AudioStream):
+    """A turn in the wire form that has no interrupt."""
+
+    async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
+        """Drop what is queued; with ``notify``, then say that playback goes on.
+
+        Raises:
+            AudioStreamError: the turn was not over, and its playback cannot be stopped.
+        """
+        was_over = self.is_resolved
+        playout = await super().interrupt(scope=scope, notify=notify)
+        if notify and not was_over:
+            raise AudioStreamError(NO_INTERRUPT)
+        return playout

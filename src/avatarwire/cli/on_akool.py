@@ -1,0 +1,135 @@
+"""``avatarwire stream --platform akool``."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from avatarwire.akool import (
+    AsyncStreamingAvatarClient,
+    AudioStreamError,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionError,  # noqa: A004 - the published name
+    RetryError,
+    ServiceDiscoveryError,
+)
+from avatarwire.audio import PcmFormat
+from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.emulator import AkoolEmulator
+
+__all__ = ["AkoolJob"]
+
+_AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
+_OPTIONS = {
+    "discovery_url": "--url",
+    "server_url": "--url",
+    "api_key": "--api-key",
+    "avatar_id": "--avatar-id",
+}
+
+
+class AkoolJob:
+    """A session with Akool."""
+
+    frame_ms = 64
+
+    def __init__(
+        self,
+        client: AsyncStreamingAvatarClient,
+        settings: Settings,
+        url: str,
+        emulator: AkoolEmulator | None,
+    ) -> None:
+        self.url = url
+        self._client = client
+        self._settings = settings
+        self._emulator = emulator
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: Settings) -> "Iterator[AkoolJob]":
+        """Check the settings, and run the local platform when they name no other.
+
+        Raises:
+            click.UsageError: a setting that cannot work.
+        """
+        if settings.sandbox:
+            raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
+        with contextlib.ExitStack() as stack:
+            emulator = None
+            if settings.url is None:
+                emulator = stack.enter_context(LocalPlatform(AkoolEmulator())).emulator
+                url = emulator.discovery_url
+            else:
+                url = settings.url
+                _require_agora(settings)
+            is_server = url.startswith(("ws://", "wss://"))
+            where: dict[str, Any] = {"server_url" if is_server else "discovery_url": url}
+            try:
+                client = AsyncStreamingAvatarClient(
+                    settings.api_key or "local",
+                    settings.avatar_id or "local",
+                    env=settings.env,
+                    **where,
+                )
+            except (AuthenticationError, ConfigurationError) as exc:
+                raise by_option(exc, _OPTIONS) from exc
+            yield cls(client, settings, url, emulator)
+
+    def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002
+        """Give what Akool takes, whatever is written."""
+        return PcmFormat(16000)
+
+    async def stream(
+        self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+    ) -> Outcome:
+        """Run one whole session."""
+        client, errors, ended = self._client, list[Exception](), asyncio.Event()
+        client.on_error = errors.append
+        client.on_disconnected = ended.set
+        app_id, channel, token, uid = (value or "local" for value in self._settings.agora)
+        async with client:
+            await client.set_agora_params(
+                app_id, channel, token, uid, voice_id=self._settings.voice_id
+            )
+            stream = client.audio_stream(
+                sample_rate=speech.format.sample_rate,
+                channels=speech.format.channels,
+                lead_ms=manner.lead_ms,
+                paced=manner.paced,
+            )
+            outcome = await speak(stream, speech, manner, advance)
+            if outcome.playout.reason == "lost":
+                await ended.wait()
+                raise errors[-1] if errors else ConnectionError("the platform has closed it")
+        return outcome
+
+    def explain(self, exc: Exception) -> str:
+        """Say in one line why it failed, and what to do."""
+        match exc:
+            case AuthenticationError():
+                advice = "; check --api-key or AVATARWIRE_API_KEY"
+            case ServiceDiscoveryError() | RetryError():
+                advice = "; check --url and --env, and that a platform answers there"
+            case AudioStreamError():
+                advice = "; check the --agora-… settings"
+            case _:
+                advice = ""
+        return f"the session at {self.url} failed: {exc}{advice}"
+
+    def received(self) -> Received | None:
+        """Give what arrived; None when the platform is not a local one."""
+        if self._emulator is None:
+            return None
+        return Received(bytes(self._emulator.sessions[0].pcm), None)
+
+
+def _require_agora(settings: Settings) -> None:
+    for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True):
+        if not value:
+            variable = "AVATARWIRE" + option.removeprefix("-").replace("-", "_").upper()
+            raise click.UsageError(f"Akool needs an Agora channel: set {variable} or {option}.")

@@ -1,0 +1,118 @@
+"""``avatarwire stream --platform liveavatar``."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+from avatarwire import (
+    AgentListener,
+    AvatarAgent,
+    AvatarAgentConfig,
+    ErrorCode,
+    SessionLostError,
+    SessionStartError,
+)
+from avatarwire.audio import PcmFormat
+from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.emulator import LiveAvatarEmulator
+
+__all__ = ["LiveAvatarJob"]
+
+_ADVICE = {
+    ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
+    ErrorCode.SESSION_ACCESS_DENIED: "check that the key may use this avatar",
+    ErrorCode.CONCURRENCY_LIMIT_EXCEEDED: "end another session first",
+    ErrorCode.QUOTA_EXHAUSTED: "check the plan in the platform's console",
+    ErrorCode.NO_ORCHESTRATION_POD: "the platform is busy; try again in a few seconds",
+    ErrorCode.NO_RENDERER_POD: "the platform is busy; try again in a few seconds",
+    ErrorCode.SESSION_START_FAILED: "check --url, and that a platform answers there",
+}
+_OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
+
+
+class LiveAvatarJob:
+    """A session with Live Avatar."""
+
+    frame_ms = 40
+
+    def __init__(self, config: AvatarAgentConfig, emulator: LiveAvatarEmulator | None) -> None:
+        self._config = config
+        self._emulator = emulator
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, settings: Settings) -> "Iterator[LiveAvatarJob]":
+        """Check the settings, and run the local platform when they name no other.
+
+        Raises:
+            click.UsageError: a setting that cannot work.
+        """
+        with contextlib.ExitStack() as stack:
+            emulator = None
+            if settings.url is None:
+                local = LocalPlatform(LiveAvatarEmulator(greeting=None))
+                emulator = stack.enter_context(local).emulator
+            try:
+                config = AvatarAgentConfig(
+                    api_key=settings.api_key or "local",
+                    avatar_id=settings.avatar_id or "local",
+                    base_url=emulator.base_url if emulator is not None else settings.url or "",
+                    voice_id=settings.voice_id,
+                    sandbox=settings.sandbox,
+                )
+            except ValueError as exc:
+                raise by_option(exc, _OPTIONS) from exc
+            yield cls(config, emulator)
+
+    @property
+    def url(self) -> str:
+        """The platform's base URL."""
+        return self._config.base_url
+
+    def sent_format(self, written: PcmFormat) -> PcmFormat:
+        """Give what the agent makes of it: mono, at a rate that a frame header can say."""
+        rate = written.sample_rate
+        return PcmFormat(rate if rate in {16000, 24000, 48000} else 24000)
+
+    async def stream(
+        self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+    ) -> Outcome:
+        """Run one whole session."""
+        listener = _Listener()
+        async with AvatarAgent(self._config, listener) as agent:
+            stream = agent.audio_stream(
+                sample_rate=speech.format.sample_rate,
+                channels=speech.format.channels,
+                lead_ms=manner.lead_ms,
+                paced=manner.paced,
+            )
+            outcome = await speak(stream, speech, manner, advance)
+            if outcome.playout.reason == "lost":
+                raise SessionLostError(*await listener.end)
+        return outcome
+
+    def explain(self, exc: Exception) -> str:
+        """Say in one line why it failed, and what to do."""
+        if not isinstance(exc, SessionStartError):
+            return f"the session at {self.url} failed: {exc}"
+        # Without an answer there is no code worth showing.
+        words = str(exc) if exc.code else exc.message
+        return f"no session at {self.url}: {words}; {_ADVICE[exc.error_code]}"
+
+    def received(self) -> Received | None:
+        """Give what arrived; None when the platform is not a local one."""
+        if self._emulator is None:
+            return None
+        turn = self._emulator.sessions[0].turns[0]
+        return Received(bytes(turn.pcm), turn)
+
+
+class _Listener(AgentListener):
+    """Remembers why the session ended."""
+
+    def __init__(self) -> None:
+        self.end: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    async def on_closed(self, code: int, reason: str) -> None:
+        self.end.set_result((code, reason))

@@ -1,0 +1,272 @@
+"""Sound beside the avatar's voice: accompaniment, in clips and in streams.
+
+Source: the wire protocol, "External audio frame".
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from avatarwire.audio import PcmFormat, pcm_view
+from avatarwire.codec import ExternalAudioFrame, client_message
+from avatarwire.errors import SessionLostError
+from avatarwire.liveavatar.config import AvatarAgentConfig
+from avatarwire.liveavatar.messages import MessageBuilder, encode
+from avatarwire.liveavatar.sending import Outlet, Sender
+from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, converter_between
+from avatarwire.streaming import AudioStream, Timing
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from avatarwire.liveavatar.outbox import Outbox
+    from avatarwire.transport import Connection
+
+__all__ = ["Accompaniment", "ExternalAudioStream", "ExternalCalls"]
+
+#: Most PCM in a message of 65,536 bytes: whole samples of two channels as of one.
+MAX_PCM_BYTES = 65_508
+#: An interrupt of these scopes clears the accompaniment (protocol section 4).
+_MUSIC_SCOPES = {MUSIC_ONLY, "VOICE_AND_ACCOMPANIMENT"}
+#: What may be queued before a write waits, in milliseconds of sound.
+BUFFER_MS = 2000
+
+
+class Accompaniment:
+    """Numbers the external audio of one session, and knows the streams of it."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._streams: list[AudioStream] = []
+
+    def send(
+        self,
+        pcm: "Buffer",
+        timestamp_us: int,
+        format_: PcmFormat,
+        write: Callable[[bytes], bool],
+    ) -> bool:
+        """Write a clip, in as many messages as it takes; give what ``write`` gives.
+
+        Raises:
+            TypeError: ``pcm`` is not a buffer.
+            ValueError: it is empty or not whole samples, or a timestamp has no 64 bits.
+        """
+        wire = b""
+        sequence = self._sequence
+        with pcm_view(pcm) as view, view.cast("B") as data:
+            if not data or len(data) % format_.frame_bytes:
+                raise ValueError(
+                    f"pcm must be whole 16-bit samples of {format_.channels} channel(s), at least"
+                    f" one, not {len(data)} bytes"
+                )
+            for start in range(0, len(data), MAX_PCM_BYTES):
+                sequence += 1
+                passed_us = start // format_.frame_bytes * 1_000_000 // format_.sample_rate
+                frame = ExternalAudioFrame(
+                    sequence,
+                    timestamp_us + passed_us if timestamp_us else 0,
+                    data[start : start + MAX_PCM_BYTES],
+                )
+                wire += client_message(frame.pack())
+        has_room = write(wire)
+        self._sequence = sequence
+        return has_room
+
+    def opened(self, stream: AudioStream) -> None:
+        """Note a stream that an interrupt, or the end of the session, ends."""
+        self._streams = [other for other in self._streams if not other.is_resolved]
+        self._streams.append(stream)
+
+    def interrupted(self, scope: str | None) -> None:
+        """End what an interrupt that the agent has sent ends."""
+        if scope is not None and scope.strip() in _MUSIC_SCOPES:
+            for stream in self._streams:
+                stream.end("interrupted", notify=False)
+
+    def gap(self, mode: str) -> None:
+        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
+        for stream in self._streams:
+            if mode == "fail":
+                stream.end("lost")
+            else:
+                stream.hold(drop=mode == "drop")
+
+    def connected(self) -> None:
+        """There is a connection: streams that were held go on."""
+        for stream in self._streams:
+            stream.go_on()
+
+    def ended(self) -> None:
+        """The session is over."""
+        for stream in self._streams:
+            stream.end("lost")
+        self._streams.clear()
+        self._sequence = 0
+
+
+class _Player:
+    """Plays one stream of accompaniment, as a turn is spoken."""
+
+    def __init__(self, outlet: Outlet, music: Accompaniment, format_: PcmFormat) -> None:
+        self.stream: ExternalAudioStream
+        self._outlet = outlet
+        self._music = music
+        self._format = format_
+        self._outbox: Outbox
+        self._connection: Connection | None = None
+
+    async def ready(self) -> None:
+        self._outbox = self._outlet.require_open()
+        await self._outbox.wait_connected()
+
+    def start(self) -> bool:
+        self.restart()
+        self._music.opened(self.stream)
+        return True
+
+    def restart(self) -> bool:
+        self._connection = self._outbox.connection
+        if self._connection is None:
+            raise SessionLostError(reason="the connection is being restored")
+        return True
+
+    def say(self, pcm: bytes | memoryview) -> bool:
+        # Now or not at all: in the backlog it would overtake what is resumed.
+        return self._music.send(pcm, 0, self._format, self._outbox.write_now)
+
+    def finish(self) -> bool:
+        return True
+
+    def abandon(self) -> bool:
+        return True
+
+    def interrupt(self, scope: str | None) -> bool:
+        event = MessageBuilder.control_interrupt(interrupt_scope=scope or MUSIC_ONLY)
+        return self._outbox.write_batch(client_message(encode(event), text=True))
+
+    async def writable(self) -> None:
+        # Of the connection that is full: another one has room.
+        if self._connection is not None and self._connection is self._outbox.connection:
+            await self._connection.writable()
+
+
+class ExternalAudioStream(AudioStream):
+    """Accompaniment in time; an agent's ``external_audio_stream()`` makes it.
+
+    Example::
+
+        async with agent.external_audio_stream(sample_rate=48000, channels=2) as music:
+            await music.play(chunks)
+
+    It is used like a turn of speech. Leaving normally sends what is queued, in time; the platform
+    then has up to ``first_ms`` left to play. It says nothing of the end: ``wait_playout`` goes by
+    the clock. Leaving by an exception drops what is queued and has the platform stop what it plays;
+    the voice goes on.
+    """
+
+    def __init__(
+        self,
+        player: _Player,
+        *,
+        written: PcmFormat,
+        sent: PcmFormat,
+        first_ms: float,
+        batch_ms: float,
+        keep_ms: float | None,
+    ) -> None:
+        super().__init__(
+            player,
+            written=written,
+            sent=sent,
+            converter=converter_between(written, sent),
+            timing=Timing(
+                lead_ms=first_ms, batch_ms=batch_ms, buffer_ms=max(BUFFER_MS, 2 * first_ms)
+            ),
+            request_id="",
+            response_id="accompaniment",
+            platform_tells=False,
+            keep_ms=keep_ms,
+        )
+        self._first_ms = first_ms
+
+    def tick(self, now_s: float) -> float | None:
+        """Do what is due at ``now_s``: nothing before the first packet is full."""
+        if self.is_open and not self.sent_ms and self.queued_ms < self._first_ms:
+            return None
+        return super().tick(now_s)
+
+
+class ExternalCalls(Sender):
+    """Sound beside the avatar's voice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._accompaniment = Accompaniment()
+
+    async def send_external_audio(self, pcm: "Buffer", *, timestamp_us: int = 0) -> None:
+        """Send a clip of accompaniment, at once: it is played, not lip-synced.
+
+        Its format is that of ``config.external_audio_config``, or of the voice. A clip that is too
+        long for one message is split on whole samples, and a timestamp advanced along it.
+
+        Args:
+            pcm: 16-bit little-endian samples, interleaved when stereo; any contiguous buffer.
+            timestamp_us: when to play it, in microseconds; 0: the platform chooses.
+
+        Raises:
+            TypeError: ``pcm`` is not a buffer, or the timestamp no integer.
+            ValueError: ``pcm`` is empty or not whole samples, or the timestamp has no 64 bits.
+        """
+        format_ = _format(self._config, None, None)
+        await self._settle(self._accompaniment.send(pcm, timestamp_us, format_, self._outlet.write))
+
+    def external_audio_stream(
+        self,
+        *,
+        sample_rate: int | None = None,
+        channels: int | None = None,
+        first_ms: float = 400,
+        batch_ms: float = 200,
+    ) -> ExternalAudioStream:
+        """Make a stream of accompaniment, paced like a turn of speech.
+
+        Example::
+
+            async with agent.external_audio_stream() as music:
+                async for pcm in player:
+                    await music.write(pcm)
+
+        Args:
+            sample_rate: of what will be written, in Hz; by default that of
+                ``config.external_audio_config``, or of the voice. Another rate than configured is
+                converted, which takes the ``audio`` extra.
+            channels: of what will be written; by default as configured, or 1.
+            first_ms: how much goes out first, in milliseconds: it is how far the platform stays
+                ahead.
+            batch_ms: how much is sent at a time after that.
+
+        Raises:
+            TypeError, ValueError: a format or a duration that cannot be.
+            MissingExtraError: the sound has to be converted and the extra is not installed.
+        """
+        sent = _format(self._config, sample_rate, channels)
+        written = PcmFormat(sample_rate or sent.sample_rate, channels or sent.channels)
+        player = _Player(self._outlet, self._accompaniment, sent)
+        player.stream = ExternalAudioStream(
+            player,
+            written=written,
+            sent=sent,
+            first_ms=first_ms,
+            batch_ms=batch_ms,
+            keep_ms=self._keep_ms(),
+        )
+        return player.stream
+
+
+def _format(config: AvatarAgentConfig, sample_rate: int | None, channels: int | None) -> PcmFormat:
+    """Give the format that the platform expects; what it is told wins over what is written."""
+    told = config.external_audio_config or {}
+    return PcmFormat(
+        told.get("sampleRate") or sample_rate or config.tts_sample_rate or USUAL_RATE,
+        told.get("channels") or channels or 1,
+    )

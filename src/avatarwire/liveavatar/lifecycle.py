@@ -1,0 +1,327 @@
+"""Which text responses are under way, and what the platform has said of them.
+
+All rules are checked, and an event written, in one step that awaits nothing: whatever tasks do
+meanwhile, what one call has checked still holds when it writes.
+Source: the wire protocol, "Response lifecycle".
+"""
+
+import asyncio
+import warnings
+import weakref
+from dataclasses import dataclass
+
+from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
+from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.messages import Event, MessageBuilder
+from avatarwire.liveavatar.sending import Metadata, Outlet
+
+__all__ = ["Fate", "Responses"]
+
+
+class Fate:
+    """What becomes of one streamed response at the platform.
+
+    Attributes:
+        request_id: what it answers.
+        response_id: its own id.
+        last: the platform's last word on it; None until it comes.
+        lost: why no word can come any more; None while one can.
+        is_written: its stream sends nothing more.
+    """
+
+    def __init__(self, request_id: str, response_id: str) -> None:
+        self.request_id = request_id
+        self.response_id = response_id
+        self.last: ResponseStateEvent | None = None
+        self.lost: SessionLostError | None = None
+        self.is_written = False
+        self._settled = asyncio.Event()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the platform has said its last word, or never will."""
+        return self._settled.is_set()
+
+    def notice(self, event: ResponseStateEvent) -> None:
+        """Take a terminal state; only the first one counts."""
+        if not self.is_settled:
+            self.last = event
+            self._settled.set()
+
+    def lose(self, lost: SessionLostError) -> None:
+        """Give up: the session has ended for good."""
+        self.lost = lost
+        self._settled.set()
+
+    async def wait(self, timeout_s: float | None) -> ResponseStateEvent:
+        """Wait for the platform's last word.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            SessionLostError: the session ended first.
+        """
+        async with asyncio.timeout(timeout_s):
+            await self._settled.wait()
+        if self.last is not None:
+            return self.last
+        self.require_session()
+        raise AssertionError("settled by neither")  # pragma: no cover
+
+    def require_session(self) -> None:
+        """Refuse to go on when the session has ended.
+
+        Raises:
+            SessionLostError: it has.
+        """
+        if self.lost is not None:
+            raise SessionLostError(self.lost.code, self.lost.reason)
+
+
+@dataclass(slots=True)
+class _Active:
+    """A text response whose text is not complete.
+
+    Attributes:
+        owner: the stream that it belongs to; None for the old-style calls.
+        next_seq: of the next old-style chunk.
+        is_over: the platform has said its last word on it.
+    """
+
+    request_id: str
+    response_id: str
+    owner: object | None = None
+    next_seq: int = 0
+    is_over: bool = False
+
+    def __str__(self) -> str:
+        kind = "stream" if self.owner is not None else "response"
+        return f"{kind} {self.response_id!r} of request {self.request_id!r}"
+
+
+class Responses:
+    """The text responses of one agent.
+
+    Args:
+        outlet: where their events go.
+    """
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._active: dict[str, _Active] = {}
+        # Weak: when nobody holds a stream any more, nobody can ask what became of it.
+        self._awaited: weakref.WeakValueDictionary[str, Fate] = weakref.WeakValueDictionary()
+
+    # Streams: each writes its start, and gives what the write gave
+
+    def open_response(
+        self, owner: object, request_id: str, response_id: str, start: Event | None
+    ) -> tuple[Fate, bool]:
+        """Begin the one active response of a request; without ``start`` nothing is written.
+
+        Raises:
+            ResponseStreamStateError: another response of that request is active.
+        """
+        self._outlet.require_open()
+        self._require_idle(request_id, response_id)
+        has_room = True if start is None else self._outlet.write_event(start)
+        self._active[request_id] = _Active(request_id, response_id, owner)
+        return self._follow(request_id, response_id), has_room
+
+    def close_response(self, owner: object, request_id: str) -> None:
+        """Let another response of the request begin, unless one has."""
+        active = self._active.get(request_id)
+        if active is not None and active.owner is owner:
+            del self._active[request_id]
+
+    def open_prompt(self, request_id: str, response_id: str, start: Event) -> tuple[Fate, bool]:
+        """Begin a streamed prompt.
+
+        Raises:
+            PromptStreamStateError: a response of that id is under way.
+        """
+        self._outlet.require_open()
+        under_way = self._under_way(response_id)
+        if under_way is not None:
+            raise PromptStreamStateError(
+                f"cannot begin prompt {response_id!r} of request {request_id!r}: {under_way}"
+            )
+        has_room = self._outlet.write_event(start)
+        return self._follow(request_id, response_id), has_room
+
+    def _follow(self, request_id: str, response_id: str) -> Fate:
+        fate = self._awaited[response_id] = Fate(request_id, response_id)
+        return fate
+
+    # Old-style calls: each writes its event, and gives what the write gave
+
+    def start(
+        self,
+        request_id: str,
+        response_id: str,
+        speed: float,
+        volume: float,
+        mood: str | None,
+        metadata: Metadata,
+    ) -> bool:
+        """Begin a response.
+
+        Raises:
+            ResponseStreamStateError: the request has an active response, or one has that id.
+        """
+        event = MessageBuilder.response_start(
+            request_id, response_id, speed, volume, mood, metadata
+        )
+        self._outlet.require_open()
+        self._require_idle(request_id, response_id)
+        has_room = self._outlet.write_event(event)
+        self._active[request_id] = _Active(request_id, response_id)
+        return has_room
+
+    def chunk(
+        self,
+        request_id: str,
+        response_id: str,
+        seq: int,
+        timestamp: int,
+        text: str,
+        metadata: Metadata,
+    ) -> bool:
+        """Send the next piece of a response; the first one begins it if nothing has.
+
+        Raises:
+            ResponseStreamStateError: ``seq`` is not the next one, or a stream owns the request.
+        """
+        event = MessageBuilder.response_chunk(
+            request_id, response_id, seq, timestamp, text, metadata
+        )
+        self._outlet.require_open()
+        active = self._active.get(request_id)
+        if active is None or (active.is_over and seq == 0):
+            awaited = self._awaited_stream(response_id)
+            if awaited is not None:
+                raise _refusal("begin", request_id, response_id, awaited)
+            active = _Active(request_id, response_id)
+        elif active.owner is not None:
+            raise _refusal("send a chunk of", request_id, response_id, f"{active} owns the request")
+        if seq != active.next_seq:
+            raise _refusal(
+                "send a chunk of",
+                request_id,
+                response_id,
+                f"the next seq is {active.next_seq}, not {seq}",
+            )
+        event["responseId"] = _wire_id("chunk", response_id, active)
+        has_room = self._outlet.write_event(event)
+        active.next_seq += 1
+        self._active[request_id] = active
+        return has_room
+
+    def done(self, request_id: str, response_id: str, metadata: Metadata) -> bool:
+        """Complete a response.
+
+        Raises:
+            ResponseStreamStateError: the request has no active old-style response.
+        """
+        event = MessageBuilder.response_done(request_id, response_id, metadata)
+        self._outlet.require_open()
+        active = self._active.get(request_id)
+        if active is None:
+            raise _refusal("complete", request_id, response_id, "that request has no active one")
+        if active.owner is not None:
+            raise _refusal("complete", request_id, response_id, f"{active} owns the request")
+        event["responseId"] = _wire_id("done", response_id, active)
+        has_room = self._outlet.write_event(event)
+        del self._active[request_id]
+        return has_room
+
+    def cancel(self, response_id: str) -> bool:
+        """Abandon the one active response of that id.
+
+        Raises:
+            ResponseStreamStateError: there is none, or more than one.
+        """
+        event = MessageBuilder.response_cancel(response_id)
+        self._outlet.require_open()
+        named = [
+            active
+            for active in self._active.values()
+            if active.owner is None and active.response_id == response_id
+        ]
+        matches = [active for active in named if not active.is_over] or named
+        if len(matches) != 1:
+            found = ", ".join(map(str, matches)) or "none is active"
+            raise ResponseStreamStateError(
+                f"cannot cancel response {response_id!r}, of which exactly one must be active"
+                f" by old-style calls: {found}"
+            )
+        has_room = self._outlet.write_event(event)
+        del self._active[matches[0].request_id]
+        return has_room
+
+    # What the session tells
+
+    def notice(self, event: ResponseStateEvent) -> None:
+        """Take what the platform says of a response; what is about none is passed over."""
+        if not event.is_terminal:
+            return
+        fate = self._awaited.get(event.response_id)
+        if fate is not None and fate.request_id == event.request_id:
+            fate.notice(event)
+        active = self._active.get(event.request_id)
+        if active is not None and active.response_id == event.response_id:
+            active.is_over = True
+
+    def ended(self, lost: SessionLostError) -> None:
+        """The session has ended for good: nothing can be sent, and nothing more is said."""
+        self._active.clear()
+        for fate in list(self._awaited.values()):
+            if not fate.is_settled:
+                fate.lose(lost)
+        self._awaited.clear()
+
+    def _require_idle(self, request_id: str, response_id: str) -> None:
+        active = self._active.get(request_id)
+        if active is not None and (active.owner is not None or not active.is_over):
+            raise _refusal(
+                "begin", request_id, response_id, f"{active} is active: complete or cancel it first"
+            )
+        under_way = self._under_way(response_id)
+        if under_way is not None:
+            raise _refusal("begin", request_id, response_id, under_way)
+
+    def _under_way(self, response_id: str) -> str | None:
+        """Say why an id cannot be given to another response yet; None when it can."""
+        for active in self._active.values():
+            if active.response_id == response_id and not active.is_over:
+                return f"{active} is active"
+        return self._awaited_stream(response_id)
+
+    def _awaited_stream(self, response_id: str) -> str | None:
+        fate = self._awaited.get(response_id)
+        if fate is None or (fate.is_written and fate.is_settled):
+            return None
+        stream = f"the stream {response_id!r} of request {fate.request_id!r}"
+        if not fate.is_written:
+            return f"{stream} is open"
+        # Two of one id could not be told apart in what the platform says.
+        return f"the platform has not said its last word on {stream}"
+
+
+def _refusal(
+    operation: str, request_id: str, response_id: str, why: str
+) -> ResponseStreamStateError:
+    return ResponseStreamStateError(
+        f"cannot {operation} response {response_id!r} of request {request_id!r}: {why}"
+    )
+
+
+def _wire_id(call: str, given: str, active: _Active) -> str:
+    """Give the id to send; one response keeps the id that it began with."""
+    if given != active.response_id:
+        warnings.warn(
+            f"{call} names response {given!r} while {active} is active: it goes out as "
+            f"{active.response_id!r}; give one response one id, or use response_stream()",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+    return active.response_id

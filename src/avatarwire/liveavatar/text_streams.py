@@ -1,0 +1,362 @@
+"""Text that the platform speaks, streamed: answers, and prompts for an idle user.
+
+Source: the wire protocol, "Response lifecycle".
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, Iterable
+from types import TracebackType
+from typing import Literal, Self
+
+from avatarwire.errors import (
+    AvatarwireError,
+    PromptStreamStateError,
+    ResponseStreamStateError,
+)
+from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.joiner import Joiner
+from avatarwire.liveavatar.lifecycle import Fate, Responses
+from avatarwire.liveavatar.messages import Event, MessageBuilder
+from avatarwire.liveavatar.sending import Metadata, Outlet
+
+__all__ = ["PromptStream", "ResponseStream"]
+
+
+class _TextStream(ABC):
+    """What both kinds of stream have in common.
+
+    Attributes:
+        request_id: what the stream answers.
+        response_id: the stream's own id.
+    """
+
+    _error: type[AvatarwireError]
+    _kind: str
+
+    def __init__(
+        self, outlet: Outlet, responses: Responses, request_id: str, response_id: str
+    ) -> None:
+        self.request_id = request_id
+        self.response_id = response_id
+        self._outlet = outlet
+        self._responses = responses
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._fate: Fate | None = None
+        self._next_seq = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.response_id!r} of request {self.request_id!r}"
+            f" {self._state}>"
+        )
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the platform has said its last word on it, or never will."""
+        return self._fate is not None and self._fate.is_settled
+
+    async def wait_finished(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> ResponseStateEvent:
+        """Wait for the platform's last word: the first ``REJECTED`` or ``FINISHED``.
+
+        Only ``FINISHED`` with the reason ``COMPLETED`` says that it was played to its end.
+
+        Args:
+            timeout: seconds to wait at the most. Not every platform sends states.
+
+        Raises:
+            TimeoutError: nothing came in time; a later call may still learn it.
+            SessionLostError: the session ended for good first.
+            ResponseStreamStateError, PromptStreamStateError: the stream has not been entered.
+        """
+        if self._fate is None:
+            raise self._refusal("wait for", "it has not been entered: use async with")
+        return await self._fate.wait(timeout)
+
+    async def write_all(
+        self, source: AsyncIterable[str] | Iterable[str], *, flush_ms: float = 0
+    ) -> bool:
+        """Send all text that ``source`` gives, each piece as it comes; empty ones are left out.
+
+        Example::
+
+            async with agent.response_stream(request_id) as stream:
+                await stream.write_all(llm.tokens(prompt), flush_ms=50)
+
+        Args:
+            source: an async iterable of text, such as a model's tokens, or a plain one.
+            flush_ms: the least time between two messages, in milliseconds: pieces that come
+                sooner are joined. The first one never waits.
+
+        Returns:
+            Whether all of it was sent: False when the platform said its last word first, and
+            the rest was not asked for.
+
+        Raises:
+            TypeError: ``source`` is no iterable, or gives something else than text.
+            ValueError: ``flush_ms`` is negative or not finite.
+            SessionLostError: the session ended.
+        """
+        if isinstance(source, str | bytes):
+            raise TypeError("write_all takes an iterable of text: one piece goes to a send call")
+        joiner = Joiner(self._write_now, flush_ms)
+        self._require_open("write to")
+        try:
+            if isinstance(source, AsyncIterable):
+                async for text in source:
+                    if not await self._join(joiner, text):
+                        return False
+            else:
+                for text in source:
+                    if not await self._join(joiner, text):
+                        return False
+            if not joiner.flush():
+                await self._outlet.writable()
+        finally:
+            joiner.close()
+        return True
+
+    async def _join(self, joiner: Joiner, text: str) -> bool:
+        """Take one piece of text; False when the platform wants no more."""
+        if self._fate is not None and self._fate.last is not None:
+            return False
+        if not joiner.add(text):
+            await self._outlet.writable()
+        return True
+
+    def _write_now(self, text: str) -> bool:
+        return self._write(text, None, None)
+
+    def _write(self, text: str, timestamp: int | None, metadata: Metadata) -> bool:
+        """Write the next chunk at once; False when the connection is full."""
+        self._require_open("write to")
+        if timestamp is None:
+            timestamp = time.time_ns() // 1_000_000
+        has_room = self._outlet.write_event(self._chunk(text, timestamp, metadata))
+        self._next_seq += 1
+        return has_room
+
+    @abstractmethod
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+        """Build the next chunk."""
+
+    def _require_open(self, operation: str) -> None:
+        if self._fate is None:
+            raise self._refusal(operation, "it has not been entered: use async with")
+        if self._state == "closed":
+            raise self._refusal(operation, "it has been completed or cancelled")
+        # An agent that was started anew has another session, to which this text does not belong.
+        self._fate.require_session()
+
+    def _close(self) -> None:
+        self._state = "closed"
+        if self._fate is not None:
+            self._fate.is_written = True
+
+    def _require_new(self) -> None:
+        if self._state != "new":
+            raise self._refusal("enter", "it has been entered before: make another one")
+
+    def _refusal(self, operation: str, why: str) -> AvatarwireError:
+        return self._error(
+            f"cannot {operation} {self._kind} {self.response_id!r} of request"
+            f" {self.request_id!r}: {why}"
+        )
+
+
+class ResponseStream(_TextStream):
+    """One text response; an agent's ``response_stream()`` makes it.
+
+    Example::
+
+        async with agent.response_stream(request_id) as stream:
+            async for token in tokens:
+                await stream.send_chunk(token)
+        event = await stream.wait_finished(timeout=60)
+
+    Entering begins the response, leaving normally completes it, and leaving by an exception or a
+    cancellation cancels it. A request has one active response at a time.
+    """
+
+    _error = ResponseStreamStateError
+    _kind = "response"
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        responses: Responses,
+        request_id: str,
+        response_id: str,
+        start: Event | None,
+    ) -> None:
+        super().__init__(outlet, responses, request_id, response_id)
+        self._start = start
+
+    async def send_chunk(
+        self, text: str, *, timestamp: int | None = None, metadata: Metadata = None
+    ) -> None:
+        """Send the next piece of text.
+
+        Args:
+            text: the words, spaces included.
+            timestamp: milliseconds; now by default.
+            metadata: goes into the event's ``data``.
+
+        Raises:
+            TypeError, ValueError: an argument that the event cannot hold.
+            ResponseStreamStateError: the stream is not open.
+            SessionLostError: the session has ended.
+        """
+        if not self._write(text, timestamp, metadata):
+            await self._outlet.writable()
+
+    async def done(self, metadata: Metadata = None) -> None:
+        """Complete the text; leaving the stream does it.
+
+        Raises:
+            TypeError, ValueError: metadata that the event cannot hold.
+            ResponseStreamStateError: the stream is not open.
+            SessionLostError: the session has ended.
+        """
+        self._require_open("complete")
+        event = MessageBuilder.response_done(self.request_id, self.response_id, metadata)
+        has_room = self._outlet.write_event(event)
+        self._close()
+        if not has_room:
+            await self._outlet.writable()
+
+    async def cancel(self) -> None:
+        """Abandon the response.
+
+        Raises:
+            ResponseStreamStateError: the stream is not open.
+            SessionLostError: the session has ended.
+        """
+        self._require_open("cancel")
+        # No wait for room: whoever cancels has no more to send.
+        self._outlet.write_event(MessageBuilder.response_cancel(self.response_id))
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        self._require_new()
+        self._fate, has_room = self._responses.open_response(
+            self, self.request_id, self.response_id, self._start
+        )
+        self._state = "open"
+        try:
+            if not has_room:
+                await self._outlet.writable()
+        except BaseException as exc:
+            await self._cancel_for(exc)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._state == "closed":
+            return
+        if exc is None:
+            await self.done()
+        else:
+            await self._cancel_for(exc)
+
+    async def _cancel_for(self, exc: BaseException) -> None:
+        """Cancel because of ``exc``, which stays what is told."""
+        try:
+            await self.cancel()
+        except Exception as failure:
+            exc.add_note(f"the response {self.response_id!r} could not be cancelled: {failure}")
+            self._close()
+
+    def _close(self) -> None:
+        super()._close()
+        self._responses.close_response(self, self.request_id)
+
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+        return MessageBuilder.response_chunk(
+            self.request_id, self.response_id, self._next_seq, timestamp, text, metadata
+        )
+
+
+class PromptStream(_TextStream):
+    """One streamed prompt for an idle user; an agent's ``prompt_stream()`` makes it.
+
+    Example::
+
+        async with agent.prompt_stream("course-step-42") as prompt:
+            await prompt.send("Now let's look at the next question.")
+
+    Entering begins the prompt, leaving normally completes it. The protocol cannot cancel a prompt:
+    leaving by an exception only closes it here.
+    """
+
+    _error = PromptStreamStateError
+    _kind = "prompt"
+
+    def __init__(
+        self, outlet: Outlet, responses: Responses, request_id: str, response_id: str
+    ) -> None:
+        super().__init__(outlet, responses, request_id, response_id)
+        self._next_seq = 1
+        self._start = MessageBuilder.system_prompt_start(request_id, response_id)
+
+    async def send(self, text: str, *, timestamp: int | None = None) -> None:
+        """Send the next piece of text; ``timestamp`` in milliseconds, now by default.
+
+        Raises:
+            TypeError, ValueError: an argument that the event cannot hold.
+            PromptStreamStateError: the stream is not open.
+            SessionLostError: the session has ended.
+        """
+        if not self._write(text, timestamp, None):
+            await self._outlet.writable()
+
+    async def done(self) -> None:
+        """Complete the text; leaving the stream does it.
+
+        Raises:
+            PromptStreamStateError: the stream is not open.
+            SessionLostError: the session has ended.
+        """
+        self._require_open("complete")
+        event = MessageBuilder.system_prompt_done(self.request_id, self.response_id)
+        has_room = self._outlet.write_event(event)
+        self._close()
+        if not has_room:
+            await self._outlet.writable()
+
+    async def __aenter__(self) -> Self:
+        self._require_new()
+        self._fate, has_room = self._responses.open_prompt(
+            self.request_id, self.response_id, self._start
+        )
+        self._state = "open"
+        try:
+            if not has_room:
+                await self._outlet.writable()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc is None and self._state == "open":
+            await self.done()
+        self._close()
+
+    def _chunk(self, text: str, timestamp: int, _metadata: Metadata) -> Event:
+        return MessageBuilder.system_prompt_chunk(
+            self.request_id, self.response_id, self._next_seq, timestamp, text
+        )

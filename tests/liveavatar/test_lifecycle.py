@@ -1,0 +1,264 @@
+"""Random interleavings of text responses and prompts: no order of calls breaks a rule."""
+
+import asyncio
+import warnings
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+
+from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
+from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.lifecycle import Responses
+from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
+
+STATE_ERRORS = (ResponseStreamStateError, PromptStreamStateError)
+requests = st.sampled_from(["r", "s", "t"])
+ids = st.sampled_from(["a", "b"])
+
+
+def is_stream(response):
+    """Whether a stream made that id; one without a start event may end before it began."""
+    return response.startswith("stream")
+
+
+class Wire:
+    """An outlet, and the judge of what leaves by it: the rules, told from the platform's side."""
+
+    def __init__(self):
+        self.is_full = False
+        self.is_open = True
+        self.wrote = set()  # tasks
+        self.active = {}  # by request: [response id, next seq, told to be over]
+        self.prompts = {}  # by response id: next seq, None once done
+        self._room = asyncio.Event()
+
+    def require_open(self):
+        if not self.is_open:
+            raise SessionLostError(1006)
+
+    def write_event(self, event):
+        self.require_open()
+        self.wrote.add(asyncio.current_task())
+        name = event["event"].replace(".", "_")
+        getattr(self, name)(event, event.get("requestId"), event["responseId"])
+        return not self.is_full
+
+    async def writable(self):
+        self._room.clear()
+        while self.is_full and self.is_open:
+            await self._room.wait()
+        self.require_open()
+
+    def drain(self):
+        self.is_full = False
+        self._room.set()
+
+    def response_start(self, _event, request, response):
+        assert request not in self.active or self.active[request][2]
+        assert all(id_ != response or over for id_, _, over in self.active.values())
+        self.active[request] = [response, 0, False]
+
+    def response_chunk(self, event, request, response):
+        seq = event["seq"]
+        if request not in self.active or (self.active[request][2] and seq == 0):
+            self.active[request] = [response, 0, False]
+        assert self.active[request][:2] == [response, seq]
+        self.active[request][1] += 1
+
+    def response_done(self, _event, request, response):
+        if request in self.active or not is_stream(response):
+            assert self.active.pop(request)[0] == response
+
+    def response_cancel(self, _event, _request, response):
+        named = [request for request, active in self.active.items() if active[0] == response]
+        if named or not is_stream(response):
+            (request,) = [request for request in named if not self.active[request][2]] or named
+            del self.active[request]
+
+    def system_prompt_start(self, _event, _request, response):
+        assert all(id_ != response or over for id_, _, over in self.active.values())
+        self.prompts[response] = 1
+
+    def system_prompt_chunk(self, event, _request, response):
+        assert self.prompts[response] == event["seq"]
+        self.prompts[response] += 1
+
+    def system_prompt_done(self, _event, _request, response):
+        assert self.prompts[response] is not None
+        self.prompts[response] = None
+
+
+class Conversation(RuleBasedStateMachine):
+    streams = Bundle("streams")
+
+    def __init__(self):
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.wire = Wire()
+        self.responses = Responses(self.wire)
+        self.entered = []  # stream, the platform's first terminal word
+        self.tasks = []
+        self.count = 0
+
+    def teardown(self):
+        try:
+            self.run(self.wire.drain)
+            self.settle()
+            assert not self.tasks
+        finally:
+            self.loop.close()
+
+    def run(self, call, *arguments):
+        """Call in the event loop, and let everything that can go on go on."""
+
+        async def turn():
+            call(*arguments)
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.loop.run_until_complete(turn())
+
+    def act(self, work):
+        """Start a call; one that finds no room waits while the others go on."""
+        self.run(lambda: self.tasks.append(self.loop.create_task(work)))
+
+    def settle(self):
+        for task in [task for task in self.tasks if task.done()]:
+            self.tasks.remove(task)
+            error = task.exception()
+            assert error is None or isinstance(
+                error, (*STATE_ERRORS, SessionLostError, LookupError)
+            )
+            if isinstance(error, STATE_ERRORS):
+                assert task not in self.wire.wrote
+
+    async def enter(self, stream):
+        entry = [stream, None]
+        self.entered.append(entry)
+        try:
+            await stream.__aenter__()
+        except STATE_ERRORS:
+            self.entered.remove(entry)
+            raise
+
+    @rule(target=streams, request=requests, sends_start=st.booleans())
+    def new_response(self, request, sends_start):
+        self.count += 1
+        response = f"stream-{self.count}"
+        start = MessageBuilder.response_start(request, response) if sends_start else None
+        stream = ResponseStream(self.wire, self.responses, request, response, start)
+        self.act(self.enter(stream))
+        return stream
+
+    @rule(target=streams, request=requests, response=ids)
+    def new_prompt(self, request, response):
+        stream = PromptStream(self.wire, self.responses, request, response)
+        self.act(self.enter(stream))
+        return stream
+
+    @rule(target=streams, stream=streams)
+    def enter_again(self, stream):
+        self.act(stream.__aenter__()) if stream._state != "new" else None
+        return multiple()
+
+    @rule(stream=streams, count=st.integers(1, 3))
+    def write(self, stream, count):
+        send = getattr(stream, "send_chunk", None) or stream.send
+        for _ in range(count):
+            self.act(send("x"))
+
+    @rule(stream=streams)
+    def done(self, stream):
+        self.act(stream.done())
+
+    @rule(stream=streams)
+    def cancel(self, stream):
+        if isinstance(stream, ResponseStream):
+            self.act(stream.cancel())
+
+    @rule(stream=streams, failing=st.booleans())
+    def leave(self, stream, failing):
+        if stream._state == "open":
+            error = LookupError() if failing else None
+            self.act(stream.__aexit__(type(error) if failing else None, error, None))
+
+    @rule(request=requests, response=ids)
+    def old_start(self, request, response):
+        self.old(self.responses.start, request, response, 1.0, 1.0, None, None)
+
+    @rule(request=requests, response=ids, seq=st.integers(0, 2))
+    def old_chunk(self, request, response, seq):
+        self.old(self.responses.chunk, request, response, seq, 0, "x", None)
+
+    @rule(request=requests, response=ids)
+    def old_done(self, request, response):
+        self.old(self.responses.done, request, response, None)
+
+    @rule(response=ids)
+    def old_cancel(self, response):
+        self.old(self.responses.cancel, response)
+
+    def old(self, call, *arguments):
+        async def work():
+            if not call(*arguments):
+                await self.wire.writable()
+
+        self.act(work())
+
+    @rule(
+        stream=st.none() | streams,
+        request=requests,
+        response=ids,
+        state=st.sampled_from(["ACCEPTED", "REJECTED", "FINISHED", "NEXT_YEARS"]),
+    )
+    def platform_says(self, stream, request, response, state):
+        if stream is not None:
+            request, response = stream.request_id, stream.response_id
+        event = ResponseStateEvent("session", request, response, 1, 1, state, "COMPLETED")
+        for entry in self.entered:
+            ours = (entry[0].request_id, entry[0].response_id) == (request, response)
+            if ours and entry[1] is None and event.is_terminal:
+                entry[1] = event
+        active = self.wire.active.get(request)
+        if active is not None and active[0] == response and event.is_terminal:
+            active[2] = not is_stream(response)
+        self.run(self.responses.notice, event)
+
+    @rule()
+    def no_room(self):
+        self.wire.is_full = True
+
+    @rule()
+    def room(self):
+        self.run(self.wire.drain)
+
+    @rule()
+    def session_ends(self):
+        lost = SessionLostError(1006)
+        self.wire.is_open = False
+        self.run(self.wire.drain)
+        self.run(self.responses.ended, lost)
+        for entry in self.entered:
+            entry[1] = entry[1] or lost
+        self.wire.active.clear()
+        self.wire.prompts.clear()
+        self.wire.is_open = True  # another session of the same agent
+
+    @invariant()
+    def calls_that_were_refused_wrote_nothing(self):
+        self.settle()
+
+    @invariant()
+    def each_stream_knows_the_first_terminal_word(self):
+        for stream, word in self.entered:
+            assert stream.is_finished == (word is not None)
+            if isinstance(word, ResponseStateEvent):
+                assert self.loop.run_until_complete(stream.wait_finished(5)) is word
+
+
+TestConversation = Conversation.TestCase
+TestConversation.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

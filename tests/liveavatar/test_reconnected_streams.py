@@ -1,0 +1,82 @@
+"""Streams of text and accompaniment across the connections of one session."""
+
+import asyncio
+import random
+
+import pytest
+from agents import config_for
+
+from avatarwire import AvatarAgent
+
+QUICK = {"reconnect": True, "reconnect_base_delay": 0.01, "reconnect_max_delay": 0.05}
+
+
+def agent_for(emulator, listener, **changes):
+    return AvatarAgent(config_for(emulator, **QUICK, **changes), listener)
+
+
+async def lose_the_connection(session, listener):
+    session.cut()
+    await listener.wait_for("on_reconnecting")
+
+
+async def test_text_goes_on_in_order_and_its_waiter_waits_on(emulator, listener):
+    emulator.faults.withhold_response_states = True
+    async with agent_for(emulator, listener) as agent:
+        (session,) = emulator.sessions
+        async with agent.response_stream("r") as stream, agent.prompt_stream("p") as prompt:
+            await stream.send_chunk("0 ")
+            await prompt.send("a ")
+            await session.wait_for("system.prompt.chunk")
+            waiter = asyncio.create_task(stream.wait_finished())
+            await lose_the_connection(session, listener)
+            await stream.send_chunk("1 ")
+            await stream.write_all(["2 ", "3"])
+            await prompt.send("b")
+            assert not waiter.done()
+        await session.wait_for("response.done")
+        chunks = [event for event in session.events if "chunk" in event["event"]]
+        assert [(e["requestId"], e["seq"], e["data"]["text"]) for e in chunks] == [
+            ("r", 0, "0 "),
+            ("p", 1, "a "),
+            ("r", 1, "1 "),
+            ("r", 2, "2 "),
+            ("r", 3, "3"),
+            ("p", 2, "b"),
+        ]
+        await session.send_response_state(
+            stream.response_id, "FINISHED", "COMPLETED", request_id="r", seq=1000
+        )
+        assert (await asyncio.wait_for(waiter, 5)).response_id == stream.response_id
+
+
+async def test_a_cancel_waits_for_the_connection_too(emulator, listener):
+    async with agent_for(emulator, listener) as agent:
+        (session,) = emulator.sessions
+        stream = await agent.response_stream("r").__aenter__()
+        await session.wait_for("response.start")
+        await lose_the_connection(session, listener)
+        await stream.cancel()
+        assert (await session.wait_for("response.cancel"))["responseId"] == stream.response_id
+
+
+@pytest.mark.parametrize(("on_gap", "reason"), [("resume", "completed"), ("fail", "lost")])
+async def test_accompaniment_resumes_as_turns_do(emulator, listener, on_gap, reason):
+    pcm = random.Random(1).randbytes(48_000)  # noqa: S311
+    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
+        (session,) = emulator.sessions
+        async with agent.external_audio_stream() as music:
+            await music.write(pcm)
+            await lose_the_connection(session, listener)
+        playout = await music.wait_playout(10)
+        await listener.wait_for("on_reconnected")
+        await agent.send_custom_event(None, "test.marker")
+        await session.wait_for("test.marker")
+    assert playout.reason == reason
+    received = session.external_frames
+    assert [frame.sequence for frame in received] == sorted(frame.sequence for frame in received)
+    if on_gap == "resume":
+        assert (playout.written_ms, playout.dropped_ms) == (1000, 0)
+        assert pcm.endswith(b"".join(frame.payload for frame in received[-2:]))
+    else:
+        assert playout.dropped_ms > 0
