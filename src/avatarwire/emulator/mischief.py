@@ -34,7 +34,8 @@ class Mischief:
                 return "cut"
         if self._received == self._faults.close_after_messages:
             return "close"
-        if self._received == self._faults.stop_reading_after:
+        stops_after = self._faults.stop_reading_after
+        if stops_after is not None and self._received >= stops_after:
             return "stop reading"
         return None
 
