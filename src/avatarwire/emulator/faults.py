@@ -49,7 +49,7 @@ class Faults:
         cut_after_frames: drop the connection without a word once this many binary messages have
             arrived on it; None: never.
         stop_reading_after: take nothing more off the connection, pings included, once this many
-            messages have arrived on it; None: never.
+            messages have arrived on it; None: never, and what had stopped goes on.
         delay_s: how much later than usual everything is sent, answers to REST calls included.
         garble_every: send only the first half of every so manieth message; None: of none.
         duplicate_every: send every so manieth message twice.

@@ -262,7 +262,7 @@ class LiveAvatarEmulator:
 async def _body(request: web.Request) -> dict[str, Any] | None:
     try:
         body = loads(await request.read())
-    except ValueError:
+    except (ValueError, ConnectionError):  # also a client that left in the middle
         return None
     return body if isinstance(body, dict) else None
 

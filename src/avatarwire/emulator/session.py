@@ -273,7 +273,10 @@ class LiveSession:
     ) -> int:
         """Take messages until the connection ends; give the close code."""
         while True:
-            message = await socket.receive()
+            try:
+                message = await socket.receive()
+            except ConnectionError:  # it went while a ping was answered
+                return 1006 if self._our_code is None else self._our_code
             if message.type is WSMsgType.TEXT:
                 self._note("received", message.data)
                 await self._on_text(message.data)
@@ -298,8 +301,10 @@ class LiveSession:
             case "stop reading":
                 # A peer's end goes unnoticed while its bytes wait here: a newer connection, or the
                 # emulator's end, closes this one.
-                while not socket.closed and self._is_peer_there():  # noqa: ASYNC110
+                while not socket.closed and self._is_peer_there():
                     await asyncio.sleep(STOPPED_POLL_S)
+                    if faults.stop_reading_after is None:
+                        break
 
     def _is_peer_there(self) -> bool:
         return self._request is not None and self._request.transport is not None
