@@ -8,8 +8,15 @@ import tracemalloc
 import pytest
 from agents import Recorder, config_for
 
-from avatarwire import AgentListener, AvatarAgent, NotConnectedError, SessionLost
+from avatarwire import (
+    AgentListener,
+    AvatarAgent,
+    ConnectFailedError,
+    NotConnectedError,
+    SessionLost,
+)
 from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.liveavatar.live import _checked_url
 
 CHUNK = bytes(4800)  # 100 ms of 24 kHz mono
 MEMORY_LIMIT_BYTES = 2_000_000
@@ -162,7 +169,28 @@ async def test_a_stalled_loop_loses_no_session(elsewhere):
         assert agent.is_running
 
 
-# What comes in
+# What is dialled, and what comes in
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "is_dialled"),
+    [
+        ("ws://media.example/agent?token=t0ken", "https://platform.example", False),
+        ("WS://media.example/agent?token=t0ken", "HTTPS://platform.example", False),
+        ("wss://media.example/agent?token=t0ken", "https://platform.example", True),
+        ("ws://127.0.0.1:1/agent?token=t0ken", "https://platform.example", True),
+        ("ws://[::1]:1/agent?token=t0ken", "https://platform.example", True),
+        ("ws://localhost.example/agent?token=t0ken", "https://platform.example", False),
+        ("ws://media.example/agent?token=t0ken", "http://platform.example", True),
+    ],
+)
+def test_an_encrypted_platform_names_no_unencrypted_address(url, base_url, is_dialled):
+    if is_dialled:
+        assert _checked_url(url, base_url) == url
+        return
+    with pytest.raises(ConnectFailedError, match="not encrypted") as refused:
+        _checked_url(url, base_url)
+    assert "t0ken" not in str(refused.value)
 
 
 async def test_a_message_that_is_too_long_ends_the_connection(agent, session, listener):
