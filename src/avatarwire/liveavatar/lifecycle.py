@@ -80,7 +80,8 @@ class Fate:
             another_comes = not outlet.require_open().is_connected
             if not another_comes or (self._is_begun and not self._resumes):
                 raise
-            self._hold(self)  # at once: its stream may be complete, and gone, before the gap is told
+            # At once: its stream may be complete, and gone, before the gap is told.
+            self._hold(self)
             return False
         self._is_begun = True
         return has_room
