@@ -270,10 +270,13 @@ class ResponseStream(_TextStream):
     ) -> None:
         if self._state == "closed":
             return
-        if exc is None:
-            await self.done()
-        else:
-            await self._cancel_for(exc)
+        try:
+            if exc is None:
+                await self.done()
+            else:
+                await self._cancel_for(exc)
+        finally:
+            self._close()  # one that could not be completed is over all the same
 
     async def _cancel_for(self, exc: BaseException) -> None:
         """Cancel because of ``exc``, which stays what is told."""
@@ -360,9 +363,11 @@ class PromptStream(_TextStream):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc is None and self._state == "open":
-            await self.done()
-        self._close()
+        try:
+            if exc is None and self._state == "open":
+                await self.done()
+        finally:
+            self._close()
 
     def _chunk(self, text: str, timestamp: int, _metadata: Metadata, /) -> Event:
         return MessageBuilder.system_prompt_chunk(
