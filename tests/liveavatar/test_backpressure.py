@@ -32,18 +32,20 @@ async def flood(agent):
         await agent.send_prompt("x" * 60_000)
 
 
-async def write_until_blocked(stream):
+async def write_until_blocked(stream, limit_ms=2000):
     """Write copies, as a synthesiser would make them; give the call that waits."""
     while True:
         writing = asyncio.create_task(stream.write(bytearray(CHUNK)))
-        if not (await asyncio.wait([writing], timeout=0.3))[0]:
+        done, _ = await asyncio.wait([writing], timeout=0.3)
+        if not done and stream.queued_ms > limit_ms:
             return writing
+        await writing
 
 
 async def test_write_waits_at_its_limit(emulator, agent):
     await stop_reading(emulator, agent)
     async with agent.audio_stream(paced=False, buffer_ms=1000) as stream:
-        writing = await write_until_blocked(stream)
+        writing = await write_until_blocked(stream, 1000)
         assert 1000 < stream.queued_ms <= 1000 + 100
         playout = await stream.interrupt()
         assert await writing is False
