@@ -124,7 +124,7 @@ async def test_a_silent_peer_is_noticed_in_time(emulator, listener):
         await stop_reading(emulator, agent)
         begun_s = time.monotonic()
         assert await listener.wait_for("on_closed") == (1011, "the peer is silent")
-        assert time.monotonic() - begun_s < 0.3 + 0.4 + 0.5  # a busy machine may add the last
+        assert time.monotonic() - begun_s < 0.3 + 0.4 + 1  # a busy machine may add the last
 
 
 async def test_a_peer_that_takes_nothing_is_noticed_in_time(emulator, listener):
@@ -134,7 +134,7 @@ async def test_a_peer_that_takes_nothing_is_noticed_in_time(emulator, listener):
         begun_s = time.monotonic()
         with pytest.raises(SessionLost):
             await flood(agent)
-        assert time.monotonic() - begun_s < 0.3 + 0.4 + 0.8
+        assert time.monotonic() - begun_s < 0.3 + 0.4 + 1
         assert (await listener.wait_for("on_closed"))[0] == 1011
 
 
