@@ -149,6 +149,7 @@ class Chaos:
             await session.wait_closed()
         ledger.check(session, listener.gaps_s)
         self.emulator.forget(session)
+        self.born_s.pop(session.session_id, None)
         self.counts.update({
             "sessions": 1, "events made": ledger.made, "events delivered": ledger.delivered,
             "events reported": len(ledger.raised), "events in a cut socket": ledger.lost_in_cuts,
