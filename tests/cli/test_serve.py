@@ -11,7 +11,7 @@ import pytest
 from avatarwire.akool import StreamingAvatarClient
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
-from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.emulator import Faults, LiveAvatarEmulator
 
 COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire"]
 PCM = bytes(range(256)) * 30
@@ -155,6 +155,7 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         "record_dir": None,
         "greeting": None,
         "user_audio": b"",
+        "faults": Faults(),
     }
 
 

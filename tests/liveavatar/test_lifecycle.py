@@ -34,9 +34,15 @@ class Wire:
         self.prompts = {}  # by response id: next seq, None once done
         self._room = asyncio.Event()
 
+    is_connected = True
+
     def require_open(self):
         if not self.is_open:
             raise SessionLostError(1006)
+        return self
+
+    def write_event_now(self, event):
+        return self.write_event(event)
 
     def write_event(self, event):
         self.require_open()

@@ -311,6 +311,103 @@ async def test_a_turn_that_is_lost_for_good(emulator, listener):
     assert playout.written_ms == playout.sent_ms + playout.dropped_ms == 1000
 
 
+# Text
+
+
+def texts(session, response_id):
+    """Give what arrived of a response: the text of its chunks, and what its other events are."""
+    names = {"response.start": "start", "response.done": "done", "response.cancel": "cancel"}
+    return [
+        names.get(event["event"]) or event["data"]["text"]
+        for event in session.events
+        if event.get("responseId") == response_id and event["event"].startswith("response.")
+    ]
+
+
+async def arrived(session, name):
+    async with asyncio.timeout(5):
+        while not any(event["event"] == name for event in session.events):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_a_text_response_is_sent_again_from_its_start(agent, session, listener):
+    async with agent.response_stream("r") as stream:
+        await stream.send_chunk("one ")
+        await arrived(session, "response.chunk")
+        session.cut()
+        await listener.wait_for("on_reconnecting")
+        await stream.send_chunk("two ")  # returns when it has been sent
+        await stream.send_chunk("three")
+    await arrived(session, "response.done")
+    assert texts(session, stream.response_id) == [
+        "start", "one ", "start", "one ", "two ", "three", "done",
+    ]  # fmt: skip
+
+
+async def test_text_that_is_completed_in_the_gap(agent, session, listener):
+    session.cut()
+    await listener.wait_for("on_reconnecting")
+    async with agent.response_stream("r") as stream:
+        await stream.send_chunk("one")
+        response_id = stream.response_id
+    del stream
+    await arrived(session, "response.done")
+    assert texts(session, response_id) == ["start", "one", "done"]
+
+
+async def test_text_that_is_cancelled_in_the_gap(agent, session, listener):
+    async with agent.response_stream("r") as stream:
+        await stream.send_chunk("one")
+        await arrived(session, "response.chunk")
+        session.cut()
+        await listener.wait_for("on_reconnecting")
+        await stream.cancel()
+    await arrived(session, "response.cancel")
+    assert texts(session, stream.response_id) == ["start", "one", "cancel"]
+
+
+async def test_a_prompt_is_sent_again_from_its_start(agent, session, listener):
+    async with agent.prompt_stream("r", response_id="p") as stream:
+        await stream.send("one")
+        await arrived(session, "system.prompt.chunk")
+        session.cut()
+        await listener.wait_for("on_reconnecting")
+        await stream.send("two")
+    await arrived(session, "system.prompt.done")
+    names = [event["event"] for event in session.events if event.get("responseId") == "p"]
+    assert names == [
+        "system.prompt.start", "system.prompt.chunk", "system.prompt.start",
+        "system.prompt.chunk", "system.prompt.chunk", "system.prompt.done",
+    ]  # fmt: skip
+
+
+async def test_text_that_was_complete_is_not_sent_again(agent, session, listener):
+    async with agent.response_stream("r") as stream:
+        await stream.send_chunk("one")
+    await arrived(session, "response.done")
+    session.cut()
+    await listener.wait_for("on_reconnected")
+    await agent.send_prompt("after")
+    await arrived(session, "system.prompt")
+    assert texts(session, stream.response_id) == ["start", "one", "done"]
+
+
+@pytest.mark.parametrize("on_gap", ["drop", "fail"])
+async def test_text_fails_on_request(emulator, listener, on_gap):
+    async with AvatarAgent(config_for(emulator, **QUICK, on_gap=on_gap), listener) as agent:
+        (session,) = emulator.sessions
+        stream = agent.response_stream("r")
+        await stream.__aenter__()
+        session.cut()
+        await listener.wait_for("on_reconnected")
+        with pytest.raises(SessionLost, match="lost while it was sent"):
+            await stream.send_chunk("two")
+        with pytest.raises(SessionLost):
+            await stream.wait_finished(5)
+        async with agent.response_stream("another request") as other:
+            await other.send_chunk("fine")
+
+
 # Starts
 
 

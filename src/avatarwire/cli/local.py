@@ -2,15 +2,14 @@
 
 import asyncio
 import threading
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Generic, Self, TypeVar
-
-from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 __all__ = ["LocalPlatform"]
 
 
-E = TypeVar("E", LiveAvatarEmulator, AkoolEmulator)
+E = TypeVar("E", bound=AbstractAsyncContextManager[object])
 
 
 class LocalPlatform(Generic[E]):

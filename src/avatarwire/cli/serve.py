@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import click
 
+from avatarwire.cli.faults import FAULTS_HELP, faults_option
 from avatarwire.cli.sound import USER_FORMAT, converted, load
-from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
+from avatarwire.emulator import AkoolEmulator, Faults, LiveAvatarEmulator
 
 __all__ = ["serve"]
 
@@ -44,7 +45,7 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
-@serve.command()
+@serve.command(epilog=FAULTS_HELP)
 @_host
 @_port(8080)
 @_record
@@ -61,13 +62,19 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     type=click.Path(exists=True, dir_okay=False),
     help="What each new user says, once, after the greeting.",
 )
+@faults_option
 def liveavatar(
-    host: str, port: int, record: str | None, greeting: str, user_audio: str | None
+    host: str, port: int, record: str | None, greeting: str, user_audio: str | None, faults: Faults
 ) -> None:
     """Run a Live Avatar platform; it accepts any API key."""
     spoken = b"" if user_audio is None else converted(*load(user_audio), USER_FORMAT)
     emulator = LiveAvatarEmulator(
-        host=host, port=port, record_dir=record, greeting=greeting or None, user_audio=spoken
+        host=host,
+        port=port,
+        record_dir=record,
+        greeting=greeting or None,
+        user_audio=spoken,
+        faults=faults,
     )
     _run(emulator, host, port, record)
 

@@ -106,20 +106,25 @@ class Job(Protocol):
     @property
     def url(self) -> str:
         """The platform's URL."""
+        ...
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:
         """Give what the platform gets."""
+        ...
 
     async def stream(
         self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
     ) -> Outcome:
         """Run one whole session."""
+        ...
 
     def explain(self, exc: Exception) -> str:
         """Say in one line why it failed, and what to do."""
+        ...
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""
+        ...
 
 
 async def speak(

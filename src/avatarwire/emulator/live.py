@@ -15,7 +15,7 @@ from avatarwire.audio import read
 from avatarwire.emulator.faults import HTML, Faults, StartFault
 from avatarwire.emulator.hearing import USER_FORMAT, User
 from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.session import LiveSession
+from avatarwire.emulator.session import FINAL_CODES, LiveSession
 from avatarwire.emulator.transcript import record
 from avatarwire.errors import AudioFormatError
 
@@ -126,12 +126,27 @@ class LiveAvatarEmulator:
         )
         self.faults.starts.extend([fault] * times)
 
+    def forget(self, session: LiveSession) -> None:
+        """Let go of a session that has ended, with all that it received.
+
+        Raises:
+            ValueError: the session is connected, or of another emulator.
+        """
+        if session.is_connected:
+            raise ValueError(f"{session} is still connected")
+        self.sessions.remove(session)
+        del self._by_id[session.session_id]
+        self._end_tokens(session)
+        session.dispose()
+
     def reject_next_response(self, reason: str = "SESSION_BUSY", *, times: int = 1) -> None:
         """Reject the next ``times`` responses, streamed prompts or audio turns, for ``reason``."""
         self.faults.rejections.extend([reason] * times)
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
-        fault = self.faults.next_start()
+        faults = self.faults
+        fault = faults.next_start()
+        await asyncio.sleep(faults.delay_s)
         if fault is not None and fault.refuses:
             return await self._refuse(fault)
         if not self._authorised(request):
@@ -151,10 +166,12 @@ class LiveAvatarEmulator:
         session.start_requests.append(body)
 
         # One token a session: a fresh one ends those before it.
-        for token in [token for token, owner in self._by_token.items() if owner is session]:
-            del self._by_token[token]
+        self._end_tokens(session)
         token = secrets.token_urlsafe(24)
         self._by_token[token] = session
+        if faults.token_life_s is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(faults.token_life_s, self._by_token.pop, token, None)
         data = {
             "sessionId": session.session_id,
             "sfuUrl": "ws://127.0.0.1:7880",
@@ -187,10 +204,17 @@ class LiveAvatarEmulator:
         )
         if not socket.can_prepare(request).ok:
             return _answer(40003, "this address takes WebSocket connections only", status=426)
+        refusal = self.faults.next_handshake()
+        if refusal is not None and refusal < 1000:
+            return _answer(40003, "fault on demand", status=refusal)
         session = self._by_token.pop(request.query.get("token", ""), None)
         if session is None or session.ended:
             return _answer(40007, "this URL has been used, or never was one", status=403)
         await socket.prepare(request)
+        if refusal is not None:
+            session.ended = refusal in FINAL_CODES
+            await socket.close(code=refusal, message=b"fault on demand")
+            return socket
         try:
             await session.serve(socket, request, self.faults)
         finally:
@@ -224,6 +248,10 @@ class LiveAvatarEmulator:
         self._by_id[session.session_id] = session
         return session
 
+    def _end_tokens(self, session: LiveSession) -> None:
+        for token in [token for token, owner in self._by_token.items() if owner is session]:
+            del self._by_token[token]
+
     def _authorised(self, request: web.Request) -> bool:
         if self._api_key is None:
             return True
@@ -234,7 +262,7 @@ class LiveAvatarEmulator:
 async def _body(request: web.Request) -> dict[str, Any] | None:
     try:
         body = loads(await request.read())
-    except ValueError:
+    except (ValueError, ConnectionError):  # also a client that left in the middle
         return None
     return body if isinstance(body, dict) else None
 

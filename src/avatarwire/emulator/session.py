@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiohttp import WebSocketError, WSMsgType, web
@@ -15,6 +15,7 @@ from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFra
 from avatarwire.emulator.faults import Faults
 from avatarwire.emulator.hearing import User
 from avatarwire.emulator.listening import printable
+from avatarwire.emulator.mischief import Mischief, Misdeed
 from avatarwire.emulator.playback import Player, Turn
 from avatarwire.emulator.states import ResponseStates
 from avatarwire.emulator.transcript import Entry
@@ -27,6 +28,7 @@ log = logging.getLogger("avatarwire.emulator")
 BINARY_LIMIT_BYTES = 65_536
 # After these the platform takes the session as over; after any other it waits for a reconnect.
 FINAL_CODES = frozenset({1000, 1002, 1008})
+STOPPED_POLL_S = 0.05
 STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
@@ -35,6 +37,7 @@ class _Letter:
     data: str | bytes
     label: str  # for the log, which shows no payload; empty: not worth a line
     written: asyncio.Future[bool] | None = None
+    posted_s: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def resolve(self, *, delivered: bool) -> None:
         """Tell the sender; one that no longer waits has cancelled the future."""
@@ -242,14 +245,15 @@ class LiveSession:
         self._socket, self._request, self._states.faults = socket, request, faults
         self._our_code = self.closed = None
         self._outbox = asyncio.Queue()
-        writer = asyncio.create_task(self._write(socket))
+        mischief = Mischief(faults)
+        writer = asyncio.create_task(self._write(socket, mischief))
         self._log("connected")
         code = 1006
         try:
             if not faults.withhold_init:
                 user_id = f"user-{self.session_id[:8]}"
                 self._post_event(MessageBuilder.session_init(self.session_id, user_id))
-            code = await self._receive(socket, faults)
+            code = await self._receive(socket, faults, mischief)
         finally:
             writer.cancel()
             if self._speaker is not None:
@@ -264,11 +268,15 @@ class LiveSession:
             self._log("closed with code %d", code)
             self._news.set()
 
-    async def _receive(self, socket: web.WebSocketResponse, faults: Faults) -> int:
+    async def _receive(
+        self, socket: web.WebSocketResponse, faults: Faults, mischief: Mischief
+    ) -> int:
         """Take messages until the connection ends; give the close code."""
-        count = 0
         while True:
-            message = await socket.receive()
+            try:
+                message = await socket.receive()
+            except ConnectionError:  # it went while a ping was answered
+                return 1006 if self._our_code is None else self._our_code
             if message.type is WSMsgType.TEXT:
                 self._note("received", message.data)
                 await self._on_text(message.data)
@@ -280,9 +288,26 @@ class LiveSession:
                 self._on_binary(message.data)
             else:
                 return self._end_code(message.type, message.data)
-            count += 1
-            if count == faults.close_after_messages:
+            await self._misbehave(mischief.after_receiving(message.data), socket, faults)
+
+    async def _misbehave(
+        self, misdeed: Misdeed | None, socket: web.WebSocketResponse, faults: Faults
+    ) -> None:
+        match misdeed:
+            case "cut":
+                self.cut()
+            case "close":
                 await self.close(faults.close_code, "fault on demand")
+            case "stop reading":
+                # A peer's end goes unnoticed while its bytes wait here: a newer connection, or the
+                # emulator's end, closes this one.
+                while not socket.closed and self._is_peer_there():
+                    await asyncio.sleep(STOPPED_POLL_S)
+                    if faults.stop_reading_after is None:
+                        break
+
+    def _is_peer_there(self) -> bool:
+        return self._request is not None and self._request.transport is not None
 
     def _end_code(self, kind: WSMsgType, data: object) -> int:
         if self._our_code is not None:
@@ -367,21 +392,23 @@ class LiveSession:
         else:
             self._outbox.put_nowait(letter)
 
-    async def _write(self, socket: web.WebSocketResponse) -> None:
+    async def _write(self, socket: web.WebSocketResponse, mischief: Mischief) -> None:
         while True:
             letter = await self._outbox.get()
             delivered = False
             try:
-                if isinstance(letter.data, str):
-                    await socket.send_str(letter.data)
-                else:
-                    await socket.send_bytes(letter.data)
+                await mischief.delay(letter.posted_s)
+                for message in mischief.in_place_of(letter.data):
+                    if isinstance(message, str):
+                        await socket.send_str(message)
+                    else:
+                        await socket.send_bytes(message)
+                    self._note("sent", message)
                 delivered = True
             except ConnectionError:
                 continue  # the reader sees the end of the connection too, and ends this task
             finally:
                 letter.resolve(delivered=delivered)
-            self._note("sent", letter.data)
             if letter.label:
                 self._log("sent %s", letter.label)
 

@@ -27,11 +27,15 @@ class Fate:
         last: the platform's last word on it; None until it comes.
         lost: why no word can come any more; None while one can.
         is_written: its stream sends nothing more.
+        is_held: the connection is lost, and its text waits for another one.
     """
 
-    def __init__(self, request_id: str, response_id: str) -> None:
+    def __init__(self, request_id: str, response_id: str, *, resumes: bool) -> None:
         self.request_id = request_id
         self.response_id = response_id
+        self.is_held = False
+        self._resumes = resumes
+        self._events: list[Event] = []
         self.last: ResponseStateEvent | None = None
         self.lost: SessionLostError | None = None
         self.is_written = False
@@ -41,6 +45,37 @@ class Fate:
     def is_settled(self) -> bool:
         """Whether the platform has said its last word, or never will."""
         return self._settled.is_set()
+
+    def send(self, outlet: Outlet, event: Event) -> bool:
+        """Write the next of its events; False: wait for room, or for another connection.
+
+        Raises:
+            NotConnectedError, SessionLostError: it cannot be sent, and will not be.
+        """
+        if self._resumes:
+            self._events.append(event)
+        if self.is_held:
+            return False
+        try:
+            return outlet.write_event_now(event)
+        except SessionLostError:
+            if not self._resumes:
+                raise
+            return False  # after the gap, which the session is about to tell
+
+    def send_again(self, outlet: Outlet) -> None:
+        """Send everything from its start, on another connection.
+
+        Raises:
+            SessionLostError: that one is lost as well.
+        """
+        for event in self._events:
+            outlet.write_event_now(event)
+        self.is_held = False
+
+    def forget(self) -> None:
+        """It is cancelled: nothing of it is sent again."""
+        self._events.clear()
 
     def notice(self, event: ResponseStateEvent) -> None:
         """Take a terminal state; only the first one counts."""
@@ -103,10 +138,16 @@ class Responses:
 
     Args:
         outlet: where their events go.
+
+    Attributes:
+        resume: streams that are open when the connection is lost are sent again on the next one;
+            False: they fail.
     """
 
     def __init__(self, outlet: Outlet) -> None:
+        self.resume = False
         self._outlet = outlet
+        self._held: list[Fate] = []
         self._active: dict[str, _Active] = {}
         # Weak: when nobody holds a stream any more, nobody can ask what became of it.
         self._awaited: weakref.WeakValueDictionary[str, Fate] = weakref.WeakValueDictionary()
@@ -123,9 +164,11 @@ class Responses:
         """
         self._outlet.require_open()
         self._require_idle(request_id, response_id)
-        has_room = True if start is None else self._outlet.write_event(start)
+        fate = Fate(request_id, response_id, resumes=self.resume)
+        has_room = True if start is None else fate.send(self._outlet, start)
         self._active[request_id] = _Active(request_id, response_id, owner)
-        return self._follow(request_id, response_id), has_room
+        self._follow(fate)
+        return fate, has_room
 
     def close_response(self, owner: object, request_id: str) -> None:
         """Let another response of the request begin, unless one has."""
@@ -145,12 +188,15 @@ class Responses:
             raise PromptStreamStateError(
                 f"cannot begin prompt {response_id!r} of request {request_id!r}: {under_way}"
             )
-        has_room = self._outlet.write_event(start)
-        return self._follow(request_id, response_id), has_room
+        fate = Fate(request_id, response_id, resumes=self.resume)
+        has_room = fate.send(self._outlet, start)
+        self._follow(fate)
+        return fate, has_room
 
-    def _follow(self, request_id: str, response_id: str) -> Fate:
-        fate = self._awaited[response_id] = Fate(request_id, response_id)
-        return fate
+    def _follow(self, fate: Fate) -> None:
+        self._awaited[fate.response_id] = fate
+        if not self._outlet.require_open().is_connected and self.resume:
+            self._hold(fate)
 
     # Old-style calls: each writes its event, and gives what the write gave
 
@@ -271,6 +317,32 @@ class Responses:
         if active is not None and active.response_id == event.response_id:
             active.is_over = True
 
+    def gap(self) -> None:
+        """The connection is lost, and another may follow: open streams wait for it, or fail."""
+        for fate in list(self._awaited.values()):
+            if fate.is_settled or fate.is_written:
+                continue
+            if self.resume:
+                self._hold(fate)
+            else:
+                fate.lose(SessionLostError(reason="the connection was lost while it was sent"))
+
+    def connected(self) -> None:
+        """There is a connection: what was held is sent from its start, under the same ids."""
+        held, self._held = self._held, []
+        for index, fate in enumerate(held):
+            try:
+                fate.send_again(self._outlet)
+            except SessionLostError:
+                self._held = held[index:]
+                return
+
+    def _hold(self, fate: Fate) -> None:
+        # Strongly: its stream may be complete, and gone, before there is a connection.
+        fate.is_held = True
+        if fate not in self._held:
+            self._held.append(fate)
+
     def ended(self, lost: SessionLostError) -> None:
         """The session has ended for good: nothing can be sent, and nothing more is said."""
         self._active.clear()
@@ -278,6 +350,7 @@ class Responses:
             if not fate.is_settled:
                 fate.lose(lost)
         self._awaited.clear()
+        self._held.clear()
 
     def _require_idle(self, request_id: str, response_id: str) -> None:
         active = self._active.get(request_id)

@@ -211,7 +211,7 @@ class LiveSession:
                 open_timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,
                 ping_timeout_s=config.ping_timeout,
-                ssl_context=config.ssl_context if checked.startswith("wss:") else None,
+                ssl_context=config.ssl_context if urlsplit(checked).scheme == "wss" else None,
             )
 
         self._initialised = asyncio.get_running_loop().create_future()
@@ -483,7 +483,7 @@ def _checked_url(url: str | None, base_url: str) -> str:
             "the platform's agentWsUrl is not a ws:// or wss:// URL"
             + (f" but {scheme}://" if scheme and host else "")
         )
-    if scheme == "ws" and base_url.startswith("https:") and host not in _LOOPBACK:
+    if scheme == "ws" and urlsplit(base_url).scheme == "https" and host not in _LOOPBACK:
         raise ConnectFailedError(
             f"the platform's agentWsUrl ({host}) is not encrypted although base_url is https: "
             "refused, since it carries a token and the user's voice"

@@ -51,6 +51,11 @@ class Outbox:
         return self._connection
 
     @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connection is not None
+
+    @property
     def backlog_bytes(self) -> int:
         """What waits for a connection."""
         return self._backlog_bytes

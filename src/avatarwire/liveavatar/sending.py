@@ -57,6 +57,14 @@ class Outlet:
         """Write one text event, as ``write`` does."""
         return self.write(client_message(encode(event), text=True))
 
+    def write_event_now(self, event: Event) -> bool:
+        """Write one text event to the connection of now; it never waits for another one.
+
+        Raises:
+            NotConnectedError, SessionLostError: nothing was written.
+        """
+        return self.require_open().write_now(client_message(encode(event), text=True))
+
     async def writable(self) -> None:
         """Return when the connection's buffer has room."""
         await self.require_open().writable()

@@ -125,6 +125,7 @@ class AvatarAgent(AgentCalls):
         self._loop = asyncio.get_running_loop()
         if self._framer is not None:
             self._framer.reset()  # a new session begins with a key frame
+        self._responses.resume = self._config.reconnect and self._config.on_gap == "resume"
         live = self._live = LiveSession(
             self._config,
             self._listener,
@@ -320,12 +321,14 @@ class AvatarAgent(AgentCalls):
 
     def _gap(self) -> None:
         self._turns.gap(self._config.on_gap)
+        self._responses.gap()
         self._accompaniment.gap(self._config.on_gap)
 
     def _connected(self) -> None:
         if self._framer is not None:
             self._framer.reset()  # a new connection begins with a key frame
         self._turns.connected()
+        self._responses.connected()
         self._accompaniment.connected()
 
     def _require_open(self) -> Outbox:

@@ -135,12 +135,18 @@ class _TextStream(ABC):
         self._require_open("write to")
         if timestamp is None:
             timestamp = time.time_ns() // 1_000_000
-        has_room = self._outlet.write_event(self._chunk(text, timestamp, metadata))
+        has_room = self._send(self._chunk(text, timestamp, metadata))
         self._next_seq += 1
         return has_room
 
+    def _send(self, event: Event) -> bool:
+        """Write at once, or hold for another connection; False when either takes a wait."""
+        if self._fate is None:
+            raise self._refusal("write to", "it has not been entered: use async with")
+        return self._fate.send(self._outlet, event)
+
     @abstractmethod
-    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
         """Build the next chunk."""
 
     def _require_open(self, operation: str) -> None:
@@ -223,7 +229,7 @@ class ResponseStream(_TextStream):
         """
         self._require_open("complete")
         event = MessageBuilder.response_done(self.request_id, self.response_id, metadata)
-        has_room = self._outlet.write_event(event)
+        has_room = self._send(event)
         self._close()
         if not has_room:
             await self._outlet.writable()
@@ -236,6 +242,8 @@ class ResponseStream(_TextStream):
             SessionLostError: the session has ended.
         """
         self._require_open("cancel")
+        if self._fate is not None:
+            self._fate.forget()
         # No wait for room: whoever cancels has no more to send.
         self._outlet.write_event(MessageBuilder.response_cancel(self.response_id))
         self._close()
@@ -279,7 +287,7 @@ class ResponseStream(_TextStream):
         super()._close()
         self._responses.close_response(self, self.request_id)
 
-    def _chunk(self, text: str, timestamp: int, metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
         return MessageBuilder.response_chunk(
             self.request_id, self.response_id, self._next_seq, timestamp, text, metadata
         )
@@ -327,7 +335,7 @@ class PromptStream(_TextStream):
         """
         self._require_open("complete")
         event = MessageBuilder.system_prompt_done(self.request_id, self.response_id)
-        has_room = self._outlet.write_event(event)
+        has_room = self._send(event)
         self._close()
         if not has_room:
             await self._outlet.writable()
@@ -356,7 +364,7 @@ class PromptStream(_TextStream):
             await self.done()
         self._close()
 
-    def _chunk(self, text: str, timestamp: int, _metadata: Metadata) -> Event:
+    def _chunk(self, text: str, timestamp: int, _metadata: Metadata, /) -> Event:
         return MessageBuilder.system_prompt_chunk(
             self.request_id, self.response_id, self._next_seq, timestamp, text
         )

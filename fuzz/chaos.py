@@ -1,0 +1,378 @@
+"""Fifty sessions, and faults of every kind on a seeded schedule.
+
+Every call must return or raise, everything written must be delivered, reported, or have been in a
+socket that was cut, and nothing may be left at the end: no task, descriptor, timer or memory.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import random
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from ledger import EVENT, Ledger, WrittenTurn, counted_pcm
+
+from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, AvatarwireError
+from avatarwire.codec import AudioFrame
+from avatarwire.emulator import Faults, LiveAvatarEmulator, LiveSession, StartFault
+from avatarwire.liveavatar.messages import MessageBuilder
+
+SESSIONS = 50
+#: Longer than any limit of a session, and still an answer to "does it hang?".
+HANG_S = 20.0
+CLOSE_CODES = (1000, 1001, 1002, 1008, 1009, 1011, 1013, 4000)
+#: What the first part of a run may take until it has loaded and grown all it needs.
+WARM_UP = 1 / 3
+GROWTH_LIMIT_BYTES = 8_000_000
+
+
+class Listener(AgentListener):
+    """Counts what ends a session, and what restores it."""
+
+    def __init__(self) -> None:
+        self.closed: list[int] = []
+        self.gaps = 0
+        self.reconnected = 0
+
+    async def on_reconnecting(self, attempt: int, delay_s: float) -> None:  # noqa: ARG002
+        self.gaps += attempt == 1
+
+    async def on_reconnected(self, result: object) -> None:  # noqa: ARG002
+        self.reconnected += 1
+
+    async def on_closed(self, code: int, reason: str) -> None:  # noqa: ARG002
+        self.closed.append(code)
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, seconds: float, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.ends_s = time.monotonic() + seconds
+        self.counts: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self.memory: list[int] = []
+        self.living: set[str] = set()
+        self.born_s: dict[str, float] = {}
+        self.emulator = LiveAvatarEmulator(greeting="Hello", user_audio=bytes(16000))
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self.ends_s
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.failures.append(f"escaped: {context}"))
+        async with self.emulator:
+            director = [asyncio.create_task(self.direct()), asyncio.create_task(self.tidy())]
+            await asyncio.gather(
+                *(self.slot(self.random.randrange(1 << 30)) for _ in range(SESSIONS))
+            )
+            await asyncio.gather(*director)
+
+    # The sessions
+
+    async def slot(self, seed: int) -> None:
+        """Live one session after the other."""
+        chance = random.Random(seed)
+        while not self.is_over:
+            try:
+                async with asyncio.timeout(60):
+                    await self.live(chance)
+            except Exception as exc:  # each is a finding
+                self.failures.append(f"{type(exc).__name__}: {exc}")
+
+    async def live(self, chance: random.Random) -> None:
+        config = AvatarAgentConfig(
+            "sk-chaos", "avatar-1", base_url=self.emulator.base_url, timeout=2.0,
+            reconnect=chance.random() < 0.8, reconnect_base_delay=0.02, reconnect_max_delay=0.3,
+            reconnect_max_attempts=4, on_gap=chance.choice(("resume", "resume", "drop", "fail")),
+            start_retries=0, ping_interval=1.0, ping_timeout=2.0,
+        )  # fmt: skip
+        listener = Listener()
+        agent = AvatarAgent(config, listener)
+        try:
+            await self.start(agent, chance)
+        except (AvatarwireError, TimeoutError):
+            self.counts["starts that failed"] += 1
+            assert len(listener.closed) <= 1, listener.closed
+            assert not agent.is_running
+            return
+        session_id = agent.session_id
+        if session_id is None:
+            return
+        self.living.add(session_id)
+        session = next(s for s in self.emulator.sessions if s.session_id == session_id)
+        try:
+            await self.talk(agent, listener, session, chance)
+        finally:
+            self.living.discard(session_id)
+
+    async def start(self, agent: AvatarAgent, chance: random.Random) -> None:
+        # Some starts are cancelled on the way.
+        async with asyncio.timeout(chance.uniform(0, 0.05) if chance.random() < 0.05 else None):
+            await agent.start()
+
+    async def talk(
+        self, agent: AvatarAgent, listener: Listener, session: LiveSession, chance: random.Random
+    ) -> None:
+        ledger = Ledger()
+        work = [
+            asyncio.create_task(self.send_events(agent, ledger, chance)),
+            asyncio.create_task(self.speak(agent, listener, ledger, chance)),
+            asyncio.create_task(_quietly(agent.scene_ready())),
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(chance.uniform(1, 10)):
+                await agent.wait_closed()
+        begun_s = time.monotonic()
+        await agent.stop()
+        took_s = time.monotonic() - begun_s
+        assert took_s < 3.5, f"stop() took {took_s:.1f} s"  # the loop itself is stalled on purpose
+        _, hanging = await asyncio.wait(work, timeout=HANG_S)
+        assert not hanging, f"still waiting after the end: {hanging}"
+        for task in work:
+            task.result()
+        assert len(listener.closed) == 1, f"on_closed: {listener.closed}"
+        if session.is_connected:
+            await session.close(1001)  # the platform had stopped reading, and noticed nothing
+            await session.wait_closed()
+        ledger.check(session)
+        self.emulator.forget(session)
+        self.counts.update({
+            "sessions": 1, "events made": ledger.made, "events delivered": ledger.delivered,
+            "events reported": len(ledger.raised), "events in a cut socket": ledger.lost_in_cuts,
+            "events reported and delivered": ledger.raised_late,
+            "turns": len(ledger.turns), "connections lost": listener.gaps,
+            "reconnected": listener.reconnected, f"ended with {listener.closed[0]}": 1,
+        })  # fmt: skip
+        for turn in ledger.turns:
+            self.counts["ms written"] += round(turn.playout.written_ms)
+            self.counts["ms sent"] += round(turn.playout.sent_ms)
+            self.counts["ms dropped"] += round(turn.playout.dropped_ms)
+
+    async def send_events(self, agent: AvatarAgent, ledger: Ledger, chance: random.Random) -> None:
+        async def send(number: int) -> None:
+            data = {
+                "n": number,
+                "padding": "x"
+                * (60_000 if chance.random() < 0.01 else chance.choice((0, 10, 500))),
+            }
+            try:
+                await agent.send_custom_event(None, EVENT, data)
+            except (AvatarwireError, ConnectionError):
+                ledger.raised.add(number)
+            else:
+                ledger.returned.add(number)
+
+        while not ledger.raised:
+            count = chance.choice((1, 1, 1, 5, 20))
+            first, ledger.made = ledger.made, ledger.made + count
+            await asyncio.gather(*(send(n) for n in range(first, first + count)))
+            await asyncio.sleep(chance.uniform(0, 0.2))
+
+    async def speak(
+        self, agent: AvatarAgent, listener: Listener, ledger: Ledger, chance: random.Random
+    ) -> None:
+        first = 0
+        while True:
+            gaps = listener.gaps
+            stream = agent.audio_stream(paced=chance.random() < 0.8, buffer_ms=500)
+            last = first
+            ends_early = chance.random() < 0.2
+            try:
+                async with stream:
+                    for _ in range(chance.randrange(1, 12)):
+                        size = 4 * chance.randrange(1, 3000)
+                        pcm = counted_pcm(last, size)
+                        last += size // 4
+                        if not await stream.write(pcm):
+                            break
+                        await asyncio.sleep(chance.choice((0, 0, 0.05)))
+                    if ends_early:
+                        await stream.interrupt()
+            except (AvatarwireError, ConnectionError):
+                if not stream.written_ms:
+                    return  # it could not be opened
+            playout = await stream.wait_playout(HANG_S)
+            assert playout.reason != "timed_out" or stream.is_resolved, "a turn hangs"
+            had_gap = listener.gaps != gaps or playout.reason == "lost"
+            ledger.turns.append(WrittenTurn(first, last, playout, had_gap))
+            first = last
+            if not agent.is_running:
+                return
+
+    # The faults
+
+    async def direct(self) -> None:
+        """Let something go wrong, again and again."""
+        chance = self.random
+        doing: set[asyncio.Task[None]] = set()
+        deeds = (
+            self.cut, self.cut, self.close, self.garbage, self.chatter, self.closing,
+            self.new_faults, self.new_faults, self.new_faults, self.stall_loop,
+        )  # fmt: skip
+        while not self.is_over:
+            await asyncio.sleep(chance.uniform(0.01, 0.1))
+            connected = [s for s in self.emulator.sessions if s.is_connected]
+            if not connected:
+                continue
+            deed = chance.choice(deeds)
+            self.counts[f"fault {deed.__name__}"] += 1
+            doing.add(asyncio.create_task(_quietly(deed(chance.choice(connected), chance))))
+            doing = {task for task in doing if not task.done() or task.result()}
+        self.emulator.faults = Faults()
+        await asyncio.gather(*doing)
+
+    async def cut(self, session: LiveSession, _: random.Random) -> None:
+        session.cut()
+
+    async def close(self, session: LiveSession, chance: random.Random) -> None:
+        await session.close(chance.choice(CLOSE_CODES), "chaos")
+
+    async def garbage(self, session: LiveSession, chance: random.Random) -> None:
+        await session.send_binary(chance.randbytes(chance.choice((0, 1, 9, 300))))
+        await session.send_raw_text(
+            chance.choice(("", "{", "[]", '{"event":7}', '{"event":"session.init"}'))
+        )
+
+    async def chatter(self, session: LiveSession, chance: random.Random) -> None:
+        await session.send_text("one more question")
+        await session.send_binary(AudioFrame(payload=chance.randbytes(320)).pack())
+        await session.send_event(MessageBuilder.input_voice_start("r"))
+
+    async def closing(self, session: LiveSession, _: random.Random) -> None:
+        await session.send_event(MessageBuilder.session_closing("chaos"))
+
+    async def stall_loop(self, _: LiveSession, chance: random.Random) -> None:
+        time.sleep(chance.uniform(0.05, 0.3))  # noqa: ASYNC251 - on purpose
+
+    async def new_faults(self, _: LiveSession, chance: random.Random) -> None:
+        """Give every connection that opens from now on another fault."""
+        number = chance.randrange(1, 60)
+        choices: list[dict[str, Any]] = [
+            {}, {}, {}, {}, {"cut_after_frames": number}, {"stop_reading_after": number},
+            {"close_after_messages": number, "close_code": chance.choice(CLOSE_CODES)},
+            {"withhold_init": True}, {"withhold": {"session.state", "response.state"}},
+            {"delay_s": 0.2}, {"garble_every": 3}, {"duplicate_every": 2}, {"reorder_every": 2},
+            {"token_life_s": 0.0}, {"handshakes": deque([503, 1013] * 2)},
+            {"starts": deque([StartFault(code=40001), StartFault(html=True)])},
+            {"starts": deque([StartFault(no_answer=True), StartFault(agent_ws_url="")])},
+        ]  # fmt: skip
+        fault = chance.choice(choices)
+        for name in fault:
+            self.counts[f"fault {name}"] += 1
+        self.emulator.faults = Faults(**fault)
+
+    async def tidy(self) -> None:
+        """Forget the platform's side of what is over; kept, it would hide a leak of ours."""
+        while not self.is_over:
+            await asyncio.sleep(0.5)
+            now_s = time.monotonic()
+            for session in list(self.emulator.sessions):
+                born_s = self.born_s.setdefault(session.session_id, now_s)
+                if session.session_id in self.living or now_s - born_s < 5:
+                    continue
+                if session.is_connected:
+                    await session.close(1001)  # a start that was given up while it did not read
+                elif session in self.emulator.sessions:
+                    self.emulator.forget(session)
+                    self.born_s.pop(session.session_id, None)
+
+
+async def _quietly(work: Coroutine[None, None, None]) -> None:
+    with contextlib.suppress(AvatarwireError, ConnectionError):
+        await work
+
+
+class Errors(logging.Handler):
+    """Collects what is logged as an error."""
+
+    def __init__(self, failures: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._failures = failures
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = (
+            "" if record.exc_info is None else logging.Formatter().formatException(record.exc_info)
+        )
+        self._failures.append(f"logged by {record.name}: {record.getMessage()} {trace}")
+
+
+def descriptors() -> int:
+    """How many file descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def resident_bytes() -> int:
+    """How much memory this process occupies."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+async def watch_memory(seconds: float, samples: list[int]) -> None:
+    """Note the resident memory as long as the run goes."""
+    for _ in range(int(seconds)):
+        await asyncio.sleep(1)
+        samples.append(resident_bytes())
+
+
+async def measured(seconds: float, seed: int) -> Chaos:
+    """Run, and count what is left."""
+    gc.collect()
+    before = descriptors()
+    chaos = Chaos(seconds, seed)
+    logging.getLogger().addHandler(Errors(chaos.failures))
+    samples: list[int] = []
+    watching = asyncio.create_task(watch_memory(seconds, samples))
+    await chaos.run()
+    await watching
+    chaos.emulator.sessions.clear()
+    left_s = time.monotonic() + 5
+    while time.monotonic() < left_s and len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    gc.collect()
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    if left:
+        chaos.failures.append(f"tasks left: {left}")
+    more = descriptors() - before
+    if more:
+        chaos.failures.append(f"{more} descriptors left")
+    warm = samples[int(len(samples) * WARM_UP) if seconds <= 180 else 60 :]
+    third = max(1, len(warm) // 3)
+    begun, ended = max(warm[:third]), max(warm[-third:])
+    chaos.memory = [sample // 1_000_000 for sample in samples[:: max(1, len(samples) // 20)]]
+    chaos.counts["MB resident at first"] = begun // 1_000_000
+    chaos.counts["MB resident at last"] = ended // 1_000_000
+    if ended - begun > GROWTH_LIMIT_BYTES:
+        chaos.failures.append(f"memory grew from {begun:,} to {ended:,} bytes")
+    return chaos
+
+
+def main() -> None:
+    """Run and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    chaos = asyncio.run(measured(args.seconds, args.seed))
+    for name, count in sorted(chaos.counts.items()):
+        print(f"{name:<32} {count:>10,}")
+    print("resident MB, evenly over the run:", *chaos.memory)
+    for failure, count in Counter(chaos.failures).most_common(20):
+        print(f"FAILED {count}x {failure[:3000]}", file=sys.stderr)
+    if chaos.failures:
+        raise SystemExit(1)
+    print(f"{args.seconds:g} s with seed {args.seed}: nothing escaped, hung or leaked")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What one session wrote, held against what the platform received."""
+
+import struct
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from avatarwire.emulator import LiveSession
+from avatarwire.streaming import Playout
+
+__all__ = ["EVENT", "Ledger", "WrittenTurn", "counted_pcm"]
+
+EVENT = "chaos.event"
+FRAME_MS = 40
+#: What is told twice after a gap: two seconds at the most, and the frame that was being played.
+RESUMED_MS = 2000 + FRAME_MS
+BYTES_PER_MS = 48  # 24 kHz mono
+
+
+def counted_pcm(first: int, size_bytes: int) -> bytes:
+    """Make PCM in which every four bytes are the number after those before them."""
+    count = size_bytes // 4
+    return struct.pack(f"<{count}I", *range(first, first + count))
+
+
+@dataclass
+class WrittenTurn:
+    """One turn of speech as its writer saw it; ``first`` to ``last`` are what it was given."""
+
+    first: int
+    last: int
+    playout: Playout
+    had_gap: bool
+
+
+@dataclass
+class Ledger:
+    """Counts one session's events and sound, and what became of them.
+
+    Attributes:
+        made: numbers of the events handed to the agent, in order: 0 up to this.
+        returned: those whose call returned.
+        raised: those whose call raised.
+        turns: the turns of speech.
+        delivered: how many events the platform received.
+        lost_in_cuts: calls that returned and whose bytes were in the socket when it was cut.
+        raised_late: calls that raised although the platform received the event: it had been
+            written, and the session ended while the caller waited for room.
+    """
+
+    made: int = 0
+    returned: set[int] = field(default_factory=set)
+    raised: set[int] = field(default_factory=set)
+    turns: list[WrittenTurn] = field(default_factory=list)
+    delivered: int = 0
+    lost_in_cuts: int = 0
+    raised_late: int = 0
+
+    def check(self, session: LiveSession) -> None:
+        """Hold it against the platform's side.
+
+        Raises:
+            AssertionError: something is missing, twice, or out of order.
+        """
+        self._check_events(session)
+        numbers = struct.unpack(f"<{len(session.pcm) // 4}I", session.pcm)
+        self._check_order(numbers)
+        heard = Counter(bisect(self._firsts, number) for number in numbers)
+        for index, turn in enumerate(self.turns, 1):
+            _check_turn(turn, heard[index], was_read_to_the_end=_was_stopped(session))
+
+    def _check_events(self, session: LiveSession) -> None:
+        assert self.returned | self.raised == set(range(self.made)), (
+            "a call neither returned nor raised"
+        )
+        connections = list(_connections(session))
+        received = [n for connection in connections for n in connection]
+        assert received == sorted(set(received)), "events twice, or out of order"
+        for connection in connections:
+            span = range(connection[0], connection[-1] + 1) if connection else range(0)
+            missing = (set(span) - set(connection)) & self.returned
+            assert not missing, f"events missing within a connection: {missing}"
+        if _was_stopped(session):
+            last = connections[-1]
+            after = set(range(last[-1] + 1, self.made)) if last else set()
+            assert not after & self.returned, "events missing at an orderly end"
+        self.delivered = len(received)
+        self.raised_late = len(self.raised & set(received))
+        self.lost_in_cuts = len(self.returned - set(received))
+
+    @property
+    def _firsts(self) -> list[int]:
+        return [turn.first for turn in self.turns]
+
+    def _check_order(self, numbers: tuple[int, ...]) -> None:
+        """What goes on after a gap may begin before its end there, by what had not been played."""
+        for before, number in pairwise(numbers):
+            again = before + 1 - number
+            assert again * 4 / BYTES_PER_MS <= RESUMED_MS, f"{again} numbers told twice"
+            same_turn = bisect(self._firsts, before) == bisect(self._firsts, number)
+            assert again <= 0 or same_turn, "sound of a turn after the next one"
+
+
+def _check_turn(written: WrittenTurn, heard: int, *, was_read_to_the_end: bool) -> None:
+    playout = written.playout
+    assert abs(playout.written_ms - playout.sent_ms - playout.dropped_ms) < 1e-6, playout
+    assert abs(playout.written_ms - (written.last - written.first) * 4 / BYTES_PER_MS) < 1e-6
+    if was_read_to_the_end and not written.had_gap:
+        assert abs(heard * 4 / BYTES_PER_MS - playout.sent_ms) < 1e-6, (heard, playout)
+
+
+def _was_stopped(session: LiveSession) -> bool:
+    """Whether the platform read the session to its end: the stop is the last that is written."""
+    return bool(session.events) and session.events[-1]["event"] == "session.stop"
+
+
+def _connections(session: LiveSession) -> Iterator[list[int]]:
+    numbers: list[int] = []
+    for event in session.events:
+        if event["event"] == "session.ready":
+            yield numbers
+            numbers = []
+        elif event["event"] == EVENT:
+            numbers.append(event["data"]["n"])
+    yield numbers
