@@ -13,3 +13,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(RESULTS.iterdir()):
         files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))
     return files
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List them."""
+    pages = [f"results/{path.name}" for path in sorted(RESULTS.glob("*.md"))]
+    assert config.nav is not None
+    config.nav.insert(-1, {"Measured": pages})
+    return config
