@@ -116,7 +116,7 @@ async def test_without_pace_and_with_a_lead(tmp_path: Path) -> None:
         assert (code, errors) == (0, "")
         drift_ms.append(json.loads(output)["platform_heard"]["drift_ms"])
     # 1.6 s of sound: all of it at once, and never more than the lead ahead.
-    assert drift_ms[0] < -1000
+    assert drift_ms[0] < -400
     assert drift_ms[1] > -220
 
 

@@ -96,4 +96,4 @@ async def test_slow_audio_delays_no_control_event(emulator):
         assert agent.dropped_audio_frames == 500 - 250 - 1
         assert len(listener.named("on_audio_frame")) == 1
     # Far below the second that the audio callback takes; how far is the benchmark's business.
-    assert late_ms < 500
+    assert late_ms < 900
