@@ -99,7 +99,7 @@ async def test_text_that_is_completed_on_a_connection_that_ends_is_sent_again(em
             await session.wait_for("response.chunk")
             connection = agent._live.outbox.connection
             closing = asyncio.create_task(session.close(1001))
-            while connection.state is State.OPEN:
+            while connection.state is State.OPEN:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             assert listener.named("on_reconnecting") == []  # nobody has been told yet
         await session.wait_for("response.done")
@@ -121,12 +121,12 @@ async def test_text_that_begins_in_the_gap_waits_for_its_end(emulator, listener,
 async def test_a_request_whose_text_was_lost_can_be_answered_anew(emulator, listener):
     async with agent_for(emulator, listener, on_gap="fail") as agent:
         (session,) = emulator.sessions
-        with pytest.raises(SessionLost):
+        with pytest.raises(SessionLost):  # noqa: PT012 - leaving is what raises
             async with agent.response_stream("r"):
                 await session.wait_for("response.start")
                 await lose_the_connection(session, listener)
         prompt = agent.prompt_stream("p", response_id="p")
-        with pytest.raises(SessionLost):
+        with pytest.raises(SessionLost):  # noqa: PT012 - leaving is what raises
             async with prompt:
                 await session.wait_for("system.prompt.start")
                 await lose_the_connection(session, listener)
