@@ -7,10 +7,12 @@ SEED_VERSIONS := 0.2.2 0.4.4
 AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
 SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-liveavatar-%) \
 	$(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
+# Whose programs are type-checked; the tests run them.
+PAGES := README.md $(wildcard docs/*.md docs/*/*.md)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench scale guard asan fuzz guided wheel wheels clean
+.PHONY: help demo test lint docs bench scale guard asan fuzz chaos soak guided wheel wheels clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,13 +51,21 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
-	$(BIN)/python tools/examples.py build/examples README.md
+	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet .github
+
+$(VENV)/.docs: $(INSTALLED)
+	@$(BIN)/python -m pip install -qq --group docs
+	@touch $@
+
+# The variable keeps the theme from advertising on stderr.
+docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
 .peers: $(VENV)/.created pyproject.toml
@@ -90,6 +100,16 @@ asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehavio
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
 	@$(BIN)/python fuzz/codec.py
+
+CHAOS_S ?= 60
+SOAK_S ?= 1200
+SEED ?= 1
+
+chaos: $(INSTALLED)  ## Break 50 sessions in every way for a minute, and account for all they wrote
+	@$(BIN)/python fuzz/chaos.py --seconds $(CHAOS_S) --seed $(SEED)
+
+soak: $(INSTALLED)  ## The same for 20 minutes: memory must stay flat after the first
+	@$(BIN)/python fuzz/chaos.py --seconds $(SOAK_S) --seed $(SEED)
 
 guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python -m pip install -qq --group fuzz

@@ -5,12 +5,26 @@ import re
 import shutil
 from pathlib import Path
 
-PROGRAM = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```(python|diff)(?: title="[^"]*")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 
 
 def programs(page: Path) -> list[str]:
-    """Give the Python blocks of a page, in order."""
-    return PROGRAM.findall(page.read_text("utf-8"))
+    """Give the Python blocks of a page, in order; a diff is what it leads to.
+
+    A diff of less than a program, which has no line in common, is passed over.
+    """
+    found = []
+    for kind, text in BLOCK.findall(page.read_text("utf-8")):
+        if kind == "python":
+            found.append(text)
+        elif re.search(r"^ ", text, re.MULTILINE):
+            found.append(changed(text))
+    return found
+
+
+def changed(diff: str) -> str:
+    """Give a diff's new side."""
+    return "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] != "-")
 
 
 def main() -> None:
@@ -22,9 +36,9 @@ def main() -> None:
     shutil.rmtree(arguments.folder, ignore_errors=True)
     arguments.folder.mkdir(parents=True)
     for page in arguments.pages:
+        name = "_".join(page.with_suffix("").parts).lower().replace("-", "_")
         for number, program in enumerate(programs(page), start=1):
-            path = arguments.folder / f"{page.stem.lower().replace('-', '_')}_{number}.py"
-            path.write_text(program, "utf-8")
+            (arguments.folder / f"{name}_{number}.py").write_text(program, "utf-8")
 
 
 if __name__ == "__main__":

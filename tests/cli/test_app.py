@@ -17,6 +17,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_the_commands(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(args) == 0
     output, errors = capsys.readouterr()
+    assert "doctor" in output
     assert "serve" in output
     assert "stream" in output
     assert errors == ""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from avatarwire import __version__
+from avatarwire.cli.doctor import doctor
 from avatarwire.cli.serve import serve
 from avatarwire.cli.stream import stream
 
@@ -22,6 +23,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+cli.add_command(doctor)
 cli.add_command(serve)
 cli.add_command(stream)
 

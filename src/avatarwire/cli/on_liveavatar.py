@@ -17,9 +17,9 @@ from avatarwire.cli.local import LocalPlatform
 from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["LiveAvatarJob"]
+__all__ = ["ADVICE", "OPTIONS", "LiveAvatarJob"]
 
-_ADVICE = {
+ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
     ErrorCode.SESSION_ACCESS_DENIED: "check that the key may use this avatar",
     ErrorCode.CONCURRENCY_LIMIT_EXCEEDED: "end another session first",
@@ -28,7 +28,7 @@ _ADVICE = {
     ErrorCode.NO_RENDERER_POD: "the platform is busy; try again in a few seconds",
     ErrorCode.SESSION_START_FAILED: "check --url, and that a platform answers there",
 }
-_OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
+OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
 
 
 class LiveAvatarJob:
@@ -62,7 +62,7 @@ class LiveAvatarJob:
                     sandbox=settings.sandbox,
                 )
             except ValueError as exc:
-                raise by_option(exc, _OPTIONS) from exc
+                raise by_option(exc, OPTIONS) from exc
             yield cls(config, emulator)
 
     @property
@@ -98,7 +98,7 @@ class LiveAvatarJob:
             return f"the session at {self.url} failed: {exc}"
         # Without an answer there is no code worth showing.
         words = str(exc) if exc.code else exc.message
-        return f"no session at {self.url}: {words}; {_ADVICE[exc.error_code]}"
+        return f"no session at {self.url}: {words}; {ADVICE[exc.error_code]}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""

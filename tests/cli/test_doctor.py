@@ -1,0 +1,253 @@
+import asyncio
+import importlib.util
+import os
+
+import pytest
+
+from avatarwire.cli.app import run
+from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.errors import MissingExtraError
+
+KEY = "sk-very-secret"
+ALL = [
+    "version",
+    "extras",
+    "URL",
+    "key",
+    "session start",
+    "WebSocket",
+    "test tone",
+    "round trip",
+    "session stop",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("AVATARWIRE_"):
+            monkeypatch.delenv(name)
+
+
+def checks(output: str) -> dict[str, tuple[str, str]]:
+    """Give verdict and words of each check."""
+    lines = [(line[:9].strip(), line[9:24].strip(), line[24:]) for line in output.splitlines()]
+    assert len({check for _, check, _ in lines}) == len(lines)
+    return {check: (verdict, words) for verdict, check, words in lines}
+
+
+def verdicts(output: str) -> dict[str, str]:
+    return {check: verdict for check, (verdict, _) in checks(output).items()}
+
+
+async def examine(*args: str) -> int:
+    return await asyncio.to_thread(run, ["doctor", *args])
+
+
+def use(emulator: LiveAvatarEmulator) -> list[str]:
+    return ["--url", emulator.base_url, "--api-key", KEY, "--avatar-id", "ava"]
+
+
+@pytest.mark.parametrize("rate", ["16000", "24000", "48000"])
+def test_all_is_well_on_this_machine(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--sample-rate", rate]) == 0
+    output, errors = capsys.readouterr()
+    assert errors == ""
+    found = checks(output)
+    assert list(found) == ALL
+    assert {verdict for verdict, _ in found.values()} == {"ok"}
+    assert found["test tone"][1] == f"440 Hz for 1 s at {rate} Hz, played to its end"
+    assert found["round trip"][1].endswith(" ms")
+
+
+async def test_another_platform_by_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LiveAvatarEmulator(api_key=KEY, greeting=None) as emulator:
+        monkeypatch.setenv("AVATARWIRE_URL", emulator.base_url)
+        monkeypatch.setenv("AVATARWIRE_API_KEY", KEY)
+        monkeypatch.setenv("AVATARWIRE_AVATAR_ID", "ava")
+        assert await examine() == 0
+    found = checks(capsys.readouterr().out)
+    assert list(found) == ALL
+    assert found["URL"] == ("ok", emulator.base_url)
+    (session,) = emulator.sessions
+    assert session.start_requests[0]["avatarId"] == "ava"
+    assert (len(session.pcm), session.stop_requests, session.closed) == (48000, 1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "words"),
+    [
+        ({"code": 40004}, "key", "check --api-key or AVATARWIRE_API_KEY"),
+        ({"status": 401}, "key", "check --api-key or AVATARWIRE_API_KEY"),
+        ({"code": 40007}, "key", "may use this avatar"),
+        ({"html": True}, "URL", "check --url"),
+        ({"status": 503}, "URL", "check --url"),
+        ({"code": 40001}, "session start", "try again in a few seconds"),
+        ({"code": 40003}, "session start", "check --avatar-id"),
+        ({"code": 40006}, "session start", "check the plan"),
+        ({"agent_ws_url": ""}, "WebSocket", "WebSocket agent mode"),
+        ({"agent_ws_url": "ws://127.0.0.1:9"}, "WebSocket", "firewall"),
+    ],
+)
+async def test_a_refusal_is_told_where_it_happened(
+    fault: dict[str, object], check: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        emulator.fail_next_start(**fault)  # type: ignore[arg-type]
+        assert await examine(*use(emulator)) == 1
+    output, errors = capsys.readouterr()
+    found = checks(output)
+    assert errors == ""
+    assert list(found) == ALL
+    assert found[check][0] == "failed"
+    assert words in found[check][1]
+    at = ALL.index(check)
+    assert [found[name][0] for name in ALL[:at]] == ["ok"] * at
+    assert {found[name] for name in ALL[at + 1 :]} == {("skipped", "needs what failed above")}
+    assert KEY not in output
+
+
+async def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        settings = use(emulator)
+    assert await examine(*settings) == 1
+    verdict, words = checks(capsys.readouterr().out)["URL"]
+    assert verdict == "failed"
+    assert "did not answer" in words
+    assert "check --url" in words
+
+
+@pytest.mark.parametrize(
+    ("options", "check", "words"),
+    [
+        (["--url", "http://x", "--avatar-id", "a"], "key", "AVATARWIRE_API_KEY or --api-key"),
+        (["--url", "http://x", "--api-key", KEY], "session start", "--avatar-id"),
+        (
+            ["--url", "no-url", "--api-key", KEY, "--avatar-id", "a"],
+            "URL",
+            "--url must be an http:// or https:// URL",
+        ),
+        (
+            ["--url", "http://x", "--api-key", KEY + "\n", "--avatar-id", "a"],
+            "key",
+            "check how it was copied",
+        ),
+    ],
+)
+def test_settings_that_cannot_work(
+    options: list[str], check: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", *options]) == 1
+    output, errors = capsys.readouterr()
+    found = checks(output)
+    assert (errors, found[check][0]) == ("", "failed")
+    assert words in found[check][1]
+    assert list(found.values()).count(("skipped", "needs what failed above")) == 6
+    assert KEY not in output
+
+
+async def test_a_connection_that_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        emulator.faults.close_after_messages = 4
+        assert await examine(*use(emulator)) == 1
+    verdict, words = checks(capsys.readouterr().out)["test tone"]
+    assert verdict == "failed"
+    assert "the connection was lost" in words
+
+
+async def test_a_session_that_cannot_be_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        examining = asyncio.create_task(examine(*use(emulator)))
+        while not emulator.sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await emulator.sessions[0].wait_for("response.audio.start")
+        emulator._api_key = "withdrawn"
+        assert await examining == 1
+    found = checks(capsys.readouterr().out)
+    assert [name for name in ALL if found[name][0] != "ok"] == ["session stop"]
+    assert "answered with 40004" in found["session stop"][1]
+
+
+async def test_a_tone_that_the_platform_never_plays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
+    monkeypatch.setattr("avatarwire.emulator.session.LiveSession._send_state", lambda *_: None)
+    monkeypatch.setattr(
+        "avatarwire.emulator.session.LiveSession.send_response_state", lambda *_: None
+    )
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        emulator.faults.withhold_response_states = True
+        assert await examine(*use(emulator)) == 1
+    verdict, words = checks(capsys.readouterr().out)["test tone"]
+    assert verdict == "failed"
+    assert "never said that it was played" in words
+
+
+def test_other_sound_than_was_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("avatarwire.emulator.session.LiveSession.pcm", b"other!")
+    assert run(["doctor"]) == 1
+    assert checks(capsys.readouterr().out)["test tone"][0] == "failed"
+
+
+async def test_pings_that_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("avatarwire.cli.doctor.ROUND_TRIP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("avatarwire.cli.doctor.PING_INTERVAL_S", 60.0)
+    assert await examine() == 1
+    found = verdicts(capsys.readouterr().out)
+    assert [name for name in ALL if found[name] != "ok"] == ["round trip"]
+
+
+def test_two_versions_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "0.0.1")
+    assert run(["doctor"]) == 1
+    verdict, words = checks(capsys.readouterr().out)["version"]
+    assert verdict == "failed"
+    assert "0.0.1 is installed" in words
+
+
+def test_a_missing_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(**_: int) -> None:
+        raise MissingExtraError("resampling", "audio")
+
+    monkeypatch.setattr("avatarwire.cli.doctor.Resampler", missing)
+    assert run(["doctor"]) == 1
+    verdict, words = checks(capsys.readouterr().out)["extras"]
+    assert verdict == "failed"
+    assert 'pip install "avatarwire[audio]"' in words
+
+
+def test_uvloop_is_only_advised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "uvloop" else find_spec(name)
+    )
+    assert run(["doctor"]) == 0
+    verdict, words = checks(capsys.readouterr().out)["extras"]
+    assert verdict == "ok"
+    assert 'pip install "avatarwire[fast]"' in words
+
+
+def test_ctrl_c_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(work: object) -> None:
+        work.close()  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatarwire.cli.doctor.asyncio.run", interrupt)
+    options = ["--url", "http://x", "--api-key", KEY, "--avatar-id", "a"]
+    assert run(["doctor", *options]) == 130
+    assert capsys.readouterr().err == ""

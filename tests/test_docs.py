@@ -1,0 +1,163 @@
+"""Every program of the documentation runs as it stands, and prints what is printed there."""
+
+import array
+import asyncio
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
+
+ROOT = Path(__file__).parents[1]
+SEEDS = ROOT / ".seeds"
+BLOCK = re.compile(
+    r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?',
+    re.DOTALL | re.MULTILINE,
+)
+#: What the user says: a second of a tone, and a second of nothing.
+USER = array.array("h", (int(9000 * math.sin(n / 5)) for n in range(16000))).tobytes()
+USER += bytes(len(USER))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code, and the output that is printed below it."""
+
+    name: str
+    kind: str
+    title: str
+    text: str
+    output: str
+
+    def side(self, sign: str) -> str:
+        """Give the side of a diff that ``sign`` marks."""
+        lines = self.text.splitlines(keepends=True)
+        return "".join(line[1:] for line in lines if line[0] in {sign, " "})
+
+
+def blocks() -> list[Block]:
+    found = []
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        name = page.relative_to(ROOT / "docs").with_suffix("")
+        for number, fields in enumerate(BLOCK.findall(page.read_text("utf-8")), start=1):
+            found.append(Block(f"{name}-{number}", *fields))
+    return found
+
+
+BLOCKS = blocks()
+
+
+def of_kind(kind: str, *, is_test: bool = False) -> list[object]:
+    return [
+        pytest.param(block, id=block.name)
+        for block in BLOCKS
+        if block.kind == kind and bool(block.title) is is_test
+    ]
+
+
+def masked(output: str) -> str:
+    """Leave out the figures, which differ from run to run."""
+    return re.sub(r"\d+(\.\d+)?", "0", output)
+
+
+async def hang_up(emulator: LiveAvatarEmulator) -> None:
+    """End the session, as a user would, once a turn has been played and told."""
+    while not any(  # noqa: ASYNC110 - nothing tells it
+        turn.outcome == "finished" for session in emulator.sessions for turn in session.turns
+    ):
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    await emulator.sessions[0].close()
+
+
+async def run(
+    source: str, folder: Path, *flags: str, environment: dict[str, str] | None = None
+) -> str:
+    """Run a program against platforms of its own; give what it prints."""
+    async with (
+        LiveAvatarEmulator(greeting="Hello", user_audio=USER) as live,
+        AkoolEmulator() as akool,
+    ):
+        source = source.replace("http://127.0.0.1:8080", live.base_url)
+        source = source.replace(
+            "http://127.0.0.1:8051/streamingAvatar/service_status", akool.discovery_url
+        )
+        program = folder / "program.py"
+        program.write_text(source, "utf-8")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, *flags, program),
+            env=os.environ | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        user = asyncio.create_task(hang_up(live)) if ".wait_closed()" in source else None
+        try:
+            output, errors = await asyncio.wait_for(process.communicate(), 60)
+        finally:
+            if user is not None:
+                user.cancel()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    assert process.returncode == 0, errors.decode()
+    if flags:
+        assert errors == b""
+    return output.decode()
+
+
+def test_every_block_is_known() -> None:
+    kinds = {block.kind for block in BLOCKS}
+    assert kinds == {"python", "diff", "console", "text", "toml"}
+    # What is printed stands below what prints it; only the design's drawing stands alone.
+    assert [block.name for block in BLOCKS if block.kind == "text"] == ["design-1"]
+    assert len(of_kind("python")) >= 20
+    assert len(of_kind("python", is_test=True)) == 2
+    assert len(of_kind("diff")) == 3
+
+
+@pytest.mark.parametrize("block", of_kind("python"))
+async def test_program(block: Block, tmp_path: Path) -> None:
+    output = await run(block.text, tmp_path, "-W", "error")
+    assert masked(output) == masked(block.output)
+
+
+@pytest.mark.parametrize("block", of_kind("python", is_test=True))
+def test_tests(block: Block, tmp_path: Path) -> None:
+    (settings,) = (other for other in BLOCKS if other.title == "pyproject.toml")
+    for file in (settings, block):
+        (tmp_path / file.title).write_text(file.text, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = block.text.count("async def test_")
+    assert f"{count} passed" in done.stdout
+
+
+@pytest.mark.parametrize("block", of_kind("diff"))
+async def test_both_sides(block: Block, tmp_path: Path) -> None:
+    after = await run(block.side("+"), tmp_path, "-W", "error")
+    assert after == block.output
+    sdk = SEEDS / ("akool-0.1.9" if "akool" in block.name else "liveavatar-0.4.4")
+    if not sdk.is_dir():
+        pytest.skip(f"no {sdk.name}: make test installs it")
+    before = await run(block.side("-"), tmp_path, environment={"PYTHONPATH": str(sdk)})
+    assert before == block.output
+
+
+def test_every_page_is_found_by_the_type_checkers() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert "$(wildcard docs/*.md docs/*/*.md)" in makefile
+    deep = [page for page in (ROOT / "docs").rglob("*.md") if len(page.relative_to(ROOT).parts) > 3]
+    assert deep == []
