@@ -53,7 +53,7 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src
 	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint
