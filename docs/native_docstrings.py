@@ -28,4 +28,7 @@ def _fill(stub: griffe.Module | griffe.Class, native: object) -> None:
         if words:
             member.docstring = griffe.Docstring(words, parent=member, parser="google")
         if isinstance(member, griffe.Class):
+            # Griffe takes a class's signature from __init__ alone.
+            if "__new__" in member.members and "__init__" not in member.members:
+                member.members["__init__"] = member.members["__new__"]
             _fill(member, getattr(native, name))
