@@ -12,7 +12,7 @@ PAGES := README.md $(wildcard docs/*.md docs/*/*.md)
 NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench scale guard asan fuzz guided wheel wheels clean
+.PHONY: help demo test lint docs bench scale guard asan fuzz chaos soak guided wheel wheels clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -100,6 +100,16 @@ asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehavio
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
 	@$(BIN)/python fuzz/codec.py
+
+CHAOS_S ?= 60
+SOAK_S ?= 1200
+SEED ?= 1
+
+chaos: $(INSTALLED)  ## Break 50 sessions in every way for a minute, and account for all they wrote
+	@$(BIN)/python fuzz/chaos.py --seconds $(CHAOS_S) --seed $(SEED)
+
+soak: $(INSTALLED)  ## The same for 20 minutes: memory must stay flat after the first
+	@$(BIN)/python fuzz/chaos.py --seconds $(SOAK_S) --seed $(SEED)
 
 guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python -m pip install -qq --group fuzz

@@ -29,7 +29,7 @@ SESSIONS = 50
 HANG_S = 20.0
 CLOSE_CODES = (1000, 1001, 1002, 1008, 1009, 1011, 1013, 4000)
 #: What the first part of a run may take until it has loaded and grown all it needs.
-WARM_UP = 1 / 3
+WARM_UP = 1 / 2
 GROWTH_LIMIT_BYTES = 8_000_000
 
 
@@ -38,11 +38,12 @@ class Listener(AgentListener):
 
     def __init__(self) -> None:
         self.closed: list[int] = []
-        self.gaps = 0
+        self.gaps_s: list[float] = []
         self.reconnected = 0
 
     async def on_reconnecting(self, attempt: int, delay_s: float) -> None:  # noqa: ARG002
-        self.gaps += attempt == 1
+        if attempt == 1:
+            self.gaps_s.append(time.monotonic())
 
     async def on_reconnected(self, result: object) -> None:  # noqa: ARG002
         self.reconnected += 1
@@ -59,6 +60,7 @@ class Chaos:
         self.ends_s = time.monotonic() + seconds
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.lag_s = 0.0
         self.memory: list[int] = []
         self.living: set[str] = set()
         self.born_s: dict[str, float] = {}
@@ -72,7 +74,7 @@ class Chaos:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.failures.append(f"escaped: {context}"))
         async with self.emulator:
-            director = [asyncio.create_task(self.direct()), asyncio.create_task(self.tidy())]
+            director = [asyncio.create_task(work()) for work in (self.direct, self.tidy, self.lag)]
             await asyncio.gather(
                 *(self.slot(self.random.randrange(1 << 30)) for _ in range(SESSIONS))
             )
@@ -127,16 +129,16 @@ class Chaos:
         ledger = Ledger()
         work = [
             asyncio.create_task(self.send_events(agent, ledger, chance)),
-            asyncio.create_task(self.speak(agent, listener, ledger, chance)),
+            asyncio.create_task(self.speak(agent, ledger, chance)),
             asyncio.create_task(_quietly(agent.scene_ready())),
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chance.uniform(1, 10)):
                 await agent.wait_closed()
-        begun_s = time.monotonic()
+        begun_s, lag_s = time.monotonic(), self.lag_s
         await agent.stop()
-        took_s = time.monotonic() - begun_s
-        assert took_s < 3.5, f"stop() took {took_s:.1f} s"  # the loop itself is stalled on purpose
+        took_s, lag_s = time.monotonic() - begun_s, self.lag_s - lag_s
+        assert took_s - lag_s < 3, f"stop() took {took_s:.1f} s, {lag_s:.1f} of them a late loop"
         _, hanging = await asyncio.wait(work, timeout=HANG_S)
         assert not hanging, f"still waiting after the end: {hanging}"
         for task in work:
@@ -145,13 +147,14 @@ class Chaos:
         if session.is_connected:
             await session.close(1001)  # the platform had stopped reading, and noticed nothing
             await session.wait_closed()
-        ledger.check(session)
+        ledger.check(session, listener.gaps_s)
         self.emulator.forget(session)
+        self.born_s.pop(session.session_id, None)
         self.counts.update({
             "sessions": 1, "events made": ledger.made, "events delivered": ledger.delivered,
             "events reported": len(ledger.raised), "events in a cut socket": ledger.lost_in_cuts,
             "events reported and delivered": ledger.raised_late,
-            "turns": len(ledger.turns), "connections lost": listener.gaps,
+            "turns": len(ledger.turns), "connections lost": len(listener.gaps_s),
             "reconnected": listener.reconnected, f"ended with {listener.closed[0]}": 1,
         })  # fmt: skip
         for turn in ledger.turns:
@@ -177,14 +180,12 @@ class Chaos:
             count = chance.choice((1, 1, 1, 5, 20))
             first, ledger.made = ledger.made, ledger.made + count
             await asyncio.gather(*(send(n) for n in range(first, first + count)))
-            await asyncio.sleep(chance.uniform(0, 0.2))
+            await asyncio.sleep(chance.uniform(0.05, 0.5))
 
-    async def speak(
-        self, agent: AvatarAgent, listener: Listener, ledger: Ledger, chance: random.Random
-    ) -> None:
+    async def speak(self, agent: AvatarAgent, ledger: Ledger, chance: random.Random) -> None:
         first = 0
         while True:
-            gaps = listener.gaps
+            begun_s = time.monotonic()
             stream = agent.audio_stream(paced=chance.random() < 0.8, buffer_ms=500)
             last = first
             ends_early = chance.random() < 0.2
@@ -196,7 +197,7 @@ class Chaos:
                         last += size // 4
                         if not await stream.write(pcm):
                             break
-                        await asyncio.sleep(chance.choice((0, 0, 0.05)))
+                        await asyncio.sleep(chance.choice((0, 0, 0.1)))
                     if ends_early:
                         await stream.interrupt()
             except (AvatarwireError, ConnectionError):
@@ -204,8 +205,9 @@ class Chaos:
                     return  # it could not be opened
             playout = await stream.wait_playout(HANG_S)
             assert playout.reason != "timed_out" or stream.is_resolved, "a turn hangs"
-            had_gap = listener.gaps != gaps or playout.reason == "lost"
-            ledger.turns.append(WrittenTurn(first, last, playout, had_gap))
+            is_lost = playout.reason == "lost"
+            ended_s = time.monotonic()
+            ledger.turns.append(WrittenTurn(first, last, playout, is_lost, begun_s, ended_s))
             first = last
             if not agent.is_running:
                 return
@@ -272,6 +274,13 @@ class Chaos:
             self.counts[f"fault {name}"] += 1
         self.emulator.faults = Faults(**fault)
 
+    async def lag(self) -> None:
+        """Sum up by how much the loop is late: it is stalled on purpose, and has much to do."""
+        while not self.is_over or self.living:
+            begun_s = time.monotonic()
+            await asyncio.sleep(0.05)
+            self.lag_s += time.monotonic() - begun_s - 0.05
+
     async def tidy(self) -> None:
         """Forget the platform's side of what is over; kept, it would hide a leak of ours."""
         while not self.is_over:
@@ -323,6 +332,8 @@ async def watch_memory(seconds: float, samples: list[int]) -> None:
     for _ in range(int(seconds)):
         await asyncio.sleep(1)
         samples.append(resident_bytes())
+        if len(samples) % 60 == 0:
+            print(f"{len(samples) // 60} min: {samples[-1] // 1_000_000} MB resident", flush=True)
 
 
 async def measured(seconds: float, seed: int) -> Chaos:
@@ -350,9 +361,11 @@ async def measured(seconds: float, seed: int) -> Chaos:
     third = max(1, len(warm) // 3)
     begun, ended = max(warm[:third]), max(warm[-third:])
     chaos.memory = [sample // 1_000_000 for sample in samples[:: max(1, len(samples) // 20)]]
+    chaos.counts["ms that the loop was late"] = round(chaos.lag_s * 1000)
     chaos.counts["MB resident at first"] = begun // 1_000_000
     chaos.counts["MB resident at last"] = ended // 1_000_000
-    if ended - begun > GROWTH_LIMIT_BYTES:
+    # A shorter run has not yet grown all that it needs.
+    if seconds >= 60 and ended - begun > GROWTH_LIMIT_BYTES:
         chaos.failures.append(f"memory grew from {begun:,} to {ended:,} bytes")
     return chaos
 

@@ -3,7 +3,7 @@
 import struct
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,6 +16,8 @@ EVENT = "chaos.event"
 FRAME_MS = 40
 #: What is told twice after a gap: two seconds at the most, and the frame that was being played.
 RESUMED_MS = 2000 + FRAME_MS
+#: A peer that stops reading is noticed by the keepalive, some seconds after it has.
+NOTICED_WITHIN_S = 8.0
 BYTES_PER_MS = 48  # 24 kHz mono
 
 
@@ -32,7 +34,15 @@ class WrittenTurn:
     first: int
     last: int
     playout: Playout
-    had_gap: bool
+    is_lost: bool
+    begun_s: float
+    ended_s: float
+
+    def had_gap(self, gaps_s: Sequence[float]) -> bool:
+        """Whether its connection was lost; that may be noticed only after the turn."""
+        return self.is_lost or any(
+            self.begun_s <= gap_s <= self.ended_s + NOTICED_WITHIN_S for gap_s in gaps_s
+        )
 
 
 @dataclass
@@ -58,8 +68,8 @@ class Ledger:
     lost_in_cuts: int = 0
     raised_late: int = 0
 
-    def check(self, session: LiveSession) -> None:
-        """Hold it against the platform's side.
+    def check(self, session: LiveSession, gaps_s: Sequence[float]) -> None:
+        """Hold it against the platform's side; ``gaps_s``: when connections were lost.
 
         Raises:
             AssertionError: something is missing, twice, or out of order.
@@ -69,7 +79,8 @@ class Ledger:
         self._check_order(numbers)
         heard = Counter(bisect(self._firsts, number) for number in numbers)
         for index, turn in enumerate(self.turns, 1):
-            _check_turn(turn, heard[index], was_read_to_the_end=_was_stopped(session))
+            is_whole = _was_stopped(session) and not turn.had_gap(gaps_s)
+            _check_turn(turn, heard[index], is_whole=is_whole)
 
     def _check_events(self, session: LiveSession) -> None:
         assert self.returned | self.raised == set(range(self.made)), (
@@ -96,6 +107,8 @@ class Ledger:
 
     def _check_order(self, numbers: tuple[int, ...]) -> None:
         """What goes on after a gap may begin before its end there, by what had not been played."""
+        last = self.turns[-1].last if self.turns else 0
+        assert all(number < last for number in numbers), "sound that nobody wrote"
         for before, number in pairwise(numbers):
             again = before + 1 - number
             assert again * 4 / BYTES_PER_MS <= RESUMED_MS, f"{again} numbers told twice"
@@ -103,11 +116,11 @@ class Ledger:
             assert again <= 0 or same_turn, "sound of a turn after the next one"
 
 
-def _check_turn(written: WrittenTurn, heard: int, *, was_read_to_the_end: bool) -> None:
+def _check_turn(written: WrittenTurn, heard: int, *, is_whole: bool) -> None:
     playout = written.playout
     assert abs(playout.written_ms - playout.sent_ms - playout.dropped_ms) < 1e-6, playout
     assert abs(playout.written_ms - (written.last - written.first) * 4 / BYTES_PER_MS) < 1e-6
-    if was_read_to_the_end and not written.had_gap:
+    if is_whole:
         assert abs(heard * 4 / BYTES_PER_MS - playout.sent_ms) < 1e-6, (heard, playout)
 
 

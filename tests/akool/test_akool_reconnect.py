@@ -201,3 +201,28 @@ async def test_a_platform_that_drops_every_session_is_not_dialled_in_a_loop(
     await asyncio.sleep(0.1)
     assert emulator.instances[0].dials == 2
     await client.disconnect()
+
+
+async def test_a_handler_that_connects_again_does_not_hold_up_disconnect(client, caplog):
+    handled = asyncio.Event()
+
+    async def connect_again():
+        try:
+            await client.connect()
+        finally:
+            handled.set()
+
+    client.on_disconnected = connect_again
+    async with asyncio.timeout(supervisor.HANDLER_LIMIT_S / 2):
+        await client.disconnect()
+    assert handled.is_set()
+    assert not client.is_connected
+    assert "disconnect() is under way" in caplog.text
+
+
+async def test_a_handler_may_connect_again_when_the_connection_was_lost(client, session, recorder):
+    client.on_disconnected = client.connect
+    session.cut()
+    await recorder.wait_for("connected", 2)
+    assert client.is_connected
+    client.on_disconnected = None

@@ -3,7 +3,7 @@ from collections import deque
 import pytest
 
 from avatarwire.cli.app import run
-from avatarwire.emulator import Faults, StartFault
+from avatarwire.emulator import AkoolFaults, DiscoveryFault, Faults, StartFault
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Faults]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
+    monkeypatch.setattr("avatarwire.cli.serve.AkoolEmulator", stop_at_once)
     return seen
 
 
@@ -60,6 +61,28 @@ def test_what_is_asked_for_goes_wrong(
 ) -> None:
     options = [word for value in values for word in ("--fault", value)]
     assert run(["serve", "liveavatar", *options]) == 130
+    assert served == [faults]
+
+
+@pytest.mark.parametrize(
+    ("values", "faults"),
+    [
+        (["withhold=ack", "withhold=pong"], AkoolFaults(withhold={"ack", "pong"})),
+        (["close=1013@3"], AkoolFaults(close_code=1013, close_after_messages=3)),
+        (["refuse-handshake=401x2"], AkoolFaults(handshakes=deque([401, 401]))),
+        (
+            ["refuse-discovery=503", "no-answer=1"],
+            AkoolFaults(
+                discoveries=deque([DiscoveryFault(status=503), DiscoveryFault(no_answer=True)])
+            ),
+        ),
+    ],
+)
+def test_akool_has_faults_of_its_own(
+    served: list[object], values: list[str], faults: AkoolFaults
+) -> None:
+    options = [word for value in values for word in ("--fault", value)]
+    assert run(["serve", "akool", *options]) == 130
     assert served == [faults]
 
 

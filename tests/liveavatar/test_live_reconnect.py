@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 
 import pytest
 from agents import Recorder, config_for
@@ -145,6 +146,41 @@ async def test_a_refusal_during_the_handshake_is_final(emulator, agent, session,
             await asyncio.sleep(0.001)
     await session.close(1008, "go away")
     assert await listener.wait_for("on_closed") == (1008, "go away")
+
+
+async def test_closing_during_the_handshake_is_final(emulator, agent, session, listener):
+    emulator.faults.withhold_init = True
+    session.cut()
+    async with asyncio.timeout(5):
+        while len(session.start_requests) < 2 or not session.is_connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await session.send_event(MessageBuilder.session_closing("idle"))
+    await session.close(1001)
+    await listener.wait_for("on_closed")
+    assert len(listener.named("on_reconnecting")) == 1
+    assert len(session.start_requests) == 2
+
+
+async def test_an_init_that_is_read_in_the_moment_of_the_timeout(
+    emulator, agent, session, listener
+):
+    emulator.faults.withhold_init = True
+    agent._config.timeout = 0.2
+    session.cut()
+    async with asyncio.timeout(5):
+        while len(session.start_requests) < 2 or not session.is_connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        while agent._live._link._connection is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    emulator.faults.withhold_init = False
+    await session.send_event(MessageBuilder.session_init(session.session_id, "user"))
+    time.sleep(0.25)  # noqa: ASYNC251 - the loop stalls: it finds both the init and the timer due
+    await listener.wait_for("on_reconnected")
+    await asyncio.sleep(0.3)
+    attempts = [attempt for attempt, _ in listener.named("on_reconnecting")]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert len(listener.named("on_reconnected")) == 1
+    assert len(session.start_requests) == 1 + len(attempts)
 
 
 async def test_stop_while_it_reconnects(emulator, agent, session, listener):
@@ -434,6 +470,21 @@ async def test_starts_are_repeated_where_it_helps(
             await agent.start()
         assert refused.value.code == code
     assert len(emulator.sessions) == int(starts)
+
+
+async def test_a_start_that_is_given_up_is_not_repeated(emulator, listener, monkeypatch):
+    monkeypatch.setattr(rest, "RETRY_DELAY_S", (0.2, 0.2))
+    emulator.fail_next_start(code=40001)
+    agent = AvatarAgent(config_for(emulator), listener)
+    starting = asyncio.create_task(agent.start())
+    async with asyncio.timeout(5):
+        while emulator.faults.starts or not agent._live._rest_start.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await agent.stop()
+    with pytest.raises(SessionLost):
+        await starting
+    await asyncio.sleep(0.4)
+    assert emulator.sessions == []
 
 
 def test_the_delay_between_starts_is_the_documented_one():

@@ -5,8 +5,9 @@ import random
 
 import pytest
 from agents import config_for
+from websockets.protocol import State
 
-from avatarwire import AvatarAgent
+from avatarwire import AvatarAgent, BacklogFullError, SessionLost
 
 QUICK = {"reconnect": True, "reconnect_base_delay": 0.01, "reconnect_max_delay": 0.05}
 
@@ -16,8 +17,9 @@ def agent_for(emulator, listener, **changes):
 
 
 async def lose_the_connection(session, listener):
+    told = len(listener.named("on_reconnecting"))
     session.cut()
-    await listener.wait_for("on_reconnecting")
+    await listener.wait_for("on_reconnecting", told + 1)
 
 
 async def test_text_begins_anew_and_its_waiter_waits_on(emulator, listener):
@@ -79,3 +81,70 @@ async def test_accompaniment_resumes_as_turns_do(emulator, listener, on_gap, rea
         assert pcm.endswith(b"".join(frame.payload for frame in received[-2:]))
     else:
         assert playout.dropped_ms > 0
+
+
+def said(session, response_id):
+    return [
+        event["data"]["text"] if event["event"] == "response.chunk" else event["event"][9:]
+        for event in session.events
+        if event.get("responseId") == response_id and event["event"].startswith("response.")
+    ]
+
+
+async def test_text_that_is_completed_on_a_connection_that_ends_is_sent_again(emulator, listener):
+    async with agent_for(emulator, listener) as agent:
+        (session,) = emulator.sessions
+        async with agent.response_stream("r") as stream:
+            await stream.send_chunk("one")
+            await session.wait_for("response.chunk")
+            connection = agent._live.outbox.connection
+            closing = asyncio.create_task(session.close(1001))
+            while connection.state is State.OPEN:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            assert listener.named("on_reconnecting") == []  # nobody has been told yet
+        await session.wait_for("response.done")
+        assert said(session, stream.response_id) == ["start", "one", "start", "one", "done"]
+        await closing
+
+
+@pytest.mark.parametrize("on_gap", ["resume", "drop", "fail"])
+async def test_text_that_begins_in_the_gap_waits_for_its_end(emulator, listener, on_gap):
+    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
+        (session,) = emulator.sessions
+        await lose_the_connection(session, listener)
+        async with agent.response_stream("r") as stream:
+            await stream.send_chunk("one")
+        await session.wait_for("response.done")
+        assert said(session, stream.response_id) == ["start", "one", "done"]
+
+
+async def test_a_request_whose_text_was_lost_can_be_answered_anew(emulator, listener):
+    async with agent_for(emulator, listener, on_gap="fail") as agent:
+        (session,) = emulator.sessions
+        with pytest.raises(SessionLost):  # noqa: PT012 - leaving is what raises
+            async with agent.response_stream("r"):
+                await session.wait_for("response.start")
+                await lose_the_connection(session, listener)
+        prompt = agent.prompt_stream("p", response_id="p")
+        with pytest.raises(SessionLost):  # noqa: PT012 - leaving is what raises
+            async with prompt:
+                await session.wait_for("system.prompt.start")
+                await lose_the_connection(session, listener)
+                await listener.wait_for("on_reconnected", 2)
+        async with agent.response_stream("r"), agent.prompt_stream("p", response_id="p") as again:
+            await again.send("again")
+        await session.wait_for("system.prompt.done")
+
+
+async def test_a_cancel_that_found_no_room_leaves_the_text_whole(emulator, listener):
+    async with agent_for(emulator, listener, reconnect_buffer_bytes=0) as agent:
+        (session,) = emulator.sessions
+        async with agent.response_stream("r") as stream:
+            await stream.send_chunk("one")
+            await session.wait_for("response.chunk")
+            await lose_the_connection(session, listener)
+            with pytest.raises(BacklogFullError):
+                await stream.cancel()
+            await stream.send_chunk("two")
+        await session.wait_for("response.done")
+        assert said(session, stream.response_id)[2:] == ["start", "one", "two", "done"]

@@ -64,6 +64,23 @@ async def test_turns_are_summed_up(agent):
     assert len(stats.lateness_counts) == len(stats.lateness_bounds_ms) + 1
 
 
+async def test_counts_stay_after_stop_and_begin_anew_with_the_next_session(emulator, listener):
+    agent = AvatarAgent(config_for(emulator), listener)
+    async with agent:
+        async with agent.audio_stream() as stream:
+            await stream.write(SECOND)
+        during = agent.stats()
+    after = agent.stats()
+    assert not after.is_connected
+    assert after.audio_sent_ms == 1000
+    assert (after.events_sent, after.audio_frames_sent) == (during.events_sent, 25)
+    assert sum(after.lateness_counts) > 0
+    async with agent:
+        anew = agent.stats()
+    assert (anew.events_sent, anew.audio_frames_sent, anew.audio_written_ms) == (0, 0, 0)
+    assert (sum(anew.lateness_counts), anew.lateness_max_ms) == (0, 0)
+
+
 async def test_reconnects_and_the_round_trip(emulator, listener):
     config = config_for(emulator, reconnect=True, reconnect_base_delay=0.01, ping_interval=0.02)
     async with AvatarAgent(config, listener) as agent:

@@ -303,6 +303,18 @@ async def test_pings_go_on_at_their_interval_and_measure_the_round_trip():
         assert 0.02 <= client.round_trip_s < 5
 
 
+async def test_the_round_trip_is_measured_behind_other_messages():
+    async with connected(ping_interval_s=0.05, ping_timeout_s=30) as (client, peer):
+        for _ in range(3):
+            assert (await read_frame(peer.reader))[0] == PING
+            peer.writer.write(frame(b"the user's voice", mask=None))
+            await asyncio.sleep(0.02)
+            peer.writer.write(frame(b"more of it", mask=None) + frame(b"", PONG, mask=None))
+        assert (await read_frame(peer.reader))[0] == PING
+        assert client.round_trip_s is not None
+        assert 0.02 <= client.round_trip_s < 5
+
+
 async def test_a_peer_that_reads_again_in_time_is_not_silent():
     async with connected(ping_interval_s=0.2, ping_timeout_s=5) as (client, peer):
         total = await fill(client)

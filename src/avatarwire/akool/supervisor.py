@@ -81,6 +81,11 @@ class Supervisor:
 
     async def connect(self) -> None:
         """Connect, or wait for the connecting that is under way."""
+        callback = running_callback()
+        if self._disconnecting and callback is not None and callback is self._on_disconnected:
+            raise ConnectionError(
+                "disconnect() is under way and waits for this very handler: connect() after it"
+            )
         while self._disconnecting is not None:
             await asyncio.shield(self._disconnecting)
         task = self._connecting

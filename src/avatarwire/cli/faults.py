@@ -1,23 +1,27 @@
 """``--fault NAME=VALUE``: what is to go wrong on a platform of this machine."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import click
 
-from avatarwire.emulator import Faults, StartFault
+from avatarwire.emulator import AkoolFaults, DiscoveryFault, Faults, StartFault
 
-__all__ = ["FAULTS_HELP", "faults_option"]
+__all__ = ["AKOOL_FAULTS", "LIVE_FAULTS", "faults_help", "faults_option"]
 
 #: Codes that no endpoint may put into a close frame (RFC 6455, section 7.4.1).
 _UNSENDABLE = {1004, 1005, 1006, 1015}
+
+
+AnyFaults: TypeAlias = Faults | AkoolFaults
+Option: TypeAlias = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 class _Fault(NamedTuple):
     name: str
     value: str
     meaning: str
-    apply: Callable[[Faults, str], None]
+    apply: Callable[[Any, str], None]
 
     @property
     def usage(self) -> str:
@@ -48,7 +52,7 @@ def _close_code(text: str) -> int:
     raise ValueError(f"a close code is 1000 to 4999 and one that can be sent, not {text!r}")
 
 
-def _close(faults: Faults, value: str) -> None:
+def _close(faults: AnyFaults, value: str) -> None:
     code, at, count = value.partition("@")
     faults.close_code = _close_code(code)
     faults.close_after_messages = _whole(count, 1, "the count of messages") if at else 1
@@ -76,7 +80,7 @@ def _refuse_start(faults: Faults, value: str) -> None:
     faults.starts.extend([fault] * times)
 
 
-def _refuse_handshake(faults: Faults, value: str) -> None:
+def _refuse_handshake(faults: AnyFaults, value: str) -> None:
     text, times = _times(value)
     code = _close_code(text) if len(text) == 4 else _whole(text, 400, "an HTTP status")
     if 600 <= code < 1000 or code > 4999:
@@ -89,6 +93,19 @@ def _no_answer(faults: Faults, value: str) -> None:
     faults.starts.extend([StartFault(no_answer=True)] * times)
 
 
+def _fail_discovery(faults: AkoolFaults, value: str) -> None:
+    text, times = _times(value)
+    status = _whole(text, 400, "an HTTP status")
+    if status > 599:
+        raise ValueError(f"{status} is no HTTP status (400 to 599)")
+    faults.discoveries.extend([DiscoveryFault(status=status)] * times)
+
+
+def _leave_discovery(faults: AkoolFaults, value: str) -> None:
+    times = _whole(value, 1, "the number of times")
+    faults.discoveries.extend([DiscoveryFault(no_answer=True)] * times)
+
+
 def _delay(faults: Faults, value: str) -> None:
     faults.delay_s = _seconds(value, "milliseconds") / 1000
 
@@ -99,7 +116,7 @@ def _no_init(faults: Faults, value: str) -> None:
     faults.withhold_init = True
 
 
-def _withhold(faults: Faults, value: str) -> None:
+def _withhold(faults: AnyFaults, value: str) -> None:
     if not value:
         raise ValueError("the name of an event is missing")
     faults.withhold.add(value)
@@ -121,51 +138,74 @@ def _expire(faults: Faults, value: str) -> None:
     faults.token_life_s = _seconds(value, "seconds")
 
 
-_FAULTS = {
-    fault.name: fault
-    for fault in (
-        _Fault("cut-after-frames", "N", "drop each connection after N binary messages", _cut),
-        _Fault("close", "CODE[@N]", "close each connection after N messages (1)", _close),
-        _Fault("stop-reading", "N", "take nothing more in after N messages", _stop_reading),
-        _Fault("refuse-start", "CODE[xTIMES]", "by platform code or HTTP status", _refuse_start),
-        _Fault("no-answer", "TIMES", "leave so many starts without an answer", _no_answer),
-        _Fault(
-            "refuse-handshake", "CODE[xTIMES]", "by HTTP status or close code", _refuse_handshake
-        ),
-        _Fault("expire-tokens", "SECONDS", "one-time URLs live so long", _expire),
-        _Fault("no-init", "", "never send session.init", _no_init),
-        _Fault("withhold", "EVENT", "never send it, e.g. session.state", _withhold),
-        _Fault("delay", "MS", "send everything so much later", _delay),
-        _Fault("garble", "N", "send half of every Nth message", _garble),
-        _Fault("duplicate", "N", "send every Nth message twice", _duplicate),
-        _Fault("reorder", "N", "send every Nth message after the next", _reorder),
+def _by_name(*faults: _Fault) -> dict[str, _Fault]:
+    return {fault.name: fault for fault in faults}
+
+
+_CLOSE = _Fault("close", "CODE[@N]", "close each connection after N messages (1)", _close)
+_HANDSHAKE = _Fault(
+    "refuse-handshake", "CODE[xTIMES]", "by HTTP status or close code", _refuse_handshake
+)
+
+LIVE_FAULTS = _by_name(
+    _Fault("cut-after-frames", "N", "drop each connection after N binary messages", _cut),
+    _CLOSE,
+    _Fault("stop-reading", "N", "take nothing more in after N messages", _stop_reading),
+    _Fault("refuse-start", "CODE[xTIMES]", "by platform code or HTTP status", _refuse_start),
+    _Fault("no-answer", "TIMES", "leave so many starts without an answer", _no_answer),
+    _HANDSHAKE,
+    _Fault("expire-tokens", "SECONDS", "one-time URLs live so long", _expire),
+    _Fault("no-init", "", "never send session.init", _no_init),
+    _Fault("withhold", "EVENT", "never send it, e.g. session.state", _withhold),
+    _Fault("delay", "MS", "send everything so much later", _delay),
+    _Fault("garble", "N", "send half of every Nth message", _garble),
+    _Fault("duplicate", "N", "send every Nth message twice", _duplicate),
+    _Fault("reorder", "N", "send every Nth message after the next", _reorder),
+)
+
+AKOOL_FAULTS = _by_name(
+    _CLOSE,
+    _Fault("refuse-discovery", "STATUS[xTIMES]", "by HTTP status", _fail_discovery),
+    _Fault("no-answer", "TIMES", "leave discovery so often without an answer", _leave_discovery),
+    _HANDSHAKE,
+    _Fault("withhold", "KIND", "never send it, e.g. ack or pong", _withhold),
+)
+
+
+def faults_help(faults: dict[str, _Fault]) -> str:
+    """List the faults, as a command's epilogue."""
+    lines = (f"  {fault.usage:<32} {fault.meaning}" for fault in faults.values())
+    return "\b\nFaults; --fault may be given several times:\n" + "\n".join(lines)
+
+
+def faults_option(make: Callable[[], AnyFaults], known: dict[str, _Fault]) -> Option:
+    """Give the option ``--fault``, which calls its command with ``faults``.
+
+    Args:
+        make: makes the platform's faults.
+        known: what can be asked for.
+    """
+
+    def parse(
+        _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+    ) -> AnyFaults:
+        faults = make()
+        for text in texts:
+            name, _, value = text.partition("=")
+            fault = known.get(name)
+            if fault is None:
+                raise click.BadParameter(f"no fault {name!r}; there are {', '.join(known)}.")
+            try:
+                fault.apply(faults, value)
+            except ValueError as exc:
+                raise click.BadParameter(f"{text!r}: {exc}; write {fault.usage}.") from exc
+        return faults
+
+    return click.option(
+        "--fault",
+        "faults",
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        callback=parse,
+        help="Let something go wrong; see below.",
     )
-}
-
-FAULTS_HELP = "\b\nFaults; --fault may be given several times:\n" + "\n".join(
-    f"  {fault.usage:<29} {fault.meaning}" for fault in _FAULTS.values()
-)
-
-
-def _parse(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> Faults:
-    faults = Faults()
-    for text in values:
-        name, _, value = text.partition("=")
-        fault = _FAULTS.get(name)
-        if fault is None:
-            raise click.BadParameter(f"no fault {name!r}; there are {', '.join(_FAULTS)}.")
-        try:
-            fault.apply(faults, value)
-        except ValueError as exc:
-            raise click.BadParameter(f"{text!r}: {exc}; write {fault.usage}.") from exc
-    return faults
-
-
-faults_option = click.option(
-    "--fault",
-    "faults",
-    metavar="NAME[=VALUE]",
-    multiple=True,
-    callback=_parse,
-    help="Let something go wrong, e.g. cut-after-frames=50; see below.",
-)

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import click
 
-from avatarwire.cli.faults import FAULTS_HELP, faults_option
+from avatarwire.cli.faults import AKOOL_FAULTS, LIVE_FAULTS, faults_help, faults_option
 from avatarwire.cli.sound import USER_FORMAT, converted, load
-from avatarwire.emulator import AkoolEmulator, Faults, LiveAvatarEmulator
+from avatarwire.emulator import AkoolEmulator, AkoolFaults, Faults, LiveAvatarEmulator
 
 __all__ = ["serve"]
 
@@ -45,7 +45,7 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     )
 
 
-@serve.command(epilog=FAULTS_HELP)
+@serve.command(epilog=faults_help(LIVE_FAULTS))
 @_host
 @_port(8080)
 @_record
@@ -62,7 +62,7 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     type=click.Path(exists=True, dir_okay=False),
     help="What each new user says, once, after the greeting.",
 )
-@faults_option
+@faults_option(Faults, LIVE_FAULTS)
 def liveavatar(
     host: str, port: int, record: str | None, greeting: str, user_audio: str | None, faults: Faults
 ) -> None:
@@ -79,13 +79,14 @@ def liveavatar(
     _run(emulator, host, port, record)
 
 
-@serve.command()
+@serve.command(epilog=faults_help(AKOOL_FAULTS))
 @_host
 @_port(8051)
 @_record
-def akool(host: str, port: int, record: str | None) -> None:
+@faults_option(AkoolFaults, AKOOL_FAULTS)
+def akool(host: str, port: int, record: str | None, faults: AkoolFaults) -> None:
     """Run an Akool platform; it accepts any API key."""
-    _run(AkoolEmulator(host=host, port=port, record_dir=record), host, port, record)
+    _run(AkoolEmulator(host=host, port=port, record_dir=record, faults=faults), host, port, record)
 
 
 def _run(emulator: Emulator, host: str, port: int, record: str | None) -> None:

@@ -8,6 +8,7 @@ Source: the wire protocol, "Response lifecycle".
 import asyncio
 import warnings
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
@@ -21,6 +22,13 @@ __all__ = ["Fate", "Responses"]
 class Fate:
     """What becomes of one streamed response at the platform.
 
+    Args:
+        request_id: what it answers.
+        response_id: its own id.
+        resumes: what was sent of it on a lost connection is sent again on the next one; what has
+            not been begun waits for a connection in any case.
+        hold: called when it begins to wait for a connection.
+
     Attributes:
         request_id: what it answers.
         response_id: its own id.
@@ -30,11 +38,15 @@ class Fate:
         is_held: the connection is lost, and its text waits for another one.
     """
 
-    def __init__(self, request_id: str, response_id: str, *, resumes: bool) -> None:
+    def __init__(
+        self, request_id: str, response_id: str, *, resumes: bool, hold: Callable[["Fate"], None]
+    ) -> None:
         self.request_id = request_id
         self.response_id = response_id
         self.is_held = False
         self._resumes = resumes
+        self._hold = hold
+        self._is_begun = False
         self._events: list[Event] = []
         self.last: ResponseStateEvent | None = None
         self.lost: SessionLostError | None = None
@@ -46,22 +58,33 @@ class Fate:
         """Whether the platform has said its last word, or never will."""
         return self._settled.is_set()
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something of it has been sent, and more is to be."""
+        ends = self.is_written or self.is_settled
+        return self._is_begun and not self.is_held and not ends
+
     def send(self, outlet: Outlet, event: Event) -> bool:
         """Write the next of its events; False: wait for room, or for another connection.
 
         Raises:
             NotConnectedError, SessionLostError: it cannot be sent, and will not be.
         """
-        if self._resumes:
+        if self._resumes or not self._is_begun:
             self._events.append(event)
         if self.is_held:
             return False
         try:
-            return outlet.write_event_now(event)
+            has_room = outlet.write_event_now(event)
         except SessionLostError:
-            if not self._resumes:
+            another_comes = not outlet.require_open().is_connected
+            if not another_comes or (self._is_begun and not self._resumes):
                 raise
-            return False  # after the gap, which the session is about to tell
+            # At once: its stream may be complete, and gone, before the gap is told.
+            self._hold(self)
+            return False
+        self._is_begun = True
+        return has_room
 
     def send_again(self, outlet: Outlet) -> None:
         """Send everything from its start, on another connection.
@@ -71,6 +94,7 @@ class Fate:
         """
         for event in self._events:
             outlet.write_event_now(event)
+        self._is_begun = True
         self.is_held = False
 
     def forget(self) -> None:
@@ -164,10 +188,10 @@ class Responses:
         """
         self._outlet.require_open()
         self._require_idle(request_id, response_id)
-        fate = Fate(request_id, response_id, resumes=self.resume)
+        fate = Fate(request_id, response_id, resumes=self.resume, hold=self._hold)
         has_room = True if start is None else fate.send(self._outlet, start)
         self._active[request_id] = _Active(request_id, response_id, owner)
-        self._follow(fate)
+        self._awaited[response_id] = fate
         return fate, has_room
 
     def close_response(self, owner: object, request_id: str) -> None:
@@ -188,15 +212,10 @@ class Responses:
             raise PromptStreamStateError(
                 f"cannot begin prompt {response_id!r} of request {request_id!r}: {under_way}"
             )
-        fate = Fate(request_id, response_id, resumes=self.resume)
+        fate = Fate(request_id, response_id, resumes=self.resume, hold=self._hold)
         has_room = fate.send(self._outlet, start)
-        self._follow(fate)
+        self._awaited[response_id] = fate
         return fate, has_room
-
-    def _follow(self, fate: Fate) -> None:
-        self._awaited[fate.response_id] = fate
-        if not self._outlet.require_open().is_connected and self.resume:
-            self._hold(fate)
 
     # Old-style calls: each writes its event, and gives what the write gave
 
@@ -320,12 +339,15 @@ class Responses:
     def gap(self) -> None:
         """The connection is lost, and another may follow: open streams wait for it, or fail."""
         for fate in list(self._awaited.values()):
-            if fate.is_settled or fate.is_written:
+            if not fate.is_under_way:
                 continue
             if self.resume:
                 self._hold(fate)
-            else:
-                fate.lose(SessionLostError(reason="the connection was lost while it was sent"))
+                continue
+            fate.lose(SessionLostError(reason="the connection was lost while it was sent"))
+            active = self._active.get(fate.request_id)
+            if active is not None and active.response_id == fate.response_id:
+                del self._active[fate.request_id]  # the request may be answered anew
 
     def connected(self) -> None:
         """There is a connection: what was held is sent from its start, under the same ids."""
@@ -371,7 +393,7 @@ class Responses:
 
     def _awaited_stream(self, response_id: str) -> str | None:
         fate = self._awaited.get(response_id)
-        if fate is None or (fate.is_written and fate.is_settled):
+        if fate is None or fate.lost or (fate.is_written and fate.is_settled):
             return None
         stream = f"the stream {response_id!r} of request {fate.request_id!r}"
         if not fate.is_written:

@@ -28,7 +28,7 @@ from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
-from avatarwire.liveavatar.rest import SessionApi
+from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.liveavatar.stats import LiveCounts
 from avatarwire.transport import Connection, Link
 
@@ -184,22 +184,26 @@ class LiveSession:
             raise
 
     async def _start(self) -> SessionStartResult:
-        # Its own task: a start that is abandoned while the platform works on it still makes a
-        # session, and only its answer tells which one to stop.
-        self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
-        self.result = result = await asyncio.shield(self._rest_start)
+        self.result = result = await start_patiently(self._start_once, self._config.start_retries)
         await self._open(result.agent_ws_url)
         logger.info("session %s: started", result.session_id)
         return result
 
+    async def _start_once(self) -> SessionStartResult:
+        # Its own task: a start that is abandoned while the platform works on it still makes a
+        # session, and only its answer tells which one to stop.
+        self._rest_start = _keep(asyncio.create_task(self._start_at_platform()))
+        return await asyncio.shield(self._rest_start)
+
     async def _start_at_platform(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
-        try:
-            client = await self._resources.enter_async_context(self._http)
-        except RestError as exc:
-            raise SessionStartError(0, ErrorCode.SESSION_START_FAILED, str(exc)) from exc
-        self._api = SessionApi(client, self._config)
-        return await self._api.start_patiently()
+        if self._api is None:
+            try:
+                client = await self._resources.enter_async_context(self._http)
+            except RestError as exc:
+                raise SessionStartError(0, ErrorCode.SESSION_START_FAILED, str(exc)) from exc
+            self._api = SessionApi(client, self._config)
+        return await self._api.start()
 
     async def _open(self, url: str | None) -> None:
         config = self._config
@@ -224,9 +228,12 @@ class LiveSession:
             async with asyncio.timeout(config.timeout):
                 on_session_init = await asyncio.shield(self._initialised)
         except TimeoutError:
-            raise HandshakeTimeoutError(
-                f"Timed out waiting for session.init after {config.timeout}s"
-            ) from None
+            # Cancelled: an init that arrived too late, and is read while we close, opens nothing.
+            if self._initialised.cancel():
+                raise HandshakeTimeoutError(
+                    f"Timed out waiting for session.init after {config.timeout}s"
+                ) from None
+            on_session_init = self._initialised.result()
         if on_session_init is not None:
             await asyncio.wait(
                 [on_session_init, self.closed],
@@ -260,7 +267,8 @@ class LiveSession:
             try:
                 await self._reconnect_once(api, session_id)
             except (SessionStartError, SessionLostError) as exc:
-                if isinstance(exc, SessionLostError) and exc.code in FINAL_CODES:
+                is_over = exc.code in FINAL_CODES or self.protocol.is_closing
+                if isinstance(exc, SessionLostError) and is_over:
                     self._end(exc.code, exc.reason)
                     return
                 if isinstance(exc, SessionStartError) and exc.code in FINAL_START_CODES:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from avatarwire import transport
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from avatarwire.transport import Response
 
-__all__ = ["SessionApi"]
+__all__ = ["SessionApi", "start_patiently"]
 
 logger = logging.getLogger("avatarwire.liveavatar")
 
@@ -74,28 +75,6 @@ class SessionApi:
             if isinstance(started, str) and session_id is None:
                 await self.stop(started)
             raise self._failure(answer.status, f"the platform's answer lacks {exc}") from exc
-
-    async def start_patiently(self) -> SessionStartResult:
-        """Start a session; where the platform is short of capacity, ask again.
-
-        ``start_retries`` more times two to three seconds apart while no pod is free, and once when
-        the platform failed at it without a cause (protocol section 2).
-
-        Raises:
-            SessionStartError: the last answer.
-        """
-        failures = 0
-        while True:
-            try:
-                return await self.start()
-            except SessionStartError as exc:
-                retries = min(_RETRIES.get(exc.code, 0), self._config.start_retries)
-                if failures >= retries:
-                    raise
-                failures += 1
-                delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
-                logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
-            await asyncio.sleep(delay_s)
 
     async def stop(self, session_id: str) -> None:
         """Stop a session; a failure is logged, since the session also ends by disconnecting."""
@@ -157,6 +136,30 @@ class SessionApi:
     def _failure(self, number: int, message: str) -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
         return SessionStartError(number, error_code, message)
+
+
+async def start_patiently(
+    start: Callable[[], Awaitable[SessionStartResult]], most_retries: int
+) -> SessionStartResult:
+    """Start a session; where the platform is short of capacity, ask again.
+
+    ``most_retries`` more times two to three seconds apart while no pod is free, and once when the
+    platform failed at it without a cause (protocol section 2).
+
+    Raises:
+        SessionStartError: the last answer.
+    """
+    failures = 0
+    while True:
+        try:
+            return await start()
+        except SessionStartError as exc:
+            if failures >= min(_RETRIES.get(exc.code, 0), most_retries):
+                raise
+            failures += 1
+            delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
+            logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
+        await asyncio.sleep(delay_s)
 
 
 def _code(answer: "Response") -> int | None:

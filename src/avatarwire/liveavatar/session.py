@@ -56,6 +56,7 @@ class AvatarAgent(AgentCalls):
         self._config = config
         self._listener = listener
         self._live: LiveSession | None = None
+        self._last_counts = LiveCounts()
         self._loop: asyncio.AbstractEventLoop | None = None
         # Weak: an iteration that was abandoned is not to be fed for ever.
         self._user_audio: weakref.WeakSet[UserAudio] = weakref.WeakSet()
@@ -87,10 +88,10 @@ class AvatarAgent(AgentCalls):
         return 0 if self._live is None else self._live.callbacks.dropped_frames
 
     def stats(self) -> AgentStats:
-        """Give what this agent has done so far, in numbers; zeros before the first start."""
+        """Give what was done in this session, or in the last one; zeros before the first start."""
         turns = self._turns.totals()
         lateness = self._turns.lateness
-        live = LiveCounts() if self._live is None else self._live.counts()
+        live = self._last_counts if self._live is None else self._live.counts()
         slow = sum(audio.dropped_frames for audio in self._user_audio)
         dropped = {"user_audio_slow": slow} if slow else {}
         return AgentStats(
@@ -125,6 +126,8 @@ class AvatarAgent(AgentCalls):
         self._loop = asyncio.get_running_loop()
         if self._framer is not None:
             self._framer.reset()  # a new session begins with a key frame
+        self._last_counts = LiveCounts()
+        self._turns.begin()
         self._responses.resume = self._config.reconnect and self._config.on_gap == "resume"
         live = self._live = LiveSession(
             self._config,
@@ -153,6 +156,7 @@ class AvatarAgent(AgentCalls):
             return
         await live.stop()
         if self._live is live:
+            self._last_counts = live.counts()
             self._live = None
 
     async def wait_closed(self) -> None:

@@ -28,7 +28,10 @@ class LiveCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AgentStats:
-    """A snapshot of one agent; counts begin with the agent's session and outlive reconnections.
+    """A snapshot of one agent.
+
+    Counts begin with a session, outlive reconnections, and stay after ``stop()`` until the next
+    session begins.
 
     Attributes:
         is_connected: there is a connection now.

@@ -242,10 +242,10 @@ class ResponseStream(_TextStream):
             SessionLostError: the session has ended.
         """
         self._require_open("cancel")
-        if self._fate is not None:
-            self._fate.forget()
         # No wait for room: whoever cancels has no more to send.
         self._outlet.write_event(MessageBuilder.response_cancel(self.response_id))
+        if self._fate is not None:
+            self._fate.forget()
         self._close()
 
     async def __aenter__(self) -> Self:

@@ -82,6 +82,11 @@ class Turns:
         self._past = TurnTotals()
         self.lateness = Lateness()
 
+    def begin(self) -> None:
+        """A session begins: what was counted in the last one is forgotten."""
+        self._past = TurnTotals()
+        self.lateness.clear()
+
     def require_none(self, call: str) -> None:
         """Refuse ``call`` while a turn is open.
 

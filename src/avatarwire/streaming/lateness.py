@@ -19,6 +19,10 @@ class Lateness:
     __slots__ = ("counts", "max_ms")
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was counted."""
         self.counts = [0] * (len(BOUNDS_MS) + 1)
         self.max_ms = 0.0
 

@@ -472,6 +472,7 @@ class AudioStream:
             self._waiting_for_room.cancel()
             self._waiting_for_room = None
         self._is_held = True
+        self._due_s = None  # the gap is not the pacer's lateness
         self._drops_while_held = drop
         self._spoke, self._others_end_at_s = False, None
         if drop:

@@ -40,7 +40,6 @@ READ_GRACE_S = 0.01
 """How long a loop that was stalled has to read what had arrived."""
 
 _OPEN = State.OPEN
-_PONG = b"\x8a"  # final frame, opcode 10 (RFC 6455, section 5.2)
 
 
 class _NoWireDump(logging.LoggerAdapter[logging.Logger]):
@@ -97,6 +96,7 @@ class WebSocketConnection(ClientConnection):
         self._aw_ping_timer: asyncio.TimerHandle | None = None
         self._aw_pinged_at_s = 0.0
         self._aw_is_ping_out = False
+        self._aw_unanswered_s: float | None = None
         self._aw_round_trip_s: float | None = None
         self._aw_end: SessionLostError | None = None
 
@@ -127,9 +127,6 @@ class WebSocketConnection(ClientConnection):
         """Note that the peer is there, or that it is about to leave."""
         if self._aw_is_ping_out:
             self._aw_is_ping_out = False
-            if data[:1] == _PONG:
-                loop = asyncio.get_running_loop()
-                self._aw_round_trip_s = loop.time() - self._aw_pinged_at_s
             self._aw_ping_at(self._aw_pinged_at_s)
         super().data_received(data)
         if self._aw_protocol.state is State.CLOSING:
@@ -139,6 +136,13 @@ class WebSocketConnection(ClientConnection):
                 self._aw_hang_up_timer = asyncio.get_running_loop().call_later(
                     HANG_UP_S, self._aw_transport.close
                 )
+
+    def acknowledge_pings(self, data: bytes) -> None:
+        """Note how long the answer to a ping took, whatever else has come meanwhile."""
+        super().acknowledge_pings(data)
+        if self._aw_unanswered_s is not None:
+            self._aw_round_trip_s = asyncio.get_running_loop().time() - self._aw_unanswered_s
+            self._aw_unanswered_s = None
 
     def pause_writing(self) -> None:
         """Note that the write buffer is over its high water."""
@@ -271,6 +275,8 @@ class WebSocketConnection(ClientConnection):
             self._aw_ping_at(self._aw_pinged_at_s)  # the handshake is under way, or the close
             return
         self._aw_protocol.send_ping(b"")
+        if self._aw_unanswered_s is None:
+            self._aw_unanswered_s = self._aw_pinged_at_s
         self._aw_transport.writelines(self._aw_protocol.data_to_send())
         if self._aw_ping_timeout_s is None:
             self._aw_ping_at(self._aw_pinged_at_s)
