@@ -63,9 +63,9 @@ $(VENV)/.docs: $(INSTALLED)
 	@$(BIN)/python -m pip install -qq --group docs
 	@touch $@
 
-# The variable keeps the theme from advertising on stderr.
+# The variable keeps the theme from advertising; --quiet would pass warnings over.
 docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an error
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
 .peers: $(VENV)/.created pyproject.toml
