@@ -3,6 +3,7 @@
 import asyncio
 import warnings
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
@@ -268,3 +269,21 @@ class Conversation(RuleBasedStateMachine):
 
 TestConversation = Conversation.TestCase
 TestConversation.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+def test_a_stream_of_a_session_that_has_ended_writes_nothing_in_the_next():
+    """Also one on which the platform has had its say, so that nobody waits for it any more."""
+
+    async def conversation():
+        wire = Wire()
+        responses = Responses(wire)
+        stream = ResponseStream(wire, responses, "r", "p", None)
+        await stream.__aenter__()
+        responses.notice(ResponseStateEvent("session", "r", "p", 1, 1, "REJECTED", "SESSION_BUSY"))
+        responses.ended(SessionLostError(1006))
+        with pytest.raises(SessionLostError):
+            await stream.send_chunk("x")
+        assert (await stream.wait_finished(5)).state == "REJECTED"
+        assert wire.wrote == set()
+
+    asyncio.run(conversation())

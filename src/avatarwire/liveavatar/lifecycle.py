@@ -369,8 +369,7 @@ class Responses:
         """The session has ended for good: nothing can be sent, and nothing more is said."""
         self._active.clear()
         for fate in list(self._awaited.values()):
-            if not fate.is_settled:
-                fate.lose(lost)
+            fate.lose(lost)  # also where the platform has had its say: its stream may be open
         self._awaited.clear()
         self._held.clear()
 
