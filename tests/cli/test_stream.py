@@ -1,11 +1,9 @@
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
@@ -13,15 +11,7 @@ from avatarwire.cli.speech import Received
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import LiveAvatarEmulator
 
-COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire", "stream"]
 PCM = bytes(range(256)) * 38  # 203 ms at 24 kHz: five frames and a short one
-WITHOUT_SETTINGS = {k: v for k, v in os.environ.items() if not k.startswith("AVATARWIRE_")}
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ.keys() - WITHOUT_SETTINGS:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -32,15 +22,7 @@ def sound(tmp_path: Path) -> Path:
 
 
 async def stream(*args: object, **environment: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *map(str, args),
-        env=WITHOUT_SETTINGS | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode, output.decode(), errors.decode()
+    return await run_command("stream", *args, **environment)
 
 
 def use(emulator: LiveAvatarEmulator) -> dict[str, str]:

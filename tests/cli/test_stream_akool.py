@@ -1,33 +1,22 @@
 """``avatarwire stream --platform akool``, as a command and against platforms that fail."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
 from avatarwire.emulator import AkoolEmulator
 
-COMMAND = [sys.executable, "-W", "error", "-m", "avatarwire", "stream", "--platform", "akool"]
 PCM = bytes(range(256)) * 26  # 208 ms at 16 kHz: three messages and a short one
-WITHOUT_SETTINGS = {k: v for k, v in os.environ.items() if not k.startswith("AVATARWIRE_")}
 AGORA = {
     "AVATARWIRE_AGORA_APP_ID": "app",
     "AVATARWIRE_AGORA_CHANNEL": "channel",
     "AVATARWIRE_AGORA_TOKEN": "rtc-secret-token",
     "AVATARWIRE_AGORA_UID": "7",
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ.keys() - WITHOUT_SETTINGS:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -38,15 +27,7 @@ def sound(tmp_path: Path) -> Path:
 
 
 async def stream(*args: object, **environment: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *map(str, args),
-        env=WITHOUT_SETTINGS | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 30)
-    return process.returncode, output.decode(), errors.decode()
+    return await run_command("stream", "--platform", "akool", *args, **environment)
 
 
 def use(emulator: AkoolEmulator, url: str | None = None) -> dict[str, str]:
