@@ -9,18 +9,28 @@ from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
     from avatarwire.audio.files import read, write_wav
-    from avatarwire.audio.formats import PcmFormat, pcm_view
+    from avatarwire.audio.formats import FRAME_RATES, PcmFormat, pcm_view
     from avatarwire.audio.opus import OpusDecoder
-    from avatarwire.audio.resample import Resampler
+    from avatarwire.audio.resample import Resampler, converter_between
     from avatarwire.codec import level
 
-__all__ = ["OpusDecoder", "PcmFormat", "Resampler", "level", "pcm_view", "read", "write_wav"]
+__all__ = [
+    "FRAME_RATES",
+    "OpusDecoder",
+    "PcmFormat",
+    "Resampler",
+    "converter_between",
+    "level",
+    "pcm_view",
+    "read",
+    "write_wav",
+]
 
 _HOMES = {
     "avatarwire.audio.files": "read write_wav",
-    "avatarwire.audio.formats": "PcmFormat pcm_view",
+    "avatarwire.audio.formats": "FRAME_RATES PcmFormat pcm_view",
     "avatarwire.audio.opus": "OpusDecoder",
-    "avatarwire.audio.resample": "Resampler",
+    "avatarwire.audio.resample": "Resampler converter_between",
     "avatarwire.codec": "level",
 }
 

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["PcmFormat", "pcm_view"]
+__all__ = ["FRAME_RATES", "PcmFormat", "pcm_view"]
+
+#: What an audio frame's ``sample_rate`` field says, in Hz, by its value (protocol section 5).
+FRAME_RATES = (16000, 24000, 48000)
 
 SAMPLE_BYTES = 2
 

@@ -8,7 +8,7 @@ from avatarwire.errors import MissingExtraError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Resampler"]
+__all__ = ["Resampler", "converter_between"]
 
 MIN_RATE = 4000
 MAX_RATE = 192000
@@ -98,3 +98,20 @@ class Resampler:
         self._pending = b""
         self._taken_bytes = self._given_bytes = 0
         return b"" if self._conversion is None else self._conversion.flush()
+
+
+def converter_between(source: PcmFormat, target: PcmFormat) -> Resampler | None:
+    """Give what turns one format into the other; None when they are the same.
+
+    Raises:
+        ValueError: a rate or a number of channels outside its range.
+        MissingExtraError: conversion is needed and its extra is not installed.
+    """
+    if source == target:
+        return None
+    return Resampler(
+        rate_in=source.sample_rate,
+        rate_out=target.sample_rate,
+        channels_in=source.channels,
+        channels_out=target.channels,
+    )

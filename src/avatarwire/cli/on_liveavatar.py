@@ -12,7 +12,7 @@ from avatarwire import (
     SessionLostError,
     SessionStartError,
 )
-from avatarwire.audio import PcmFormat
+from avatarwire.audio import FRAME_RATES, PcmFormat
 from avatarwire.cli.local import LocalPlatform
 from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
 from avatarwire.emulator import LiveAvatarEmulator
@@ -73,7 +73,7 @@ class LiveAvatarJob:
     def sent_format(self, written: PcmFormat) -> PcmFormat:
         """Give what the agent makes of it: mono, at a rate that a frame header can say."""
         rate = written.sample_rate
-        return PcmFormat(rate if rate in {16000, 24000, 48000} else 24000)
+        return PcmFormat(rate if rate in FRAME_RATES else 24000)
 
     async def stream(
         self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None

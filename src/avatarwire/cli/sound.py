@@ -2,7 +2,7 @@
 
 import click
 
-from avatarwire.audio import PcmFormat, Resampler, read
+from avatarwire.audio import PcmFormat, converter_between, read
 from avatarwire.errors import AudioFormatError, MissingExtraError
 
 __all__ = ["USER_FORMAT", "converted", "load"]
@@ -33,12 +33,7 @@ def converted(pcm: bytes, source: PcmFormat, target: PcmFormat) -> bytes:
         click.ClickException: that takes an extra which is not installed.
     """
     try:
-        resampler = Resampler(
-            rate_in=source.sample_rate,
-            rate_out=target.sample_rate,
-            channels_in=source.channels,
-            channels_out=target.channels,
-        )
+        converter = converter_between(source, target)
     except MissingExtraError as exc:
         raise click.ClickException(str(exc)) from exc
-    return resampler.push(pcm) + resampler.flush()
+    return pcm if converter is None else converter.push(pcm) + converter.flush()

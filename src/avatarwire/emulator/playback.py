@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from avatarwire.audio import PcmFormat
+from avatarwire.audio import FRAME_RATES, PcmFormat
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.messages import Event, SessionState
 
 __all__ = ["Clock", "Player", "Turn"]
 
-SAMPLE_RATES = (16000, 24000, 48000)  # by the header's sample_rate field
 PCM_CODEC = 0
 # A text turn has no duration of its own here; its end must only be later than its SPEAKING.
 TEXT_PLAYS_S = 0.05
@@ -142,9 +141,9 @@ class Player:
     def audio(self, frame: AudioFrame) -> None:
         """Take an audio frame: into the turn that is open, or into the session alone."""
         pcm = frame.payload if frame.codec == PCM_CODEC else b""
-        if frame.sample_rate >= len(SAMPLE_RATES):
+        if frame.sample_rate >= len(FRAME_RATES):
             raise ValueError(f"sample_rate {frame.sample_rate} has no meaning")
-        format_ = PcmFormat(SAMPLE_RATES[frame.sample_rate], frame.channel + 1)
+        format_ = PcmFormat(FRAME_RATES[frame.sample_rate], frame.channel + 1)
         if pcm:
             if not self.runs or self.runs[-1][0] != format_:
                 self.runs.append((format_, bytearray()))

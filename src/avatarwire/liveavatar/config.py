@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from avatarwire._json import dumps
+from avatarwire.audio import FRAME_RATES
 from avatarwire.liveavatar.messages import require_finite
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class AvatarAgentConfig:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
         self._validate_reconnection()
-        if self.tts_sample_rate not in {None, 16000, 24000, 48000}:
+        if self.tts_sample_rate not in {None, *FRAME_RATES}:
             raise ValueError(
                 f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
             )

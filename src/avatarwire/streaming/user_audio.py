@@ -3,7 +3,7 @@
 import logging
 from typing import Self
 
-from avatarwire.audio import OpusDecoder, PcmFormat, Resampler
+from avatarwire.audio import FRAME_RATES, OpusDecoder, PcmFormat, Resampler
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
 from avatarwire.errors import AudioFormatError
 from avatarwire.streaming.inbox import Lane
@@ -14,7 +14,6 @@ logger = logging.getLogger("avatarwire.streaming")
 
 #: Ten seconds of 40 ms frames: longer is stale for a recogniser.
 LANE_FRAMES = 250
-SAMPLE_RATES = (16000, 24000, 48000)  # by the header's sample_rate field
 PCM, OPUS = 0, 1  # by the header's codec field
 
 
@@ -125,13 +124,13 @@ class UserAudio:
             return self._tail() + bytes(samples * self._format.frame_bytes)
         if item.codec == OPUS:
             return self._tail_of_pcm() + self._decoded(item)
-        if item.codec == PCM and item.sample_rate < len(SAMPLE_RATES):
+        if item.codec == PCM and item.sample_rate < len(FRAME_RATES):
             return self._tail_of_opus() + self._converted(item)
         self._bad("its header names a codec or a rate without a meaning")
         return b""
 
     def _converted(self, frame: AudioFrame) -> bytes:
-        source = PcmFormat(SAMPLE_RATES[frame.sample_rate], frame.channel + 1)
+        source = PcmFormat(FRAME_RATES[frame.sample_rate], frame.channel + 1)
         tail = b""
         if source != self._source or self._resampler is None:
             tail = self._tail_of_pcm()
