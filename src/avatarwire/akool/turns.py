@@ -9,9 +9,9 @@ from collections.abc import AsyncIterable, Callable
 from avatarwire.akool.connection import AkoolConnection
 from avatarwire.akool.exceptions import AudioStreamError
 from avatarwire.akool.messages import EnvelopeWire, Wire
-from avatarwire.audio import PcmFormat, Resampler
+from avatarwire.audio import PcmFormat, converter_between
 from avatarwire.codec import client_message
-from avatarwire.streaming import AudioStream, Playout, Timing
+from avatarwire.streaming import AudioStream, Playout, Timing, TurnRegister
 
 __all__ = ["FORMAT", "NO_INTERRUPT", "Turns"]
 
@@ -23,7 +23,7 @@ NO_INTERRUPT = (
 )
 
 
-class Turns:
+class Turns(TurnRegister):
     """The turns of one client.
 
     Args:
@@ -35,12 +35,11 @@ class Turns:
     """
 
     def __init__(self, wire: Wire, require_open: Callable[[], AkoolConnection]) -> None:
+        super().__init__()
         self.interrupts = 0
         self._wire = wire
         self._require_open = require_open
         self._made = 0
-        self._open: AudioStream | None = None
-        self._playing: list[AudioStream] = []
 
     def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
         """Make a turn; everything about it is checked here, and nothing is sent yet.
@@ -54,20 +53,12 @@ class Turns:
         """
         self._made += 1
         speaker = _AkoolSpeaker(self, self._wire, self._require_open, timing.frame_ms)
-        converter = None
-        if written != FORMAT:
-            converter = Resampler(
-                rate_in=written.sample_rate,
-                rate_out=FORMAT.sample_rate,
-                channels_in=written.channels,
-                channels_out=FORMAT.channels,
-            )
         kind = AudioStream if isinstance(self._wire, EnvelopeWire) else _FlatStream
         speaker.stream = kind(
             speaker,
             written=written,
             sent=FORMAT,
-            converter=converter,
+            converter=converter_between(written, FORMAT),
             timing=timing,
             request_id="",
             response_id=f"turn-{self._made}",
@@ -114,29 +105,6 @@ class Turns:
             raise refused
         return FORMAT.frame_bytes * round(stream.sent_ms * FORMAT.sample_rate / 1000)
 
-    def require_none(self, call: str) -> None:
-        """Refuse ``call`` while a turn is open.
-
-        Raises:
-            RuntimeError: a turn is open.
-        """
-        if self._open is not None:
-            raise RuntimeError(
-                f"{call} while the audio stream {self._open.response_id!r} is open: "
-                "leave or interrupt that one first"
-            )
-
-    def opened(self, stream: AudioStream) -> None:
-        """Note that ``stream`` speaks from now on."""
-        self._open = stream
-        self._playing = [turn for turn in self._playing if not turn.is_resolved]
-        self._playing.append(stream)
-
-    def closed(self, stream: AudioStream) -> None:
-        """Note that ``stream`` sends nothing more."""
-        if self._open is stream:
-            self._open = None
-
     def interrupted(self, by: AudioStream | None = None) -> None:
         """End every turn, because all that plays stops; ``by`` ends itself."""
         self.interrupts += 1
@@ -149,13 +117,6 @@ class Turns:
         self.interrupts += 1
         if self._open is not None:
             self._open.end("interrupted", notify=False)
-
-    def ended(self) -> None:
-        """The connection has ended, or is about to: nothing of these turns can be sent any more."""
-        for stream in self._playing:
-            stream.end("lost")
-        self._open = None
-        self._playing.clear()
 
     def _require_open_for(self, call: str) -> AkoolConnection:
         connection = self._require_open()

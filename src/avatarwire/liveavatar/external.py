@@ -6,20 +6,17 @@ Source: the wire protocol, "External audio frame".
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from avatarwire.audio import PcmFormat, pcm_view
+from avatarwire.audio import PcmFormat, converter_between, pcm_view
 from avatarwire.codec import ExternalAudioFrame, client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
-from avatarwire.liveavatar.messages import MessageBuilder, encode
-from avatarwire.liveavatar.sending import Outlet, Sender
-from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, converter_between
-from avatarwire.streaming import AudioStream, Timing
+from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.sending import Outlet, Sender, SoundLine, framed
+from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE
+from avatarwire.streaming import AudioStream, StreamRegister, Timing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from avatarwire.liveavatar.outbox import Outbox
-    from avatarwire.transport import Connection
 
 __all__ = ["Accompaniment", "ExternalAudioStream", "ExternalCalls"]
 
@@ -31,12 +28,12 @@ _MUSIC_SCOPES = {MUSIC_ONLY, "VOICE_AND_ACCOMPANIMENT"}
 BUFFER_MS = 2000
 
 
-class Accompaniment:
+class Accompaniment(StreamRegister):
     """Numbers the external audio of one session, and knows the streams of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._sequence = 0
-        self._streams: list[AudioStream] = []
 
     def send(
         self,
@@ -72,52 +69,26 @@ class Accompaniment:
         self._sequence = sequence
         return has_room
 
-    def opened(self, stream: AudioStream) -> None:
-        """Note a stream that an interrupt, or the end of the session, ends."""
-        self._streams = [other for other in self._streams if not other.is_resolved]
-        self._streams.append(stream)
-
     def interrupted(self, scope: str | None) -> None:
         """End what an interrupt that the agent has sent ends."""
         if scope is not None and scope.strip() in _MUSIC_SCOPES:
-            for stream in self._streams:
+            for stream in self._playing:
                 stream.end("interrupted", notify=False)
-
-    def gap(self, mode: str) -> None:
-        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
-        for stream in self._streams:
-            if mode == "fail":
-                stream.end("lost")
-            else:
-                stream.hold(drop=mode == "drop")
-
-    def connected(self) -> None:
-        """There is a connection: streams that were held go on."""
-        for stream in self._streams:
-            stream.go_on()
 
     def ended(self) -> None:
         """The session is over."""
-        for stream in self._streams:
-            stream.end("lost")
-        self._streams.clear()
+        super().ended()
         self._sequence = 0
 
 
-class _Player:
+class _Player(SoundLine):
     """Plays one stream of accompaniment, as a turn is spoken."""
 
     def __init__(self, outlet: Outlet, music: Accompaniment, format_: PcmFormat) -> None:
+        super().__init__(outlet)
         self.stream: ExternalAudioStream
-        self._outlet = outlet
         self._music = music
         self._format = format_
-        self._outbox: Outbox
-        self._connection: Connection | None = None
-
-    async def ready(self) -> None:
-        self._outbox = self._outlet.require_open()
-        await self._outbox.wait_connected()
 
     def start(self) -> bool:
         self.restart()
@@ -142,12 +113,7 @@ class _Player:
 
     def interrupt(self, scope: str | None) -> bool:
         event = MessageBuilder.control_interrupt(interrupt_scope=scope or MUSIC_ONLY)
-        return self._outbox.write_batch(client_message(encode(event), text=True))
-
-    async def writable(self) -> None:
-        # Of the connection that is full: another one has room.
-        if self._connection is not None and self._connection is self._outbox.connection:
-            await self._connection.writable()
+        return self._outbox.write_batch(framed(event))
 
 
 class ExternalAudioStream(AudioStream):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from avatarwire import transport
 from avatarwire._callbacks import running_callback
-from avatarwire.codec import AudioFrame, client_message
+from avatarwire.codec import AudioFrame
 from avatarwire.errors import (
     AvatarwireError,
     ConnectFailedError,
@@ -29,6 +29,7 @@ from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
+from avatarwire.liveavatar.sending import framed
 from avatarwire.liveavatar.stats import LiveCounts
 from avatarwire.transport import Connection, Link
 
@@ -460,7 +461,7 @@ class LiveSession:
         """Write without waiting; a connection that is ending has no use for it."""
         if self._link is not None:
             with suppress(SessionLostError):
-                self._link.connection.write_batch(client_message(encode(event), text=True))
+                self._link.connection.write_batch(framed(event))
                 if self._tap is not None:
                     self._tap("sent", encode(event).decode())
 

@@ -6,24 +6,19 @@ import logging
 import weakref
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from avatarwire.audio import PcmFormat
-from avatarwire.codec import AudioFrame, PcmFramer, client_message
+from avatarwire.codec import AudioFrame
 from avatarwire.errors import AlreadyStartedError, NotConnectedError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.live import LiveSession
-from avatarwire.liveavatar.messages import Event, encode
 from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.stats import AgentStats, LiveCounts
 from avatarwire.liveavatar.turns import new_stream
 from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
 
 __all__ = ["AvatarAgent"]
 
@@ -231,7 +226,8 @@ class AvatarAgent(AgentCalls):
             MissingExtraError: the sound has to be converted and the extra is not installed.
         """
         return new_stream(
-            _Line(self),
+            self._outlet,
+            self._framer_for,
             self._turns,
             request_id=request_id,
             response_id=response_id,
@@ -340,27 +336,3 @@ class AvatarAgent(AgentCalls):
         if outbox is None:
             raise NotConnectedError("Not connected — call start() first")
         return outbox
-
-    async def _send_event(self, event: Event) -> None:
-        await self._send_wire(client_message(encode(event), text=True))
-
-    async def _send_binary(self, message: "Buffer") -> None:
-        await self._send_wire(client_message(message))
-
-    async def _send_wire(self, wire: bytes, *, audio_frames: int = 0) -> None:
-        outbox = self._require_open()
-        if not outbox.write_batch(wire, audio_frames=audio_frames):
-            await outbox.writable()
-
-
-class _Line:
-    """An agent, as its turns see it."""
-
-    def __init__(self, agent: AvatarAgent) -> None:
-        self._agent = agent
-
-    def outbox(self) -> Outbox:
-        return self._agent._require_open()  # noqa: SLF001 - one thing
-
-    def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
-        return self._agent._framer_for(sample_rate, channels, frame_ms)  # noqa: SLF001 - one thing

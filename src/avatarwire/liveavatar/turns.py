@@ -1,11 +1,11 @@
 """Turns of speech in Live Avatar's words: the agent's open one, and those still being played."""
 
 import uuid
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple
 
-from avatarwire.audio import PcmFormat, Resampler
-from avatarwire.codec import PcmFramer, client_message
+from avatarwire.audio import FRAME_RATES, PcmFormat, converter_between
+from avatarwire.codec import PcmFramer
 from avatarwire.liveavatar.inbound import (
     Inbound,
     Interrupt,
@@ -14,18 +14,12 @@ from avatarwire.liveavatar.inbound import (
     TextInput,
     VoiceStart,
 )
-from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
-from avatarwire.liveavatar.outbox import Outbox
-from avatarwire.streaming import AudioStream, Converter, Lateness, PlayoutReason, Timing
+from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState
+from avatarwire.liveavatar.sending import Metadata, Outlet, SoundLine, framed
+from avatarwire.streaming import AudioStream, Lateness, PlayoutReason, Timing, TurnRegister
 
-if TYPE_CHECKING:
-    from avatarwire.transport import Connection
+__all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "new_stream"]
 
-__all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "VoiceLine", "converter_between", "new_stream"]
-
-Metadata: TypeAlias = Mapping[str, Any] | None
-
-HEADER_RATES = (16000, 24000, 48000)
 #: What the platform expects of a developer's TTS (protocol section 5).
 USUAL_RATE = 24000
 #: An interrupt of this scope leaves the voice alone.
@@ -33,22 +27,6 @@ MUSIC_ONLY = "BGM_ONLY"
 
 _SPEAKING = {SessionState.SPEAKING, SessionState.PROMPT_SPEAKING}
 _INTERRUPTED = {"USER_COMMAND_INTERRUPT", "DEVELOPER_COMMAND_INTERRUPT"}
-
-
-class VoiceLine(Protocol):
-    """What a turn needs of the agent whose turn it is."""
-
-    def outbox(self) -> Outbox:
-        """Give what the agent sends through.
-
-        Raises:
-            NotConnectedError, SessionLostError: nothing can be sent.
-        """
-        ...
-
-    def framer(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
-        """Give the agent's one framer, at the start of a turn in this format."""
-        ...
 
 
 class TurnTotals(NamedTuple):
@@ -72,12 +50,11 @@ def _totals(stream: AudioStream) -> TurnTotals:
     return TurnTotals(stream.written_ms, stream.sent_ms, stream.queued_ms, stream.underruns)
 
 
-class Turns:
+class Turns(TurnRegister):
     """The turns of one agent, and what concerns them of what the platform says."""
 
     def __init__(self) -> None:
-        self._open: AudioStream | None = None
-        self._playing: list[AudioStream] = []
+        super().__init__()
         self._speaking = False
         self._past = TurnTotals()
         self.lateness = Lateness()
@@ -87,31 +64,13 @@ class Turns:
         self._past = TurnTotals()
         self.lateness.clear()
 
-    def require_none(self, call: str) -> None:
-        """Refuse ``call`` while a turn is open.
-
-        Raises:
-            RuntimeError: a turn is open.
-        """
-        if self._open is not None and not self._open.is_resolved:
-            raise RuntimeError(
-                f"{call} while the audio stream {self._open.response_id!r} is open: "
-                "leave or interrupt that one first"
-            )
-
     def opened(self, stream: AudioStream) -> None:
-        """Note that ``stream`` speaks from now on."""
-        self._open = stream
+        """Note that ``stream`` speaks from now on, behind what is still being played."""
         self._forget_resolved()
         if self._speaking:
             ends_at_s = (turn.ends_at_s for turn in self._playing)
             stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
-        self._playing.append(stream)
-
-    def closed(self, stream: AudioStream) -> None:
-        """Note that ``stream`` sends nothing more."""
-        if self._open is stream:
-            self._open = None
+        super().opened(stream)
 
     def interrupted(
         self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
@@ -126,25 +85,12 @@ class Turns:
     def gap(self, mode: str) -> None:
         """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
         self._speaking = False
-        for stream in self._playing:
-            if mode == "fail":
-                stream.end("lost")
-                self.closed(stream)
-            else:
-                stream.hold(drop=mode == "drop")
-
-    def connected(self) -> None:
-        """There is a connection: turns that were held go on."""
-        for stream in self._playing:
-            stream.go_on()
+        super().gap(mode)
 
     def ended(self) -> None:
         """The session is over, or about to be: nothing can be sent any more."""
         self._speaking = False
-        for stream in self._playing:
-            stream.end("lost")
-        self._open = None
-        self._forget_resolved()
+        super().ended()
 
     def notice(self, received: Inbound) -> None:
         """Take what the platform says; what is about no turn is passed over."""
@@ -170,7 +116,7 @@ class Turns:
         for stream in self._playing:
             if stream.is_resolved:
                 self._past += _totals(stream)
-        self._playing = [stream for stream in self._playing if not stream.is_resolved]
+        super()._forget_resolved()
 
     def _notice_response(self, event: ResponseStateEvent) -> None:
         reason = _reason(event)
@@ -201,12 +147,12 @@ def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
     return None
 
 
-class _LiveSpeaker:
+class _LiveSpeaker(SoundLine):
     """Says one turn: start event, audio frames, finish event."""
 
     def __init__(
         self,
-        line: VoiceLine,
+        outlet: Outlet,
         turns: Turns,
         *,
         make_framer: Callable[[], PcmFramer],
@@ -214,21 +160,15 @@ class _LiveSpeaker:
         finish: Event,
         interrupted_request: str | None,
     ) -> None:
+        super().__init__(outlet)
         self.stream: AudioStream
-        self._line = line
         self._turns = turns
         self._make_framer = make_framer
         self._framer: PcmFramer
-        self._outbox: Outbox
-        self._connection: Connection | None = None
         self._start = start
         self._finish = finish
         self._interrupted_request = interrupted_request
         self._is_open = False
-
-    async def ready(self) -> None:
-        self._outbox = self._line.outbox()
-        await self._outbox.wait_connected()
 
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
@@ -249,7 +189,7 @@ class _LiveSpeaker:
         return self._outbox.write_now(wire, audio_frames=frames)
 
     def finish(self) -> bool:
-        has_room = self._outbox.write_now(_wire(self._finish))
+        has_room = self._outbox.write_now(framed(self._finish))
         self._close()
         return has_room
 
@@ -259,20 +199,15 @@ class _LiveSpeaker:
     def interrupt(self, scope: str | None) -> bool:
         request_id = self._interrupted_request
         has_room = self._end(
-            _wire(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
+            framed(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         )
         # The platform stops whatever answers that request; without one, whatever speaks.
         self._turns.interrupted(request_id, scope, besides=self.stream)
         return has_room
 
-    async def writable(self) -> None:
-        # Of the connection that is full: another one has room.
-        if self._connection is not None and self._connection is self._outbox.connection:
-            await self._connection.writable()
-
     def _open(self) -> bool:
         # Now or not at all, as all of a turn: in the backlog it would overtake what is resumed.
-        has_room = self._outbox.write_now(_wire(self._start))
+        has_room = self._outbox.write_now(framed(self._start))
         self._connection = self._outbox.connection
         self._framer = self._make_framer()
         self._framer.reset()
@@ -281,7 +216,7 @@ class _LiveSpeaker:
 
     def _end(self, wire: bytes) -> bool:
         if self._is_open:
-            wire += _wire(self._finish)
+            wire += framed(self._finish)
         self._close()
         return self._outbox.write_batch(wire) if wire else True
 
@@ -291,7 +226,8 @@ class _LiveSpeaker:
 
 
 def new_stream(
-    line: VoiceLine,
+    outlet: Outlet,
+    framer_for: Callable[[int, int, int], PcmFramer],
     turns: Turns,
     *,
     request_id: str | None,
@@ -307,7 +243,8 @@ def new_stream(
     """Make a turn; everything about it is checked here, and nothing is sent yet.
 
     Args:
-        line: whose turn it is.
+        outlet: how the agent sends.
+        framer_for: gives the agent's one framer, for a rate, channels and milliseconds.
         turns: where it is entered once it is open.
         request_id: what it answers; None: a new UUID4.
         response_id: its own id; None: a new UUID4.
@@ -335,13 +272,13 @@ def new_stream(
         start = MessageBuilder.response_audio_prompt_start()
         finish = MessageBuilder.response_audio_prompt_finish()
 
-    rate = sent_rate or (written.sample_rate if written.sample_rate in HEADER_RATES else USUAL_RATE)
+    rate = sent_rate or (written.sample_rate if written.sample_rate in FRAME_RATES else USUAL_RATE)
     sent = PcmFormat(rate, 1)  # the platform wants mono
     PcmFramer(sample_rate=rate, frame_ms=timing.frame_ms)  # refuses a frame_ms that is too long
     speaker = _LiveSpeaker(
-        line,
+        outlet,
         turns,
-        make_framer=lambda: line.framer(rate, 1, timing.frame_ms),
+        make_framer=lambda: framer_for(rate, 1, timing.frame_ms),
         start=start,
         finish=finish,
         interrupted_request=interrupted_request,
@@ -359,23 +296,3 @@ def new_stream(
         lateness=turns.lateness,
     )
     return speaker.stream
-
-
-def converter_between(written: PcmFormat, sent: PcmFormat) -> Converter | None:
-    """Give what turns one format into the other; None when they are the same.
-
-    Raises:
-        MissingExtraError: conversion is needed and its extra is not installed.
-    """
-    if written == sent:
-        return None
-    return Resampler(
-        rate_in=written.sample_rate,
-        rate_out=sent.sample_rate,
-        channels_in=written.channels,
-        channels_out=sent.channels,
-    )
-
-
-def _wire(event: Event) -> bytes:
-    return client_message(encode(event), text=True)

@@ -9,6 +9,7 @@ from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.pcm_queue import PcmQueue
 from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
 from avatarwire.streaming.port import Speaker
+from avatarwire.streaming.register import StreamRegister, TurnRegister
 from avatarwire.streaming.stream import AudioStream, Converter
 from avatarwire.streaming.timing import Schedule, Timing
 from avatarwire.streaming.user_audio import UserAudio
@@ -27,7 +28,9 @@ __all__ = [
     "Punctual",
     "Schedule",
     "Speaker",
+    "StreamRegister",
     "Timing",
+    "TurnRegister",
     "UserAudio",
     "running_pacer",
 ]

@@ -1,0 +1,81 @@
+"""Streams that share a session, and the one of them that is open."""
+
+import asyncio
+
+import pytest
+from virtual import FakeSpeaker, new_stream, sound, virtual
+
+from avatarwire.streaming import StreamRegister, TurnRegister
+
+
+async def entered(register, speaker=None, **options):
+    stream = new_stream(speaker or FakeSpeaker(), **options)
+    await stream.__aenter__()
+    register.opened(stream)
+    return stream
+
+
+@virtual
+async def test_one_is_open_at_a_time():
+    register = TurnRegister()
+    register.require_none("speaking")
+    stream = await entered(register)
+    with pytest.raises(RuntimeError, match="speaking while the audio stream 'response' is open"):
+        register.require_none("speaking")
+    await stream.finish()
+    register.closed(stream)
+    register.require_none("speaking")
+
+
+@virtual
+async def test_one_that_is_over_bars_nobody():
+    """It may end without a word, when its connection turns out to be dead."""
+    register, speaker = TurnRegister(), FakeSpeaker()
+    stream = await entered(register, speaker)
+    speaker.is_lost = True
+    assert not await stream.write(sound(1000))
+    register.require_none("speaking")
+
+
+@virtual
+async def test_an_earlier_one_that_closes_leaves_the_later_one_open():
+    register = TurnRegister()
+    first, second = await entered(register), await entered(register)
+    register.closed(first)
+    with pytest.raises(RuntimeError):
+        register.require_none("speaking")
+    await first.interrupt()
+    await second.interrupt()
+
+
+@pytest.mark.parametrize(("mode", "sent_ms"), [("resume", 1000), ("drop", 400)])
+def test_a_gap_is_told_to_each(mode, sent_ms):
+    @virtual
+    async def test():
+        register = StreamRegister()
+        streams = [await entered(register, keep_ms=2000) for _ in range(3)]
+        for stream in streams:
+            await stream.write(sound(1000))
+        register.gap(mode)
+        await asyncio.sleep(1)
+        register.connected()
+        for stream in streams:
+            await stream.finish()
+            assert stream.sent_ms == sent_ms
+            await stream.interrupt()
+
+    test()
+
+
+@pytest.mark.parametrize("end", [lambda r: r.gap("fail"), lambda r: r.ended()])
+def test_the_end_is_told_to_each(end):
+    @virtual
+    async def test():
+        register = TurnRegister()
+        streams = [await entered(register) for _ in range(3)]
+        end(register)
+        register.require_none("speaking")
+        for stream in streams:
+            assert (await stream.wait_playout()).reason == "lost"
+
+    test()
