@@ -184,7 +184,7 @@ class AvatarAgentConfig:
             )
         try:
             dumps(dict(fields))
-        except (TypeError, ValueError) as exc:
+        except TypeError as exc:
             raise TypeError(f"extra_start_fields cannot be written as JSON: {exc}") from exc
         require_finite("extra_start_fields", fields)
 
