@@ -54,6 +54,9 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
+	PYTHONPATH="src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes avatarwire --ignoreexternal > build/types.txt \
+	|| { cat build/types.txt; exit 1; }
 	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["discover", "instances_in", "ordered"]
 
-logger = logging.getLogger("avatarwire.akool")
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 SUCCESS = 1000
 BAD_KEY = 4001

@@ -35,7 +35,10 @@ class Outbox:
         keeps: bool,
         tap: Callable[[str | bytes], None] | None = None,
     ) -> None:
-        self.events = self.audio_frames = self.binaries = self.bytes = 0
+        self.events: int = 0
+        self.audio_frames: int = 0
+        self.binaries: int = 0
+        self.bytes: int = 0
         self._limit_bytes = limit_bytes
         self._keeps = keeps
         self._tap = tap

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionApi", "start_patiently"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 _ERROR_CODES = {
     40001: ErrorCode.NO_ORCHESTRATION_POD,

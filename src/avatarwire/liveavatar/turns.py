@@ -57,7 +57,7 @@ class Turns(TurnRegister):
         super().__init__()
         self._speaking = False
         self._past = TurnTotals()
-        self.lateness = Lateness()
+        self.lateness: Lateness = Lateness()
 
     def begin(self) -> None:
         """A session begins: what was counted in the last one is forgotten."""

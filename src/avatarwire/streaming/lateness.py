@@ -23,8 +23,8 @@ class Lateness:
 
     def clear(self) -> None:
         """Forget what was counted."""
-        self.counts = [0] * (len(BOUNDS_MS) + 1)
-        self.max_ms = 0.0
+        self.counts: list[int] = [0] * (len(BOUNDS_MS) + 1)
+        self.max_ms: float = 0.0
 
     def add(self, late_s: float) -> None:
         """Count one delay."""

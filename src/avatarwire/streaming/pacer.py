@@ -10,7 +10,7 @@ from typing import Protocol
 
 __all__ = ["Pacer", "Punctual", "running_pacer"]
 
-logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: Deadlines within it are served by one wake-up: with thousands of streams, waking is the cost.
 GRAIN_S = 0.004

@@ -21,7 +21,7 @@ class PcmQueue:
     def __init__(self) -> None:
         self._chunks: deque[memoryview] = deque()
         self._head_bytes = 0  # how much of the first chunk is gone
-        self.size_bytes = 0
+        self.size_bytes: int = 0
 
     def put(self, pcm: bytes) -> None:
         """Add sound; it is kept by reference."""

@@ -47,9 +47,9 @@ class PlayoutClock:
     def __init__(self, sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._begun_s: float | None = None
-        self.sent_samples = 0
-        self.underruns = 0
-        self.underrun_s = 0.0
+        self.sent_samples: int = 0
+        self.underruns: int = 0
+        self.underrun_s: float = 0.0
 
     def begins_at_s(self, now_s: float) -> float:
         """Give when the first sample is played; ``now_s`` before there is one."""

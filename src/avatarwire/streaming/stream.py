@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioStream", "Converter"]
 
-logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: How long after its paced end a turn may stay without a word of the platform.
 PLAYOUT_GRACE_S = 5.0
@@ -129,10 +129,10 @@ class AudioStream:
         platform_tells: bool = True,
         keep_ms: float | None = None,
     ) -> None:
-        self.request_id = request_id
-        self.response_id = response_id
-        self.interrupt_on_input = interrupt_on_input
-        self.lateness = lateness or Lateness()
+        self.request_id: str = request_id
+        self.response_id: str = response_id
+        self.interrupt_on_input: bool = interrupt_on_input
+        self.lateness: Lateness = lateness or Lateness()
         self._platform_tells = platform_tells
         self._outlives = keep_ms is not None
         self._keep_bytes = int((keep_ms or 0) * sent.bytes_per_second / 1000)

@@ -68,17 +68,17 @@ class Schedule:
     )
 
     def __init__(self, timing: Timing, format_: PcmFormat) -> None:
-        self.paced = timing.paced
+        self.paced: bool = timing.paced
         self._bytes_per_second = format_.bytes_per_second
         self._frame_s = timing.frame_ms / 1000
         self._lead_s = max(timing.lead_ms / 1000, self._frame_s)
         batch_ms = min(timing.batch_ms, timing.lead_ms / 2)
         batch_frames = int(batch_ms / timing.frame_ms + _EPSILON_S)
         self._batch_s = max(1, batch_frames) * self._frame_s
-        self.frame_bytes = format_.sample_rate * timing.frame_ms // 1000 * format_.frame_bytes
-        self.batch_bytes = max(1, batch_frames) * self.frame_bytes
+        self.frame_bytes: int = format_.sample_rate * timing.frame_ms // 1000 * format_.frame_bytes
+        self.batch_bytes: int = max(1, batch_frames) * self.frame_bytes
         # Less than a frame does not leave before the end: nobody may have to wait for it.
-        self.buffer_bytes = max(
+        self.buffer_bytes: float = max(
             timing.buffer_ms * format_.bytes_per_second / 1000, self.frame_bytes
         )
 
