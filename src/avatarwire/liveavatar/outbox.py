@@ -28,6 +28,22 @@ class Outbox:
         bytes: all of it on the wire.
     """
 
+    # A tick of the pacer pays for the memory that it touches: without slots it touches more.
+    __slots__ = (
+        "_backlog",
+        "_backlog_bytes",
+        "_changed",
+        "_connection",
+        "_keeps",
+        "_limit_bytes",
+        "_lost",
+        "_tap",
+        "audio_frames",
+        "binaries",
+        "bytes",
+        "events",
+    )
+
     def __init__(
         self,
         limit_bytes: int,
