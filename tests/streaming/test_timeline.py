@@ -1,4 +1,4 @@
-"""A turn's sound in time: pieces in, other pieces out when they are due, and when they are played."""
+"""A turn's sound in time: pieces in, other pieces out when they are due, and when it is played."""
 
 from sys import getrefcount
 

@@ -25,7 +25,7 @@ class Outbox:
         events: text messages written.
         audio_frames: audio frames written.
         binaries: other binary messages written.
-        bytes: all of it on the wire.
+        wire_bytes: all of it, as on the wire.
     """
 
     # A tick of the pacer pays for the memory that it touches: without slots it touches more.
@@ -40,8 +40,8 @@ class Outbox:
         "_tap",
         "audio_frames",
         "binaries",
-        "bytes",
         "events",
+        "wire_bytes",
     )
 
     def __init__(
@@ -51,7 +51,7 @@ class Outbox:
         keeps: bool,
         tap: Callable[[str | bytes], None] | None = None,
     ) -> None:
-        self.events = self.audio_frames = self.binaries = self.bytes = 0
+        self.events = self.audio_frames = self.binaries = self.wire_bytes = 0
         self._limit_bytes = limit_bytes
         self._keeps = keeps
         self._tap = tap
@@ -179,7 +179,7 @@ class Outbox:
         self._backlog_bytes += len(wire)
 
     def _count(self, wire: bytes, audio_frames: int) -> None:
-        self.bytes += len(wire)
+        self.wire_bytes += len(wire)
         if audio_frames:
             self.audio_frames += audio_frames
         else:
