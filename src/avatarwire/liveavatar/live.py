@@ -161,7 +161,7 @@ class LiveSession:
             events_sent=outbox.events,
             audio_frames_sent=outbox.audio_frames,
             binary_messages_sent=outbox.binaries,
-            bytes_sent=outbox.bytes,
+            bytes_sent=outbox.wire_bytes,
             events_received=self._received["events"],
             audio_frames_received=self._received["binaries"],
             bytes_received=self._received["bytes"],

@@ -150,6 +150,17 @@ def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
 class _LiveSpeaker(SoundLine):
     """Says one turn: start event, audio frames, finish event."""
 
+    __slots__ = (
+        "_finish",
+        "_framer",
+        "_interrupted_request",
+        "_is_open",
+        "_make_framer",
+        "_start",
+        "_turns",
+        "stream",
+    )
+
     def __init__(
         self,
         outlet: Outlet,
