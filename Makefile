@@ -54,8 +54,7 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
-	PYTHONPATH="src:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-	$(BIN)/pyright --pythonpath $(BIN)/python --verifytypes avatarwire --ignoreexternal > build/types.txt \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal > build/types.txt \
 	|| { cat build/types.txt; exit 1; }
 	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.streaming.lateness \
 		avatarwire.streaming.timeline --ignore-disjoint-bases
