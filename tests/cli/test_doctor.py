@@ -132,6 +132,21 @@ async def test_a_platform_that_cannot_serve_now_is_not_the_urls_fault(
     assert "check --url" not in output
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(404, "WebSocket agent mode"), (503, "the trouble is the platform's")],
+)
+async def test_a_websocket_that_is_refused(
+    status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        emulator.faults.handshakes.append(status)
+        assert await examine(*use(emulator)) == 1
+    found = checks(capsys.readouterr().out)
+    assert [name for name in ALL if found[name][0] == "failed"] == ["WebSocket"]
+    assert words in found["WebSocket"][1]
+
+
 async def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     async with LiveAvatarEmulator() as emulator:
         settings = use(emulator)

@@ -111,18 +111,26 @@ async def test_a_key_that_is_refused(direct: bool, capsys: pytest.CaptureFixture
     assert "check --api-key or AVATARWIRE_API_KEY" in found["key"][1]
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (502, "the trouble is the platform's"),
+        (404, "no proxy or firewall keeps WebSockets out"),
+        (4003, "try again in a minute"),
+    ],
+)
 @pytest.mark.parametrize("direct", [False, True])
 async def test_a_websocket_that_is_refused(
-    direct: bool, capsys: pytest.CaptureFixture[str]
+    direct: bool, code: int, advice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with AkoolEmulator() as emulator:
-        emulator.refuse_next(503, times=3)
+        emulator.refuse_next(code, times=3)
         url = emulator.server_url.replace("http:", "ws:") if direct else emulator.discovery_url
         assert await examine(url) == 1
     found = told(capsys)
     expected = ["skipped", "skipped"] if direct else ["ok", "ok"]
     assert verdicts(found) == [*expected, "failed", "skipped", "skipped"]
-    assert "the trouble is the platform's" in found["WebSocket"][1]
+    assert advice in found["WebSocket"][1]
 
 
 async def test_agora_parameters_that_are_refused(

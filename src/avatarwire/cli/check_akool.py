@@ -31,6 +31,8 @@ from avatarwire.errors import MissingExtraError
 __all__ = ["CHECKS", "check_akool"]
 
 CHECKS = ("discovery", "key", "WebSocket", "Agora", "test tone")
+#: Below it a code is an HTTP status.
+FIRST_CLOSE_CODE = 1000
 AKOOL_FORMAT = PcmFormat(16000)
 
 
@@ -96,6 +98,8 @@ def _explain(report: Report, exc: AkoolStreamingAvatarError, where: str) -> None
     else:
         report.ok("key", "accepted by discovery")
     advice = advice_on_status(exc.code) or f"check --url, and that {NO_PROXY}"
+    if exc.code is not None and exc.code >= FIRST_CLOSE_CODE:
+        advice = "try again in a minute"  # it opened, so nothing keeps it out
     report.failed("WebSocket", f"{exc}; {advice}")
 
 
