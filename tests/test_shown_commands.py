@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / ".seeds"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIRED = [re.split(r"[^\w-]", line)[0] for extra in EXTRAS.values() for line in extra]
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
@@ -53,8 +55,8 @@ def test_command(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         case "pip":
             assert words[0] == "install"
             for name, extras in re.findall(r"([\w.-]+)(?:\[([\w,]+)\])?", " ".join(words[1:])):
-                assert name in {PROJECT["name"], "."}
-                assert {*filter(None, extras.split(","))} <= {*PROJECT["optional-dependencies"]}
+                assert name in {PROJECT["name"], ".", *REQUIRED}
+                assert {*filter(None, extras.split(","))} <= {*EXTRAS}
         case "python":
             assert (ROOT / words[0]).is_file()
         case _:

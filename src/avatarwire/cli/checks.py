@@ -28,7 +28,7 @@ class Report:
     """Prints one line for each check, and counts what failed."""
 
     def __init__(self) -> None:
-        self.failures = 0
+        self.failures: int = 0
         self._told: set[str] = set()
 
     def ok(self, check: str, words: str) -> None:

@@ -56,7 +56,7 @@ class Fate:
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
-        self.is_held = False
+        self.is_held: bool = False
         self._is_prompt = is_prompt
         self._resumes = resumes
         self._hold = hold
