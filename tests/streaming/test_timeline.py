@@ -89,10 +89,10 @@ def test_there_is_room_up_to_the_buffer():
     assert not made.has_room
 
 
-def test_the_end_can_be_forgotten():
+def test_half_a_sample_at_the_end_is_not_sent():
     made = timeline()
     made.put(b"abcde")
-    made.forget_last(1)
+    made.finish()
     assert made.queued_samples == 2
     assert take(made, made.queued_bytes) == b"abcd"
     assert made.queued_bytes == 0
@@ -150,7 +150,9 @@ def test_due(timing, queued_ms, ahead_ms, finishing, due_ms):
     made = timeline(**timing)
     send_ms(made, ahead_ms, 7.0)
     made.put(bytes(queued_ms * MS))
-    due = made.due(7.0, finishing=finishing)
+    if finishing:
+        made.finish()
+    due = made.due(7.0)
     assert (0 if due is None else len(due)) == due_ms * MS
     assert made.queued_bytes == queued_ms * MS
     made.sent(7.0)
@@ -172,7 +174,9 @@ def test_next(queued_ms, finishing, ahead_ms):
     made = timeline()
     send_ms(made, 400, 7.0)
     made.put(bytes(queued_ms * MS))
-    due_s = made.next_due_s(7.1, finishing=finishing)
+    if finishing:
+        made.finish()
+    due_s = made.next_due_s(7.1)
     assert due_s == (None if ahead_ms is None else pytest.approx(7.4 - ahead_ms / 1000))
 
 
@@ -180,13 +184,13 @@ def test_what_comes_late_is_counted():
     lateness = Lateness()
     made = timeline(lateness=lateness)
     made.put(bytes(5000 * MS))
-    assert made.due(1.0, finishing=False)  # it had no deadline
+    assert made.due(1.0)  # it had no deadline
     made.sent(1.0)
     assert sum(lateness.counts) == 0
-    due_s = made.next_due_s(1.0, finishing=False)
-    assert made.due(due_s + 0.007, finishing=False)
+    due_s = made.next_due_s(1.0)
+    assert made.due(due_s + 0.007)
     assert lateness.max_ms == pytest.approx(7)
-    assert made.due(due_s + 0.1, finishing=False)  # each deadline counts once
+    assert made.due(due_s + 0.1)  # each deadline counts once
     assert sum(lateness.counts) == 1
 
 
@@ -195,11 +199,11 @@ def test_a_gap_is_not_late(gap):
     lateness = Lateness()
     made = timeline(lateness=lateness)
     made.put(bytes(5000 * MS))
-    made.due(1.0, finishing=False)
+    made.due(1.0)
     made.sent(1.0)
-    made.next_due_s(1.0, finishing=False)
+    made.next_due_s(1.0)
     gap(made)
-    assert made.due(9.0, finishing=False)
+    assert made.due(9.0)
     assert sum(lateness.counts) == 0
 
 
@@ -293,7 +297,7 @@ def test_a_turn_of_which_nothing_was_heard_begins_anew():
     take(made, 400 * MS, 2.0)
     assert made.begins_at_s(2.0) == 2.0
     assert made.ends_at_s(2.0) == pytest.approx(2.4)
-    assert made.due(2.0, finishing=False) is None
+    assert made.due(2.0) is None
     assert made.underruns == 0
 
 

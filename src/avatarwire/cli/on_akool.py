@@ -18,10 +18,19 @@ from avatarwire.akool import (
 )
 from avatarwire.audio import PcmFormat
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.cli.speech import (
+    Manner,
+    Outcome,
+    Received,
+    Settings,
+    Speech,
+    advice_on_status,
+    by_option,
+    speak,
+)
 from avatarwire.emulator import AkoolEmulator
 
-__all__ = ["AkoolJob"]
+__all__ = ["AkoolJob", "advice_on", "is_server", "new_client", "require_agora"]
 
 _AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
 _OPTIONS = {
@@ -57,8 +66,6 @@ class AkoolJob:
         Raises:
             click.UsageError: a setting that cannot work.
         """
-        if settings.sandbox:
-            raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
         with contextlib.ExitStack() as stack:
             emulator = None
             if settings.url is None:
@@ -66,19 +73,8 @@ class AkoolJob:
                 url = emulator.discovery_url
             else:
                 url = settings.url
-                _require_agora(settings)
-            is_server = url.startswith(("ws://", "wss://"))
-            where: dict[str, Any] = {"server_url" if is_server else "discovery_url": url}
-            try:
-                client = AsyncStreamingAvatarClient(
-                    settings.api_key or "local",
-                    settings.avatar_id or "local",
-                    env=settings.env,
-                    **where,
-                )
-            except (AuthenticationError, ConfigurationError) as exc:
-                raise by_option(exc, _OPTIONS) from exc
-            yield cls(client, settings, url, emulator)
+                require_agora(settings)
+            yield cls(new_client(settings, url), settings, url, emulator)
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002
         """Give what Akool takes, whatever is written."""
@@ -110,16 +106,8 @@ class AkoolJob:
 
     def explain(self, exc: Exception) -> str:
         """Say in one line why it failed, and what to do."""
-        match exc:
-            case AuthenticationError():
-                advice = "; check --api-key or AVATARWIRE_API_KEY"
-            case ServiceDiscoveryError() | RetryError():
-                advice = "; check --url and --env, and that a platform answers there"
-            case AudioStreamError():
-                advice = "; check the --agora-… settings"
-            case _:
-                advice = ""
-        return f"the session at {self.url} failed: {exc}{advice}"
+        advice = advice_on(exc)
+        return f"the session at {self.url} failed: {exc}{'; ' if advice else ''}{advice}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""
@@ -128,7 +116,49 @@ class AkoolJob:
         return Received(bytes(self._emulator.sessions[0].pcm), None)
 
 
-def _require_agora(settings: Settings) -> None:
+def is_server(url: str) -> bool:
+    """Whether a URL names one of Akool's servers, and not its discovery."""
+    return url.startswith(("ws://", "wss://"))
+
+
+def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
+    """Make a client that has not connected yet.
+
+    Raises:
+        click.UsageError: a setting that cannot work.
+    """
+    if settings.sandbox:
+        raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
+    where: dict[str, Any] = {"server_url" if is_server(url) else "discovery_url": url}
+    try:
+        return AsyncStreamingAvatarClient(
+            settings.api_key or "local", settings.avatar_id or "local", env=settings.env, **where
+        )
+    except (AuthenticationError, ConfigurationError) as exc:
+        raise by_option(exc, _OPTIONS) from exc
+
+
+def advice_on(exc: Exception) -> str:
+    """Say what to do about a failure; empty where its words say all."""
+    match exc:
+        case AuthenticationError():
+            return "check --api-key or AVATARWIRE_API_KEY"
+        case ServiceDiscoveryError() | RetryError():
+            return (
+                advice_on_status(exc.code)
+                or "check --url and --env, and that a platform answers there"
+            )
+        case AudioStreamError():
+            return "check the --agora-… settings"
+    return ""
+
+
+def require_agora(settings: Settings) -> None:
+    """Refuse to go on without an Agora channel.
+
+    Raises:
+        click.UsageError: it names the setting that is missing.
+    """
     for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True):
         if not value:
             variable = "AVATARWIRE" + option.removeprefix("-").replace("-", "_").upper()

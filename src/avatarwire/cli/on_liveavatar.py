@@ -14,12 +14,21 @@ from avatarwire import (
 )
 from avatarwire.audio import FRAME_RATES, PcmFormat
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.cli.speech import (
+    Manner,
+    Outcome,
+    Received,
+    Settings,
+    Speech,
+    advice_on_status,
+    by_option,
+    speak,
+)
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["ADVICE", "OPTIONS", "LiveAvatarJob"]
+__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "advice_on"]
 
-ADVICE = {
+_ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
     ErrorCode.SESSION_ACCESS_DENIED: "check that the key may use this avatar",
     ErrorCode.CONCURRENCY_LIMIT_EXCEEDED: "end another session first",
@@ -28,7 +37,19 @@ ADVICE = {
     ErrorCode.NO_RENDERER_POD: "the platform is busy; try again in a few seconds",
     ErrorCode.SESSION_START_FAILED: "check --url, and that a platform answers there",
 }
+#: From here on a number is the platform's own, below it an HTTP status.
+FIRST_PLATFORM_CODE = 1000
 OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
+
+
+def advice_on(exc: SessionStartError) -> str:
+    """Say what to do about a start that was refused."""
+    is_platforms = exc.code >= FIRST_PLATFORM_CODE
+    if exc.error_code is ErrorCode.SESSION_START_FAILED and is_platforms:
+        return "check --avatar-id, and try again in a few seconds"
+    if exc.code == 403:
+        return "check --url, the network, and whether the key may use this avatar"
+    return advice_on_status(exc.code) or _ADVICE[exc.error_code]
 
 
 class LiveAvatarJob:
@@ -98,7 +119,7 @@ class LiveAvatarJob:
             return f"the session at {self.url} failed: {exc}"
         # Without an answer there is no code worth showing.
         words = str(exc) if exc.code else exc.message
-        return f"no session at {self.url}: {words}; {ADVICE[exc.error_code]}"
+        return f"no session at {self.url}: {words}; {advice_on(exc)}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""

@@ -14,7 +14,17 @@ from avatarwire.cli.sound import converted, load
 from avatarwire.emulator import Turn
 from avatarwire.streaming import AudioStream, Lateness, Playout
 
-__all__ = ["Job", "Manner", "Outcome", "Received", "Settings", "Speech", "by_option", "speak"]
+__all__ = [
+    "Job",
+    "Manner",
+    "Outcome",
+    "Received",
+    "Settings",
+    "Speech",
+    "advice_on_status",
+    "by_option",
+    "speak",
+]
 
 DRAW_EVERY_S = 0.1
 
@@ -150,6 +160,15 @@ def by_option(exc: Exception, options: dict[str, str]) -> click.UsageError:
     for name, option in options.items():
         words = words.replace(name, option)
     return click.UsageError(f"{words}.")
+
+
+def advice_on_status(status: int | None) -> str | None:
+    """Say what to do where the URL is right and the platform does not serve; None elsewhere."""
+    if status == 429:
+        return "the platform limits how often it may be asked: wait a minute, and try again"
+    if status is not None and 500 <= status < 600:
+        return "the trouble is the platform's: try again in a few minutes"
+    return None
 
 
 async def _interrupt(stream: AudioStream, after_s: float | None) -> None:

@@ -13,6 +13,7 @@ from avatarwire import AvatarwireError
 from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.on_akool import AkoolJob
 from avatarwire.cli.on_liveavatar import LiveAvatarJob
+from avatarwire.cli.options import platform_options
 from avatarwire.cli.report import Report
 from avatarwire.cli.speech import Job, Manner, Outcome, Settings, Speech
 
@@ -24,52 +25,9 @@ _JOBS: dict[str, Callable[[Settings], contextlib.AbstractContextManager[Job]]] =
 }
 
 
-def _agora(name: str, words: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    return click.option(
-        f"--agora-{name}",
-        envvar=f"AVATARWIRE_AGORA_{name.replace('-', '_').upper()}",
-        show_envvar=True,
-        help=f"The Agora {words}; goes with Akool's --url.",
-    )
-
-
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option(
-    "--platform",
-    type=click.Choice(list(_JOBS)),
-    default="liveavatar",
-    envvar="AVATARWIRE_PLATFORM",
-    show_default=True,
-    show_envvar=True,
-    help="What to speak to.",
-)
-@click.option(
-    "--url",
-    envvar="AVATARWIRE_URL",
-    show_envvar=True,
-    help="The platform's base URL; Akool's discovery, or ws:// or wss:// for one of its servers. "
-    "Without it, a platform on this machine.",
-)
-@click.option("--api-key", envvar="AVATARWIRE_API_KEY", show_envvar=True, help="Goes with --url.")
-@click.option(
-    "--avatar-id", envvar="AVATARWIRE_AVATAR_ID", show_envvar=True, help="Goes with --url."
-)
-@click.option("--voice-id", help="Another voice than the avatar's own.")
-@click.option("--sandbox", is_flag=True, help="Use Live Avatar's sandbox.")
-@click.option(
-    "--env",
-    type=click.Choice(["test", "prod"]),
-    default="test",
-    envvar="AVATARWIRE_ENV",
-    show_default=True,
-    show_envvar=True,
-    help="Akool's environment.",
-)
-@_agora("app-id", "application")
-@_agora("channel", "channel")
-@_agora("token", "RTC token")
-@_agora("uid", "user id of the avatar")
+@platform_options
 @click.option(
     "--save",
     metavar="OUT.wav",
@@ -94,16 +52,7 @@ def _agora(name: str, words: str) -> Callable[[Callable[..., int]], Callable[...
 def stream(
     file: str,
     platform: str,
-    url: str | None,
-    api_key: str | None,
-    avatar_id: str | None,
-    voice_id: str | None,
-    sandbox: bool,
-    env: str,
-    agora_app_id: str | None,
-    agora_channel: str | None,
-    agora_token: str | None,
-    agora_uid: str | None,
+    settings: Settings,
     save: str | None,
     lead_ms: float,
     no_pace: bool,
@@ -111,21 +60,12 @@ def stream(
     as_json: bool,
 ) -> int:
     """Stream FILE, any sound file, as one turn of speech in real time."""
-    if url is not None:
-        _require_with_url(api_key, avatar_id, save)
+    if settings.url is not None:
+        _require_with_url(settings, save)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
     speech = Speech.of(file)
-    settings = Settings(
-        url=url,
-        api_key=api_key,
-        avatar_id=avatar_id,
-        voice_id=voice_id,
-        sandbox=sandbox,
-        env=env,
-        agora=(agora_app_id, agora_channel, agora_token, agora_uid),
-    )
     with contextlib.ExitStack() as stack:
         job: Job = stack.enter_context(_JOBS[platform](settings))
         sent = job.sent_format(speech.format)
@@ -159,10 +99,10 @@ def stream(
     return 0
 
 
-def _require_with_url(api_key: str | None, avatar_id: str | None, save: str | None) -> None:
-    if not api_key:
+def _require_with_url(settings: Settings, save: str | None) -> None:
+    if not settings.api_key:
         raise click.UsageError("--url needs an API key: set AVATARWIRE_API_KEY or --api-key.")
-    if not avatar_id:
+    if not settings.avatar_id:
         raise click.UsageError("--url needs an avatar: set AVATARWIRE_AVATAR_ID or --avatar-id.")
     if save is not None:
         raise click.UsageError("--save works with the local platform only: leave out --url.")

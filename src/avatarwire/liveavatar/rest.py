@@ -124,11 +124,9 @@ class SessionApi:
         number = code if code in _ERROR_CODES or (code and answer.status == 200) else answer.status
         message = answer.body.get("message") if isinstance(answer.body, dict) else None
         if not isinstance(message, str) or not message:
-            message = (
-                f"the platform answered HTTP {answer.status} without JSON: is base_url right?"
-                if answer.body is None
-                else f"the platform answered HTTP {answer.status}"
-            )
+            message = f"the platform answered HTTP {answer.status}"
+            if answer.body is None:
+                message += f" without JSON{_perhaps(answer.status)}"
         else:
             message = redacted(message, self._config.api_key)
         raise self._failure(number, message)
@@ -160,6 +158,17 @@ async def start_patiently(
             delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
             logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
         await asyncio.sleep(delay_s)
+
+
+def _perhaps(status: int) -> str:
+    """Say why something may have answered like this, without JSON."""
+    if status == 401:
+        return ""
+    if status == 403:
+        return ": perhaps a proxy or firewall in between did"
+    if status == 429:
+        return ": too many requests"
+    return ": it is down or overloaded" if status >= 500 else ": is base_url right?"
 
 
 def _code(answer: "Response") -> int | None:

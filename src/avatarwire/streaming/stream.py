@@ -513,13 +513,12 @@ class AudioStream:
         if not self._paced:
             return self._send_unpaced(now_s)
         timeline = self._timeline
-        finishing = self._state == "finishing"
-        pcm = timeline.due(now_s, finishing=finishing)
+        pcm = timeline.due(now_s)
         if pcm is not None and not self._send(pcm, now_s):
             return None
-        if finishing and not timeline.queued_bytes:
+        if self._state == "finishing" and not timeline.queued_bytes:
             return self._finish(now_s)
-        return timeline.next_due_s(now_s, finishing=finishing)
+        return timeline.next_due_s(now_s)
 
     def _send_unpaced(self, now_s: float) -> float | None:
         timeline = self._timeline
@@ -630,7 +629,7 @@ class AudioStream:
         if self._converter is not None:
             self._timeline.put(self._converter.flush())
         timeline = self._timeline
-        timeline.forget_last(timeline.queued_bytes % self._format.frame_bytes)
+        timeline.finish()
         # From here on it is known, and no longer computed: conversion rounds.
         dropped_samples = self._dropped_bytes // self._format.frame_bytes
         self._flushed_samples = timeline.sent_samples + timeline.queued_samples + dropped_samples

@@ -60,6 +60,7 @@ cdef class Timeline:
     cdef double begun_s
     cdef double due_s
     cdef bint has_begun
+    cdef bint is_finishing
     cdef bint has_deadline
 
     def __cinit__(self, timing, format, *, double keep_ms=0, Lateness lateness=None):
@@ -120,9 +121,10 @@ cdef class Timeline:
             self.drop_first()
 
     @cython.critical_section
-    def forget_last(self, Py_ssize_t size_bytes):
-        """Never give the last so many bytes; nothing may be added after this."""
-        self.queued_bytes -= max(0, min(size_bytes, self.queued_bytes))
+    def finish(self):
+        """Note that nothing more comes: the last frame may be short, but not half a sample."""
+        self.is_finishing = True
+        self.queued_bytes -= self.queued_bytes % self.sample_bytes
 
     @cython.critical_section
     def clear(self):
@@ -133,17 +135,16 @@ cdef class Timeline:
     # When it leaves
 
     @cython.critical_section
-    def due(self, double now_s, *, bint finishing):
+    def due(self, double now_s):
         """Give the sound that may leave now; ``sent`` takes it out of the queue.
 
         Args:
             now_s: The time, in seconds of any clock.
-            finishing: Nothing more comes, so that the last frame may be short.
 
         Returns:
             Whole frames, or what is left; None when nothing may leave yet.
         """
-        cdef Py_ssize_t size = self.due_bytes(now_s, finishing)
+        cdef Py_ssize_t size = self.due_bytes(now_s)
         if size and self.has_deadline and self.lateness is not None:
             with cython.critical_section(self.lateness):
                 self.lateness.note(max(0, now_s - self.due_s))
@@ -151,10 +152,10 @@ cdef class Timeline:
         return self.offer(size) if size else None
 
     @cython.critical_section
-    def next_due_s(self, double now_s, *, bint finishing):
+    def next_due_s(self, double now_s):
         """Give when ``due`` should be asked again; None when there is nothing to wait for."""
         cdef double left_s = self.batch_s
-        if finishing:
+        if self.is_finishing:
             # The end leaves as late as it may: whatever fits into the lead can still be taken back.
             left_s = min(self.seconds(self.queued_bytes), left_s)
         elif self.queued_bytes < self.frame_bytes:
@@ -242,9 +243,9 @@ cdef class Timeline:
     cdef double seconds(self, Py_ssize_t size_bytes) noexcept:
         return size_bytes / (self.rate * self.sample_bytes)
 
-    cdef Py_ssize_t due_bytes(self, double now_s, bint finishing) noexcept:
+    cdef Py_ssize_t due_bytes(self, double now_s) noexcept:
         cdef double room_s = self.lead_s - max(0, self.end_s(now_s) - now_s) + EPSILON_S
-        if finishing and self.seconds(self.queued_bytes) <= room_s:
+        if self.is_finishing and self.seconds(self.queued_bytes) <= room_s:
             return self.queued_bytes
         if room_s < self.batch_s:
             return 0
