@@ -287,3 +287,22 @@ def test_a_stream_of_a_session_that_has_ended_writes_nothing_in_the_next():
         assert wire.wrote == set()
 
     asyncio.run(conversation())
+
+
+def test_a_stream_owns_its_request_until_it_is_left():
+    """Also when the platform has had its say: it may still write, and would in the other's midst."""
+
+    async def conversation():
+        wire = Wire()
+        responses = Responses(wire)
+        stream = ResponseStream(wire, responses, "r", "stream-1", None)
+        async with stream:
+            responses.notice(
+                ResponseStateEvent("session", "r", "stream-1", 1, 1, "REJECTED", "SESSION_BUSY")
+            )
+            with pytest.raises(ResponseStreamStateError, match="owns the request"):
+                responses.chunk("r", "a", 0, 0, "x", None)
+            await stream.send_chunk("x")
+        responses.chunk("r", "a", 0, 0, "x", None)
+
+    asyncio.run(conversation())

@@ -293,7 +293,7 @@ class Responses:
         )
         self._outlet.require_open()
         active = self._active.get(request_id)
-        if active is None or (active.is_over and seq == 0):
+        if active is None or (active.is_over and active.owner is None and seq == 0):
             awaited = self._awaited_stream(response_id)
             if awaited is not None:
                 raise _refusal("begin", request_id, response_id, awaited)
