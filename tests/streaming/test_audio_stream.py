@@ -4,6 +4,7 @@ import array
 import asyncio
 import logging
 import threading
+from sys import getrefcount
 
 import pytest
 from hypothesis import given, settings
@@ -268,6 +269,18 @@ async def test_bytes_are_kept_by_reference(speaker):
         await stream.write(pcm)
         assert stream._timeline.front(1).obj is pcm
         await stream.interrupt()
+
+
+@virtual
+async def test_a_turn_that_is_over_holds_no_sound(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        pcm = sound(4000)
+        await stream.write(pcm)
+        speaker.log.clear()
+        held = getrefcount(pcm)
+        await stream.interrupt()
+        assert getrefcount(pcm) < held
+        assert getrefcount(pcm) == 2  # ours, and the call's
 
 
 @virtual

@@ -1,6 +1,8 @@
 """Streams that share a session, and the one of them that is open."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from virtual import FakeSpeaker, new_stream, sound, virtual
@@ -77,5 +79,28 @@ def test_the_end_is_told_to_each(end):
         register.require_none("speaking")
         for stream in streams:
             assert (await stream.wait_playout()).reason == "lost"
+
+    test()
+
+
+@pytest.mark.parametrize("kind", [StreamRegister, TurnRegister])
+def test_one_that_is_over_is_let_go(kind):
+    @virtual
+    async def test():
+        register = kind()
+        stream = await entered(register)
+        await stream.interrupt()
+        gone = weakref.ref(stream)
+        stream = await entered(register)
+        gc.collect()
+        assert gone() is None
+        gone = weakref.ref(stream)
+        register.ended()
+        if kind is TurnRegister:
+            register.closed(stream)
+        del stream
+        await asyncio.sleep(0.01)
+        gc.collect()
+        assert gone() is None
 
     test()

@@ -1,10 +1,12 @@
 """A turn's sound in time: pieces in, other pieces out when they are due, and when it is played."""
 
+import gc
 from sys import getrefcount
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from avatarwire.audio import PcmFormat
 from avatarwire.streaming import Lateness, Timeline, Timing
@@ -34,6 +36,19 @@ def test_sizes():
     assert made.batch_bytes == 200 * MS
     assert made.buffer_bytes == 500 * MS
     assert timeline(buffer_ms=0).buffer_bytes == 40 * MS
+
+
+@pytest.mark.parametrize("rate", [1, 24])
+def test_a_frame_holds_a_sample(rate):
+    with pytest.raises(ValueError, match=f"no sample at {rate} Hz: sample_rate is in Hz, not kHz"):
+        timeline(rate=rate)
+    assert timeline(rate=25).frame_bytes == 2
+
+
+@pytest.mark.parametrize("keep_ms", [-1, float("inf"), float("nan"), 1e30])
+def test_no_more_can_be_kept_than_an_hour(keep_ms):
+    with pytest.raises(ValueError, match="keep_ms must be 0 to 3,600,000"):
+        timeline(keep_ms=keep_ms)
 
 
 # The queue
@@ -107,6 +122,29 @@ def test_what_is_skipped_is_not_sent():
     assert made.sent_samples == 2
     made.skip(9)
     assert made.queued_bytes == 0
+
+
+@pytest.mark.parametrize("end", ["clear", "forget", "take_back", "skip"])
+def test_what_was_offered_before_is_no_longer_sent(end):
+    made = timeline(keep_ms=2000)
+    made.put(bytes(400 * MS))
+    made.finish()
+    made.due(1.0)
+    getattr(made, end)(*{"take_back": (1.0,), "skip": (400 * MS,)}.get(end, ()))
+    queued_bytes = made.queued_bytes
+    made.sent(1.0)
+    assert made.queued_bytes == queued_bytes
+    assert made.sent_samples == 0
+
+
+def test_half_a_sample_that_was_offered_is_not_sent():
+    made = timeline()
+    made.put(b"abc")
+    made.front(3)
+    made.finish()
+    made.sent(1.0)
+    assert made.queued_bytes == 0
+    assert made.sent_samples == 1
 
 
 def test_clear():
@@ -335,13 +373,190 @@ def test_what_was_skipped_is_not_taken_back():
     assert bytes(made.front(MS)) == numbered(501)[-MS:]
 
 
+def test_no_half_sample_is_kept():
+    made = timeline(keep_ms=3.5 / MS)
+    send_ms(made, 400, 1.0)
+    assert made.take_back(1.0) == 2
+
+
+def test_what_is_taken_back_from_an_earlier_piece_is_of_that_piece():
+    made = timeline(keep_ms=2000)
+    whole = numbered(2000)
+    made.put(whole[: 1000 * MS])
+    made.put(whole[1000 * MS :])
+    take(made, 1100 * MS, 1.0)
+    take(made, 100 * MS, 1.0)  # from the middle of the second
+    assert made.take_back(1.0) == 1200 * MS
+    assert take(made, 100 * MS, 1.0) == whole[: 100 * MS]
+
+
+def test_what_was_heard_before_one_gap_is_not_heard_after_the_next():
+    made = timeline(keep_ms=2000)
+    made.put(numbered(415))
+    made.finish()
+    take(made, 400 * MS, 1.0)
+    assert made.take_back(1.4) == 0
+    take(made, 15 * MS, 1.4)
+    assert made.take_back(1.4) == 15 * MS
+    assert made.position_s(1.4) == pytest.approx(0.4)
+
+
+# Memory
+
+
+def held_of(chunks):
+    """Give which of the chunks somebody holds, beside their list and the call that asks."""
+    return [index for index in range(len(chunks)) if getrefcount(chunks[index]) > 2]
+
+
+def pieces(count, ms=40):
+    return [bytes([index % 256]) * (ms * MS) for index in range(count)]
+
+
 def test_what_is_not_kept_is_let_go():
-    made = timeline(keep_ms=100)
-    chunks = [bytes([index % 256]) * (40 * MS) for index in range(1000)]
-    for chunk in chunks:
-        made.put(chunk)
-    held = getrefcount(chunks[0])
-    for _ in chunks[:-1]:
+    made, chunks = timeline(keep_ms=120), pieces(1000)
+    list(map(made.put, chunks))
+    assert held_of(chunks) == list(range(1000))
+    for _ in range(999):
         take(made, 40 * MS, 1.0)
-    still_held = [index for index in range(1000) if getrefcount(chunks[index]) >= held]
-    assert still_held == [996, 997, 998, 999]  # 120 ms that were sent, and what waits
+    assert held_of(chunks) == [996, 997, 998, 999]  # 120 ms that were sent, and what waits
+    assert [len(part) < 100 for part in gc.get_referents(made) if isinstance(part, list)] == [True]
+
+
+@pytest.mark.parametrize(("keep_ms", "held"), [(0, []), (100, [0])])
+def test_one_long_piece_is_let_go_at_the_end(keep_ms, held):
+    made, chunks = timeline(keep_ms=keep_ms), pieces(1, ms=5000)
+    made.put(chunks[0])
+    take(made, 400 * MS, 1.0)
+    made.clear()
+    assert held_of(chunks) == held
+    made.forget()
+    assert held_of(chunks) == []
+    assert made.sent_samples == 400 * MS // 2
+
+
+def test_what_is_skipped_is_let_go():
+    made = timeline(keep_ms=0)
+    chunks = [bytes(1_000_001), *pieces(50)]
+    made.put(chunks[0])
+    made.skip(1_000_000)
+    list(map(made.put, chunks[1:]))
+    assert held_of(chunks) == list(range(1, 51))
+    for _ in range(49):
+        take(made, 40 * MS, 1.0)
+    assert held_of(chunks) == [49, 50]  # half a sample comes first, so one is always begun
+
+
+# All of it, against a model that a reader can check
+
+
+class Model:
+    """The same in the plainest way: whole strings of bytes, and a list of when each was sent."""
+
+    def __init__(self, keep_ms):
+        self.keep_bytes = int(keep_ms * MS) // 2 * 2
+        self.waiting = self.kept = b""
+        self.sent_samples = self.underruns = 0
+        self.begun_s = None
+        self.is_finishing = False
+
+    def end_s(self, now_s):
+        return now_s if self.begun_s is None else self.begun_s + self.sent_samples / 24000
+
+    def due_bytes(self, now_s):
+        room_ms = 400 - max(0, self.end_s(now_s) - now_s) * 1000 + 1e-3
+        if self.is_finishing and len(self.waiting) / MS <= room_ms:
+            return len(self.waiting)
+        if room_ms < 200:
+            return 0
+        return min(len(self.waiting) // (40 * MS), int(room_ms / 40)) * 40 * MS
+
+    def send(self, size_bytes, now_s):
+        pcm, self.waiting = self.waiting[:size_bytes], self.waiting[size_bytes:]
+        if not pcm:
+            return
+        self.kept += pcm
+        if self.begun_s is None:
+            self.begun_s = now_s
+        gap_s = now_s - self.end_s(now_s)
+        if gap_s > 0 and self.sent_samples:
+            self.begun_s += gap_s
+            self.underruns += 1
+        self.sent_samples += len(pcm) // 2
+
+    def take_back(self, now_s):
+        ahead_bytes = round(max(0, self.end_s(now_s) - now_s) * 48000)
+        size = min(-(-ahead_bytes // (40 * MS)) * 40 * MS, self.keep_bytes, len(self.kept))
+        self.waiting = self.kept[len(self.kept) - size :] + self.waiting
+        self.kept = b""
+        self.sent_samples -= size // 2
+        self.begun_s = now_s - self.sent_samples / 24000 if self.sent_samples else None
+        return size
+
+
+class Twins(RuleBasedStateMachine):
+    @initialize(keep_ms=st.sampled_from([0, 0.07, 1, 100, 2000]))
+    def begin(self, keep_ms):
+        self.made, self.model = timeline(keep_ms=keep_ms), Model(keep_ms)
+        self.now_s, self.count, self.is_over = 1.0, 0, False
+
+    @precondition(lambda self: not (self.is_over or self.model.is_finishing))
+    @rule(sizes=st.lists(st.sampled_from([0, 1, 2, 7, 960, 1920, 9600, 48_000]), max_size=80))
+    def put(self, sizes):
+        for size in sizes:
+            self.count += 1
+            pcm = self.count.to_bytes(4, "little") * (size // 4 + 1)
+            self.made.put(pcm[:size])
+            self.model.waiting += pcm[:size]
+
+    @rule(after_ms=st.sampled_from([0, 1, 39, 160, 200, 201, 5000]))
+    def due(self, after_ms):
+        self.now_s += after_ms / 1000
+        size = self.model.due_bytes(self.now_s)
+        pcm = self.made.due(self.now_s)
+        assert bytes(pcm or b"") == self.model.waiting[:size]
+        self.made.sent(self.now_s)
+        self.model.send(size, self.now_s)
+
+    @rule(whole_frames=st.integers(0, 20))
+    def front(self, whole_frames):
+        size = min(whole_frames * 40 * MS, len(self.model.waiting) // 2 * 2)
+        assert bytes(self.made.front(size)) == self.model.waiting[:size]
+        self.made.sent(self.now_s)
+        self.model.send(size, self.now_s)
+
+    @rule(after_ms=st.sampled_from([0, 1, 60, 399, 400, 5000]))
+    def take_back(self, after_ms):
+        self.now_s += after_ms / 1000
+        assert self.made.take_back(self.now_s) == self.model.take_back(self.now_s)
+
+    @precondition(lambda self: not self.is_over)
+    @rule(size=st.sampled_from([0, 1, 2, 1920, 50_000, 10**9]))
+    def skip(self, size):
+        self.made.skip(size)
+        self.model.waiting, self.model.kept = self.model.waiting[size:], b""
+
+    @precondition(lambda self: not self.is_over)
+    @rule()
+    def finish(self):
+        self.made.finish()
+        self.model.is_finishing = True
+        self.model.waiting = self.model.waiting[: len(self.model.waiting) // 2 * 2]
+
+    @rule()
+    def clear(self):
+        self.made.clear()
+        self.model.waiting, self.is_over = b"", True
+
+    @invariant()
+    def same(self):
+        made, model = self.made, self.model
+        assert made.queued_bytes == len(model.waiting)
+        assert bytes(made.front(10**9)) == model.waiting
+        assert made.sent_samples == model.sent_samples
+        assert made.underruns == model.underruns
+        assert made.ends_at_s(self.now_s) == pytest.approx(model.end_s(self.now_s), abs=1e-6)
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -85,33 +85,38 @@ class Pacer:
             self._timer = None
 
     def _wake(self) -> None:
-        # What is scheduled meanwhile must not arm the timer: that is done once, at the end.
-        self._wakes_at = -math.inf
         woken_s = self._loop.time() + EARLY_S
         # What is due again at once has its turn when others have had theirs.
-        reached = []
+        reached: list[tuple[int, list[Punctual]]] = []
         while self._grains and self._grains[0] * GRAIN_S <= woken_s:
-            reached.append(heapq.heappop(self._grains))
-        for grain, due in [(grain, self._due.pop(grain)) for grain in reached]:
-            self._serve(grain, due)
-        self._arm()
+            grain = heapq.heappop(self._grains)
+            reached.append((grain, self._due.pop(grain)[::-1]))
+        try:
+            for grain, due in reached:
+                self._serve(grain, due)
+        finally:
+            # None are left, unless one of them was stopped by more than an error.
+            for grain, due in reached:
+                for stream in due:
+                    if self._grain_of.get(stream) == grain:
+                        self._enter(stream, grain)
+            self._arm()
 
     def _serve(self, grain: int, due: list[Punctual]) -> None:
         # A stream may not be asked before its deadline: it would ask for the same one again.
         now_s = max(self._loop.time(), grain * GRAIN_S)
         grain_of = self._grain_of
-        for stream in due:
+        while due:
+            stream = due.pop()
             if grain_of.get(stream) != grain:
                 continue
+            del grain_of[stream]
             try:
                 next_s = stream.tick(now_s)
+                if next_s is not None:
+                    self._enter(stream, math.ceil(next_s / GRAIN_S))
             except Exception:
                 logger.exception("%r failed; the other streams go on", stream)
-                next_s = None
-            if next_s is not None:
-                self._enter(stream, math.ceil(next_s / GRAIN_S))
-            elif grain_of.get(stream) == grain:
-                del grain_of[stream]
 
 
 _pacers: dict[asyncio.AbstractEventLoop, Pacer] = {}

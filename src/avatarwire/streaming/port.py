@@ -11,6 +11,7 @@ class Speaker(Protocol):
     Every call writes at once, in the order of the calls, and returns False when the connection's
     buffer is over its high water: what was written is accepted, but ``writable()`` should be
     awaited before more audio. Each raises ``ConnectionError`` when nothing can be sent any more.
+    None may call back into the turn's stream.
     """
 
     async def ready(self) -> None:

@@ -67,8 +67,3 @@ class TurnRegister(StreamRegister):
         """Note that ``stream`` sends nothing more."""
         if self._open is stream:
             self._open = None
-
-    def ended(self) -> None:
-        """The connection is gone for good, or about to be: nothing can be sent any more."""
-        super().ended()
-        self._open = None

@@ -575,6 +575,7 @@ class AudioStream:
             return
         self._played_ms = self.sent_ms if reason == "completed" else self.position_ms
         self._reason = reason
+        self._timeline.forget()
         self._resolved.set()
         self._pacer.remove(self)
         if self._waiting_for_room is not None:

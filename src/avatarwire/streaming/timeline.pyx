@@ -11,6 +11,8 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 from avatarwire.streaming.lateness cimport Lateness
 
 cdef enum:
+    # The longest that a `Timing` may say, too.
+    MAX_MS = 3600000
     # So many chunks that are gone may stand before the others; moving those is the work.
     GONE_MAX = 64
 
@@ -34,6 +36,9 @@ cdef class Timeline:
         format: What is queued: a ``PcmFormat``.
         keep_ms: How much of what was sent is kept, to be sent again, in milliseconds.
         lateness: Where each write counts how late it is; None: nowhere.
+
+    Raises:
+        ValueError: A frame is shorter than a sample, or ``keep_ms`` is not 0 to 3,600,000.
     """
 
     cdef list chunks
@@ -70,6 +75,13 @@ cdef class Timeline:
         cdef double bytes_per_ms = format.bytes_per_second / 1000
         cdef Py_ssize_t batch_frames
         batch_frames = max(1, <Py_ssize_t> (min(batch_ms, lead_ms / 2) / frame_ms + EPSILON_S))
+        if format.sample_rate * frame_ms < 1000:
+            raise ValueError(
+                f"a frame of {frame_ms} ms has no sample at {format.sample_rate} Hz: "
+                "sample_rate is in Hz, not kHz"
+            )
+        if not 0 <= keep_ms <= MAX_MS:  # also refuses NaN, which no integer can hold
+            raise ValueError(f"keep_ms must be 0 to {MAX_MS:,} milliseconds, not {keep_ms!r}")
         self.chunks = []
         self.lateness = lateness
         self.rate = format.sample_rate
@@ -116,9 +128,11 @@ cdef class Timeline:
         self.has_deadline = False
         self.pass_over(max(0, min(size_bytes, self.queued_bytes)))
         # What was sent no longer ends where the queue begins.
-        self.sent_bytes = 0
-        while self.kept_from < self.head:
-            self.drop_first()
+        self.keep_nothing()
+        if self.head_bytes:
+            self.chunks[self.head] = (<bytes> self.chunks[self.head])[self.head_bytes:]
+            self.head_bytes = 0
+            self.view = None
 
     @cython.critical_section
     def finish(self):
@@ -128,9 +142,19 @@ cdef class Timeline:
 
     @cython.critical_section
     def clear(self):
-        """Forget what waits, and keep what was sent; nothing may be added after this."""
-        self.queued_bytes = 0
-        del self.chunks[self.head + (self.head_bytes > 0):]
+        """Forget what waits; nothing may be added after this."""
+        self.queued_bytes = self.offered_bytes = 0
+        self.view = None
+        # The chunk that was leaving holds sound that was sent.
+        del self.chunks[self.head + (self.head_bytes > 0 and self.keep_bytes > 0):]
+
+    @cython.critical_section
+    def forget(self):
+        """Forget what waits and what was kept; nothing may be added after this."""
+        self.queued_bytes = self.offered_bytes = self.sent_bytes = 0
+        self.view = None
+        del self.chunks[:]
+        self.kept_from = self.head = self.head_bytes = 0
 
     # When it leaves
 
@@ -145,11 +169,18 @@ cdef class Timeline:
             Whole frames, or what is left; None when nothing may leave yet.
         """
         cdef Py_ssize_t size = self.due_bytes(now_s)
-        if size and self.has_deadline and self.lateness is not None:
-            with cython.critical_section(self.lateness):
-                self.lateness.note(max(0, now_s - self.due_s))
+        cdef bint was_awaited = self.has_deadline
+        cdef double late_s = max(0, now_s - self.due_s)
+        cdef object pcm = self.offer(size)
+        cdef Lateness lateness = self.lateness
         self.has_deadline = False
-        return self.offer(size) if size else None
+        if not size:
+            return None
+        # Last: while it waits for this lock, another thread may have the timeline's.
+        if was_awaited and lateness is not None:
+            with cython.critical_section(lateness):
+                lateness.note(late_s)
+        return pcm
 
     @cython.critical_section
     def next_due_s(self, double now_s):
@@ -168,7 +199,7 @@ cdef class Timeline:
     @cython.critical_section
     def sent(self, double now_s):
         """Note that what ``due`` or ``front`` gave last has been sent."""
-        cdef Py_ssize_t size = self.offered_bytes
+        cdef Py_ssize_t size = min(self.offered_bytes, self.queued_bytes)
         cdef double gap_s
         if not size:
             return
@@ -179,7 +210,7 @@ cdef class Timeline:
             self.has_begun = True
             self.begun_s = now_s
         gap_s = now_s - self.end_s(now_s)
-        if gap_s > 0 and self.sent_samples:
+        if gap_s > 0:
             # Shifted, not restarted: the sum of many durations would drift.
             self.begun_s += gap_s
             self.underruns += 1
@@ -196,13 +227,15 @@ cdef class Timeline:
         Returns:
             How much that is, in bytes.
         """
-        cdef double ahead_s = max(0, self.end_s(now_s) - now_s)
-        cdef Py_ssize_t size = <Py_ssize_t> (ahead_s * self.rate * self.sample_bytes + 0.5)
-        size += self.frame_bytes - 1
-        size -= size % self.frame_bytes
-        size = min(size, self.keep_bytes, self.sent_bytes)
+        cdef Py_ssize_t size = min(self.sent_bytes, self.keep_bytes)
+        cdef Py_ssize_t ahead
+        cdef double ahead_s = self.end_s(now_s) - now_s
+        if ahead_s < self.seconds(size):
+            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes)
+            ahead += self.frame_bytes - 1
+            size = min(size, ahead - ahead % self.frame_bytes)
         self.has_deadline = False
-        self.sent_bytes -= size
+        self.offered_bytes = 0
         self.queued_bytes += size
         self.sent_samples -= size // self.sample_bytes
         self.begun_s = now_s - self.sent_samples / self.rate
@@ -212,6 +245,7 @@ cdef class Timeline:
             self.head -= 1
             self.head_bytes += PyBytes_GET_SIZE(<bytes> self.chunks[self.head])
             self.view = None
+        self.keep_nothing()
         return size
 
     # When it is played
@@ -259,7 +293,7 @@ cdef class Timeline:
         cdef bytes chunk
         cdef list pieces
         self.offered_bytes = size
-        if not size:
+        if size <= 0:
             return b""
         chunk = <bytes> self.chunks[index]
         if end <= PyBytes_GET_SIZE(chunk):
@@ -297,6 +331,13 @@ cdef class Timeline:
             if self.sent_bytes - size < self.keep_bytes:
                 return 0
             self.sent_bytes -= size
+            self.drop_first()
+        return 0
+
+    cdef int keep_nothing(self) except -1:
+        """Forget that anything before the front of the queue was sent."""
+        self.sent_bytes = 0
+        while self.kept_from < self.head:
             self.drop_first()
         return 0
 
