@@ -129,11 +129,9 @@ async def test_the_voice_of_a_command(command: list[str]) -> None:
 
 async def test_a_listening_agent() -> None:
     tone = array.array("h", (int(9000 * math.sin(n / 5)) for n in range(16000))).tobytes()
-    silence = bytes(16000 * 2)
+    pause = bytes(8000)
     async with (
-        LiveAvatarEmulator(
-            api_key=KEY, greeting=None, user_audio=silence[:8000] + tone + silence
-        ) as emulator,
+        LiveAvatarEmulator(api_key=KEY, greeting=None, user_audio=pause + tone) as emulator,
         example(emulator, "listening_agent.py") as process,
     ):
         session = await connected(emulator)

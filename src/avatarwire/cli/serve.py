@@ -60,7 +60,7 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     "--user-audio",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="What each new user says, once, after the greeting.",
+    help="What each new user says, once, after the greeting; two seconds of silence follow.",
 )
 @faults_option(Faults, LIVE_FAULTS)
 def liveavatar(

@@ -40,7 +40,8 @@ class LiveAvatarEmulator:
         api_key: the only key to accept; None accepts any, and none.
         greeting: the text that each new user types after ``session.ready``; None: nothing.
         user_audio: what each new user says after ``session.ready``, sent in real time as 40 ms
-            frames: a 16 kHz mono WAV file, or 16 kHz mono PCM.
+            frames: a 16 kHz mono WAV file, or 16 kHz mono PCM. Two seconds of silence follow, as
+            from a microphone that stays open.
         user_transcript: the words of it. With them the platform does the recognition: instead of
             frames, the client gets voice, partial and final events and an ``input.text``.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
