@@ -32,6 +32,12 @@ _ERROR_CODES = {
     403: ErrorCode.SESSION_ACCESS_DENIED,
 }
 
+#: What to look at when the platform refuses without a word.
+_ADVICE: dict[ErrorCode | None, str] = {
+    ErrorCode.PRINCIPAL_UNIDENTIFIED: "is api_key right?",
+    ErrorCode.SESSION_ACCESS_DENIED: "may this api_key use this avatar_id?",
+}
+
 #: What the published SDK's camelCase keys are called in the Python configuration.
 _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
@@ -66,7 +72,9 @@ class SessionApi:
         try:
             answer = await self._post("/v1/session/start", body, self._config.timeout)
         except RestError as exc:
-            raise self._failure(0, f"the platform did not answer: {exc}") from exc
+            raise self._failure(
+                0, f"the platform did not answer: {exc}", "is it running? check base_url"
+            ) from None
         data = self._data(answer)
         try:
             return _result(data)
@@ -123,19 +131,18 @@ class SessionApi:
         # The platform's own number says more than the HTTP status, if it is one we know.
         number = code if code in _ERROR_CODES or (code and answer.status == 200) else answer.status
         message = answer.body.get("message") if isinstance(answer.body, dict) else None
-        if not isinstance(message, str) or not message:
-            message = (
-                f"the platform answered HTTP {answer.status} without JSON: is base_url right?"
-                if answer.body is None
-                else f"the platform answered HTTP {answer.status}"
-            )
-        else:
-            message = redacted(message, self._config.api_key)
-        raise self._failure(number, message)
+        if isinstance(message, str) and message:
+            raise self._failure(number, redacted(message, self._config.api_key))
+        words = f"the platform answered HTTP {answer.status}"
+        advice = _ADVICE.get(_ERROR_CODES.get(number), "")
+        if answer.body is None:
+            words += " without JSON"
+            advice = advice or "is base_url right?"
+        raise self._failure(number, words, advice)
 
-    def _failure(self, number: int, message: str) -> SessionStartError:
+    def _failure(self, number: int, message: str, advice: str = "") -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
-        return SessionStartError(number, error_code, message)
+        return SessionStartError(number, error_code, message, advice)
 
 
 async def start_patiently(
