@@ -14,21 +14,29 @@ from avatarwire.akool import (
     ConfigurationError,
     ConnectionError,  # noqa: A004 - the published name
     RetryError,
-    ServiceDiscoveryError,
 )
 from avatarwire.audio import PcmFormat
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.cli.speech import (
+    Manner,
+    Outcome,
+    Received,
+    Settings,
+    Speech,
+    by_option,
+    in_options,
+    speak,
+)
 from avatarwire.emulator import AkoolEmulator
 
 __all__ = ["AkoolJob"]
 
-_AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
 _OPTIONS = {
     "discovery_url": "--url",
     "server_url": "--url",
     "api_key": "--api-key",
     "avatar_id": "--avatar-id",
+    "env": "--env",
 }
 
 
@@ -48,6 +56,7 @@ class AkoolJob:
         self._client = client
         self._settings = settings
         self._emulator = emulator
+        self._was_connected = False
 
     @classmethod
     @contextlib.contextmanager
@@ -66,7 +75,6 @@ class AkoolJob:
                 url = emulator.discovery_url
             else:
                 url = settings.url
-                _require_agora(settings)
             is_server = url.startswith(("ws://", "wss://"))
             where: dict[str, Any] = {"server_url" if is_server else "discovery_url": url}
             try:
@@ -93,6 +101,7 @@ class AkoolJob:
         client.on_disconnected = ended.set
         app_id, channel, token, uid = (value or "local" for value in self._settings.agora)
         async with client:
+            self._was_connected = True
             await client.set_agora_params(
                 app_id, channel, token, uid, voice_id=self._settings.voice_id
             )
@@ -113,23 +122,20 @@ class AkoolJob:
         match exc:
             case AuthenticationError():
                 advice = "; check --api-key or AVATARWIRE_API_KEY"
-            case ServiceDiscoveryError() | RetryError():
+            case RetryError():
                 advice = "; check --url and --env, and that a platform answers there"
             case AudioStreamError():
                 advice = "; check the --agora-… settings"
-            case _:
+            case ConnectionError() if not self._was_connected:
+                advice = "; check --url, and that a platform answers there"
+            case ConnectionError():
+                advice = "; check the network, and run it again"
+            case _:  # such as discovery's, which says it itself
                 advice = ""
-        return f"the session at {self.url} failed: {exc}{advice}"
+        return f"the session at {self.url} failed: {in_options(str(exc), _OPTIONS)}{advice}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""
         if self._emulator is None:
             return None
         return Received(bytes(self._emulator.sessions[0].pcm), None)
-
-
-def _require_agora(settings: Settings) -> None:
-    for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True):
-        if not value:
-            variable = "AVATARWIRE" + option.removeprefix("-").replace("-", "_").upper()
-            raise click.UsageError(f"Akool needs an Agora channel: set {variable} or {option}.")

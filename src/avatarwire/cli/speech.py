@@ -1,6 +1,7 @@
 """One file as one turn of speech, on whatever platform."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,17 @@ from avatarwire.cli.sound import converted, load
 from avatarwire.emulator import Turn
 from avatarwire.streaming import AudioStream, Lateness, Playout
 
-__all__ = ["Job", "Manner", "Outcome", "Received", "Settings", "Speech", "by_option", "speak"]
+__all__ = [
+    "Job",
+    "Manner",
+    "Outcome",
+    "Received",
+    "Settings",
+    "Speech",
+    "by_option",
+    "in_options",
+    "speak",
+]
 
 DRAW_EVERY_S = 0.1
 
@@ -146,10 +157,14 @@ async def speak(
 
 def by_option(exc: Exception, options: dict[str, str]) -> click.UsageError:
     """Say it with the names that the user typed."""
-    words = str(exc)
+    return click.UsageError(f"{in_options(str(exc), options)}.")
+
+
+def in_options(words: str, options: dict[str, str]) -> str:
+    """Put the options that the user can type in the place of the library's names."""
     for name, option in options.items():
-        words = words.replace(name, option)
-    return click.UsageError(f"{words}.")
+        words = re.sub(rf"\b{name}\b", option, words)
+    return words
 
 
 async def _interrupt(stream: AudioStream, after_s: float | None) -> None:

@@ -15,12 +15,21 @@ from avatarwire.cli.on_akool import AkoolJob
 from avatarwire.cli.on_liveavatar import LiveAvatarJob
 from avatarwire.cli.report import Report
 from avatarwire.cli.speech import Job, Manner, Outcome, Settings, Speech
+from avatarwire.cli.usage import refuse_incomplete, refuse_unheard
 
 __all__ = ["stream"]
 
 _JOBS: dict[str, Callable[[Settings], contextlib.AbstractContextManager[Job]]] = {
     "liveavatar": LiveAvatarJob.open,
     "akool": AkoolJob.open,
+}
+_ACCOUNT = ("api_key", "avatar_id")
+_AGORA = ("agora_app_id", "agora_channel", "agora_token", "agora_uid")
+_WHY_NOT_PLAYED = {
+    "timed_out": "the platform never said that it had played the file; see whether a browser shows"
+    " the avatar, and whether this avatar takes the developer's voice",
+    "interrupted": "the platform interrupted the file; see whether somebody speaks to this avatar",
+    "failed": "the platform refused the file; see whether this avatar takes the developer's voice",
 }
 
 
@@ -111,8 +120,7 @@ def stream(
     as_json: bool,
 ) -> int:
     """Stream FILE, any sound file, as one turn of speech in real time."""
-    if url is not None:
-        _require_with_url(api_key, avatar_id, save)
+    _check_use(platform, url=url, save=save, no_pace=no_pace)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
@@ -145,7 +153,8 @@ def stream(
         received_pcm=None if received is None else received.pcm,
         turn=None if received is None else received.turn,
         playout=outcome.playout,
-        lateness=outcome.lateness,
+        lateness=None if no_pace else outcome.lateness,
+        interrupt_after_s=interrupt_after,
         cpu_s=outcome.cpu_s,
     )
     if save is not None and report.received_pcm is not None:
@@ -156,14 +165,24 @@ def stream(
         report.show(console)
     if report.identical is False:
         raise click.ClickException("the platform received other PCM than the file holds")
+    reason = outcome.playout.reason
+    if reason != "completed" and not (reason == "interrupted" and interrupt_after is not None):
+        raise click.ClickException(_WHY_NOT_PLAYED[reason])
     return 0
 
 
-def _require_with_url(api_key: str | None, avatar_id: str | None, save: str | None) -> None:
-    if not api_key:
-        raise click.UsageError("--url needs an API key: set AVATARWIRE_API_KEY or --api-key.")
-    if not avatar_id:
-        raise click.UsageError("--url needs an avatar: set AVATARWIRE_AVATAR_ID or --avatar-id.")
+def _check_use(platform: str, *, url: str | None, save: str | None, no_pace: bool) -> None:
+    if platform != "akool":
+        remedy = "add --platform akool, or leave this out"
+        refuse_unheard(f"with --platform {platform}", remedy, "env", *_AGORA)
+    if no_pace:
+        refuse_unheard("with --no-pace", "leave out one of the two", "lead_ms")
+    if url is None:
+        remedy = "name a platform by --url, or leave this out"
+        refuse_unheard("without --url", remedy, *_ACCOUNT, *_AGORA)
+        return
+    needed = (*_ACCOUNT, *_AGORA) if platform == "akool" else _ACCOUNT
+    refuse_incomplete("--url", *needed)
     if save is not None:
         raise click.UsageError("--save works with the local platform only: leave out --url.")
 

@@ -165,7 +165,8 @@ async def start_patiently(
                 raise
             failures += 1
             delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
-            logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
+            # A warning: somebody may be sitting there, and it can take nine seconds.
+            logger.warning("the start failed (%s): once more in %.1f s", exc, delay_s)
         await asyncio.sleep(delay_s)
 
 
