@@ -126,7 +126,7 @@ async def test_an_interrupt_of_the_platforms_is_a_failure(tmp_path: Path, asked_
             await asyncio.sleep(0.01)
         await emulator.sessions[0].wait_for("response.audio.start", 30)
         if not asked_for:
-            await emulator.sessions[0].send_event(MessageBuilder.interrupt())
+            await emulator.sessions[0].send_event(MessageBuilder.control_interrupt())
         code, output, errors = await streaming
     assert "interrupted: " in output
     assert code == (0 if asked_for else 1)

@@ -179,7 +179,7 @@ AKOOL_FAULTS = _by_name(
 
 def faults_help(faults: dict[str, _Fault]) -> str:
     """List the faults, as a command's epilogue."""
-    lines = (f"  {fault.usage:<32} {fault.meaning}" for fault in faults.values())
+    lines = (f"  {fault.usage:<31} {fault.meaning}" for fault in faults.values())
     return "\b\nFaults; --fault may be given several times:\n" + "\n".join(lines)
 
 
