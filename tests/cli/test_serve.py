@@ -238,7 +238,9 @@ def test_it_tells_its_faults_and_what_they_do(
         assert server.stderr is not None
         found = re.search(r"http://[0-9.:]+", server.stdout.readline())
         assert found is not None
-        with httpx.Client(base_url=found[0], timeout=1, trust_env=False) as http:
+        with httpx.Client(
+            base_url=found[0], timeout=httpx.Timeout(10, read=1), trust_env=False
+        ) as http:
             for method, path in (request.split() for request in asked):
                 with contextlib.suppress(httpx.ReadTimeout):
                     http.request(method, path, headers=UPGRADE if method == "GET" else None)
