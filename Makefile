@@ -9,7 +9,7 @@ SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-l
 	$(AKOOL_SEED_VERSIONS:%=.seeds/akool-%)
 # Whose programs are type-checked; the tests run them.
 PAGES := README.md $(wildcard docs/*.md docs/*/*.md)
-NATIVE := $(wildcard src/avatarwire/codec/*.pyx src/avatarwire/codec/*.pxd)
+NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint docs bench scale guard asan fuzz chaos soak guided wheel wheels clean
@@ -54,7 +54,10 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
-	$(BIN)/python -m mypy.stubtest avatarwire.codec --ignore-disjoint-bases
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal > build/types.txt \
+	|| { cat build/types.txt; exit 1; }
+	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.streaming.lateness \
+		avatarwire.streaming.timeline --ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet .github
@@ -91,11 +94,11 @@ guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 ASAN := build/asan
 SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)/lib" $(BIN)/python
-asan: $(INSTALLED)  ## Run the codec's tests under Address- and UndefinedBehaviourSanitizer
+asan: $(INSTALLED)  ## Run the native modules' tests under Address- and UndefinedBehaviourSanitizer
 	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
 	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
-	@$(SANITIZED) -m pytest --capture=sys tests/codec
+	@$(SANITIZED) -m pytest --capture=sys tests/codec tests/streaming/test_lateness.py tests/streaming/test_timeline.py
 	@$(SANITIZED) fuzz/codec.py --count 50000
 
 fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec

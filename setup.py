@@ -1,4 +1,4 @@
-"""Compile the codec; all metadata lives in pyproject.toml."""
+"""Compile the native modules; all metadata lives in pyproject.toml."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from setuptools import Extension, setup
 
 # A report of a sanitizer names lines of the .pyx; its C files lie apart from those that ship.
 SANITIZED = "-fsanitize" in os.environ.get("CFLAGS", "")
-SOURCES = sorted(Path("src/avatarwire/codec").glob("*.pyx"))
+SOURCES = sorted(Path("src").rglob("*.pyx"))
 
 setup(
     ext_modules=cythonize(
         [
             Extension(
-                f"avatarwire.codec.{source.stem}",
+                ".".join(source.relative_to("src").with_suffix("").parts),
                 [source.as_posix()],
                 extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
             )

@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ POINTS = {
     UVLOOP: (100, 300, 1000, 2000, 5000, 10_000),
 }
 COMPARED_AT, SEED_AT = 2000, 300
+ROUNDS = 4
 
 NOTES = f"""\
 The whole stack: an agent each, an audio stream with its defaults (400 ms of lead, 200 ms a write),
@@ -45,8 +46,9 @@ theirs). Every session speaks for {LIVE_S} s; starts and stops are not in the fi
 WebSocket keepalive, which is turned off on both sides here. What lives long is taken from the
 garbage collector after the start (`gc.freeze()`), which then runs less often
 (`gc.set_threshold(100_000, 20, 20)`), on both sides. An underrun is a write that came after all
-sound before it had been played; for the
-published SDK, a frame sent more than a frame late."""
+sound before it had been played; for the published SDK, a frame sent more than a frame late. The two
+points of the ratio are measured {ROUNDS} times in turn: the lowest CPU of each counts, and the most
+underruns of any round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,25 +185,37 @@ def child(side: str, base_url: str, count: int) -> None:
 
 
 def points() -> list[Point]:
-    """Measure all points, each in a process of its own."""
-    measured = []
-    for side, counts in POINTS.items():
-        for count in counts:
-            with drain(cpu=max(os.sched_getaffinity(0))) as base_url:
-                try:
-                    done = subprocess.run(
-                        [sys.executable, __file__, side, base_url, str(count)],
-                        stdout=subprocess.PIPE,
-                        text=True,
-                        check=True,
-                        timeout=POINT_LIMIT_S,
-                    )
-                except subprocess.SubprocessError as exc:
-                    print(f"{side}, {count:,} sessions: not measured ({exc})", flush=True)
-                    continue
-            measured.append(Point(**json.loads(done.stdout.splitlines()[-1])))
-            print(_row(measured[-1]), flush=True)
-    return measured
+    """Measure all points, each in a process of its own; those that are compared, in turn."""
+    wanted = [(side, count) for side, counts in POINTS.items() for count in counts]
+    compared = [(OURS, COMPARED_AT), (SEED, SEED_AT)]
+    measured: dict[tuple[str, int], Point] = {}
+    for side, count in wanted + compared * (ROUNDS - 1):
+        point = _point(side, count)
+        if point is None:
+            continue
+        print(_row(point), flush=True)
+        before = measured.get((side, count), point)
+        best = min(before, point, key=lambda either: either.cpu_ms)
+        # A shared machine makes a round dearer, never cheaper; a fault counts in whichever round.
+        underruns = max(before.underruns, point.underruns)
+        measured[side, count] = replace(best, underruns=underruns)
+    return list(measured.values())
+
+
+def _point(side: str, count: int) -> Point | None:
+    with drain(cpu=max(os.sched_getaffinity(0))) as base_url:
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, side, base_url, str(count)],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                timeout=POINT_LIMIT_S,
+            )
+        except subprocess.SubprocessError as exc:
+            print(f"{side}, {count:,} sessions: not measured ({exc})", flush=True)
+            return None
+    return Point(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def _row(point: Point) -> str:

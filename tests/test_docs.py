@@ -5,6 +5,7 @@ import asyncio
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from avatarwire.audio import PcmFormat, write_wav
+from avatarwire.cli import app as cli
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +23,7 @@ BLOCK = re.compile(
     r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?',
     re.DOTALL | re.MULTILINE,
 )
+SERVE = re.compile(r"^\$ avatarwire (serve .*)$", re.MULTILINE)
 #: What the user says: a second of a tone, and a second of nothing.
 USER = array.array("h", (int(9000 * math.sin(n / 5)) for n in range(16000))).tobytes()
 USER += bytes(len(USER))
@@ -27,13 +31,18 @@ USER += bytes(len(USER))
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code, and the output that is printed below it."""
+    """A block of code, the output that is printed below it, and the platforms that it needs.
+
+    Those are the last ``avatarwire serve`` of each kind above it on its page, as words; where there
+    is none, the command without options, as the first page promises.
+    """
 
     name: str
     kind: str
     title: str
     text: str
     output: str
+    serving: tuple[list[str], ...]
 
     def side(self, sign: str) -> str:
         """Give the side of a diff that ``sign`` marks."""
@@ -45,8 +54,12 @@ def blocks() -> list[Block]:
     found = []
     for page in sorted((ROOT / "docs").rglob("*.md")):
         name = page.relative_to(ROOT / "docs").with_suffix("")
+        serving = {kind: ["serve", kind] for kind in ("liveavatar", "akool")}
         for number, fields in enumerate(BLOCK.findall(page.read_text("utf-8")), start=1):
-            found.append(Block(f"{name}-{number}", *fields))
+            for words in SERVE.findall(fields[2]) if fields[0] == "console" else ():
+                command = shlex.split(words, comments=True)
+                serving[command[1]] = command
+            found.append(Block(f"{name}-{number}", *fields, tuple(serving.values())))
     return found
 
 
@@ -76,14 +89,25 @@ async def hang_up(emulator: LiveAvatarEmulator) -> None:
     await emulator.sessions[0].close()
 
 
+def serve(command: list[str], folder: Path) -> LiveAvatarEmulator | AkoolEmulator:
+    """Give the platform that a command would run, with ``folder`` for the files it names."""
+    write_wav(folder / "speech.wav", USER, PcmFormat(16000))
+    with pytest.MonkeyPatch.context() as patch:
+        made: list[LiveAvatarEmulator | AkoolEmulator] = []
+        patch.setattr("avatarwire.cli.serve._run", lambda emulator, *_: made.append(emulator))
+        patch.chdir(folder)
+        assert cli.run([*command, "--port", "0"]) == 0
+    return made[0]
+
+
 async def run(
-    source: str, folder: Path, *flags: str, environment: dict[str, str] | None = None
+    block: Block, source: str, folder: Path, *flags: str, environment: dict[str, str] | None = None
 ) -> str:
-    """Run a program against platforms of its own; give what it prints."""
-    async with (
-        LiveAvatarEmulator(greeting="Hello", user_audio=USER) as live,
-        AkoolEmulator() as akool,
-    ):
+    """Run a block's program against platforms of its own; give what it prints."""
+    live, akool = (serve(command, folder) for command in block.serving)
+    assert isinstance(live, LiveAvatarEmulator)
+    assert isinstance(akool, AkoolEmulator)
+    async with live, akool:
         source = source.replace("http://127.0.0.1:8080", live.base_url)
         source = source.replace(
             "http://127.0.0.1:8051/streamingAvatar/service_status", akool.discovery_url
@@ -123,7 +147,7 @@ def test_every_block_is_known() -> None:
 
 @pytest.mark.parametrize("block", of_kind("python"))
 async def test_program(block: Block, tmp_path: Path) -> None:
-    output = await run(block.text, tmp_path, "-W", "error")
+    output = await run(block, block.text, tmp_path, "-W", "error")
     assert masked(output) == masked(block.output)
 
 
@@ -147,13 +171,24 @@ def test_tests(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", of_kind("diff"))
 async def test_both_sides(block: Block, tmp_path: Path) -> None:
-    after = await run(block.side("+"), tmp_path, "-W", "error")
+    after = await run(block, block.side("+"), tmp_path, "-W", "error")
     assert after == block.output
     sdk = SEEDS / ("akool-0.1.9" if "akool" in block.name else "liveavatar-0.4.4")
     if not sdk.is_dir():
         pytest.skip(f"no {sdk.name}: make test installs it")
-    before = await run(block.side("-"), tmp_path, environment={"PYTHONPATH": str(sdk)})
+    before = await run(block, block.side("-"), tmp_path, environment={"PYTHONPATH": str(sdk)})
     assert before == block.output
+
+
+def test_every_logger_is_named() -> None:
+    found = {
+        name
+        for module in (ROOT / "src").rglob("*.py")
+        for name in re.findall(r'getLogger\("(avatarwire\.[^"]+)"\)', module.read_text("utf-8"))
+    }
+    found.add("avatarwire.transport.link")  # by its __name__
+    page = (ROOT / "docs" / "how-to" / "observe.md").read_text("utf-8")
+    assert found == set(re.findall(r"`(avatarwire\.[a-z.]+)`", page.partition("## Logs")[2]))
 
 
 def test_every_page_is_found_by_the_type_checkers() -> None:

@@ -16,7 +16,9 @@
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
-Bad arguments are the builtin ``TypeError`` and ``ValueError``.
+Beside them are four builtin ones: ``TypeError`` and ``ValueError`` for a wrong argument, a plain
+``RuntimeError`` for a call at the wrong moment (a second audio stream while one is open), and
+``TimeoutError`` where a call was given a timeout.
 """
 
 from enum import Enum
@@ -140,12 +142,16 @@ class BacklogFullError(AvatarwireError, ConnectionError):
 class ResponseStreamStateError(AvatarwireError, RuntimeError):
     """A call that the life of a text response does not allow; nothing was sent for it.
 
-    The text names the ids concerned (protocol section "Response lifecycle").
+    Also when a lost connection cut the response off while the session goes on (``on_gap``). The
+    text names the ids concerned (protocol section "Response lifecycle").
     """
 
 
 class PromptStreamStateError(AvatarwireError, RuntimeError):
-    """A call that the life of a streamed prompt does not allow; nothing was sent for it."""
+    """A call that the life of a streamed prompt does not allow; nothing was sent for it.
+
+    Also when a lost connection cut the prompt off while the session goes on (``on_gap``).
+    """
 
 
 class AudioFormatError(AvatarwireError, ValueError):

@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from avatarwire import AvatarAgent
+from avatarwire.cli import check_liveavatar
 from avatarwire.cli.app import run
+from avatarwire.cli.checks import Report
 from avatarwire.emulator import LiveAvatarEmulator
 from avatarwire.errors import MissingExtraError
 
@@ -83,7 +86,8 @@ async def test_another_platform_by_environment(
         ({"status": 401}, "key", "check --api-key or AVATARWIRE_API_KEY"),
         ({"code": 40007}, "key", "may use this avatar"),
         ({"html": True}, "URL", "check --url"),
-        ({"status": 503}, "URL", "check --url"),
+        ({"status": 403}, "URL", "perhaps a proxy or firewall in between did; check --url"),
+        ({"status": 404}, "URL", "check --url"),
         ({"code": 40001}, "session start", "try again in a few seconds"),
         ({"code": 40003}, "session start", "check --avatar-id"),
         ({"code": 40006}, "session start", "check the plan"),
@@ -107,6 +111,40 @@ async def test_a_refusal_is_told_where_it_happened(
     assert [found[name][0] for name in ALL[:at]] == ["ok"] * at
     assert {found[name] for name in ALL[at + 1 :]} == {("skipped", "needs what failed above")}
     assert KEY not in output
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(429, "limits how often"), (500, "down or overloaded"), (503, "down or overloaded")],
+)
+async def test_a_platform_that_cannot_serve_now_is_not_the_urls_fault(
+    status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        emulator.fail_next_start(status=status)
+        assert await examine(*use(emulator)) == 1
+    output = capsys.readouterr().out
+    found = checks(output)
+    assert [found[name][0] for name in ALL[2:6]] == ["ok", "skipped", "failed", "skipped"]
+    assert f"[{status}]" in found["session start"][1]
+    assert words in found["session start"][1]
+    assert "base_url" not in output
+    assert "check --url" not in output
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(404, "WebSocket agent mode"), (503, "the trouble is the platform's")],
+)
+async def test_a_websocket_that_is_refused(
+    status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with LiveAvatarEmulator() as emulator:
+        emulator.faults.handshakes.append(status)
+        assert await examine(*use(emulator)) == 1
+    found = checks(capsys.readouterr().out)
+    assert [name for name in ALL if found[name][0] == "failed"] == ["WebSocket"]
+    assert words in found["WebSocket"][1]
 
 
 async def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,13 +186,44 @@ def test_settings_that_cannot_work(
     assert KEY not in output
 
 
-async def test_a_connection_that_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("fault", ["close_after_messages", "cut_after_frames"])
+async def test_a_connection_that_is_lost(fault: str, capsys: pytest.CaptureFixture[str]) -> None:
     async with LiveAvatarEmulator(greeting=None) as emulator:
-        emulator.faults.close_after_messages = 4
+        setattr(emulator.faults, fault, 5)
         assert await examine(*use(emulator)) == 1
-    verdict, words = checks(capsys.readouterr().out)["test tone"]
-    assert verdict == "failed"
-    assert "the connection was lost" in words
+    found = checks(capsys.readouterr().out)
+    assert list(found) == ALL
+    assert {name for name in ALL if found[name][0] == "failed"} == {"test tone"}
+    assert "the connection was lost" in found["test tone"][1]
+    assert found["round trip"] == ("skipped", "needs the connection, which was lost")
+
+
+async def test_a_connection_that_is_lost_after_the_tone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop, check_tone = asyncio.get_running_loop(), check_liveavatar._check_tone
+
+    async def and_then_cut(report: Report, agent: AvatarAgent, *others: object) -> bool:
+        connected = await check_tone(report, agent, *others)  # type: ignore[arg-type]
+        loop.call_soon_threadsafe(emulator.sessions[0].cut)
+        while agent.is_running:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return connected
+
+    monkeypatch.setattr(check_liveavatar, "PING_INTERVAL_S", 60.0)
+    monkeypatch.setattr(check_liveavatar, "_check_tone", and_then_cut)
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        assert await examine(*use(emulator)) == 1
+    found = checks(capsys.readouterr().out)
+    assert [name for name in ALL if found[name][0] == "failed"] == ["round trip"]
+    assert "the connection was lost" in found["round trip"][1]
+
+
+async def test_the_sandbox_and_another_voice() -> None:
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        assert await examine(*use(emulator), "--sandbox", "--voice-id", "v") == 0
+    (session,) = emulator.sessions
+    assert (session.sandbox, session.start_requests[0]["voiceId"]) == (True, "v")
 
 
 async def test_a_session_that_cannot_be_stopped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,8 +266,8 @@ def test_other_sound_than_was_sent(
 async def test_pings_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("avatarwire.cli.doctor.ROUND_TRIP_TIMEOUT_S", 0.1)
-    monkeypatch.setattr("avatarwire.cli.doctor.PING_INTERVAL_S", 60.0)
+    monkeypatch.setattr("avatarwire.cli.check_liveavatar.ROUND_TRIP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("avatarwire.cli.check_liveavatar.PING_INTERVAL_S", 60.0)
     assert await examine() == 1
     found = verdicts(capsys.readouterr().out)
     assert [name for name in ALL if found[name] != "ok"] == ["round trip"]
@@ -227,17 +296,19 @@ def test_a_missing_extra(
     assert 'pip install "avatarwire[audio]"' in words
 
 
-def test_uvloop_is_only_advised(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_uvloop_is_only_advised_where_it_runs(
+    system: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("sys.platform", system)
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "uvloop" else find_spec(name)
     )
-    assert run(["doctor"]) == 0
+    run(["doctor", "--url", "http://x"])
     verdict, words = checks(capsys.readouterr().out)["extras"]
     assert verdict == "ok"
-    assert 'pip install "avatarwire[fast]"' in words
+    assert ('pip install "avatarwire[fast]"' in words) is (system == "linux")
 
 
 def test_ctrl_c_ends_quietly(
@@ -247,7 +318,7 @@ def test_ctrl_c_ends_quietly(
         work.close()  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.doctor.asyncio.run", interrupt)
+    monkeypatch.setattr("avatarwire.cli.check_liveavatar.asyncio.run", interrupt)
     options = ["--url", "http://x", "--api-key", KEY, "--avatar-id", "a"]
     assert run(["doctor", *options]) == 130
     assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """The published SDKs judge this package: what they send, and what their own tests ask for."""
 
 import asyncio
+import dataclasses
 import inspect
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from avatarwire import AvatarAgent
+from avatarwire import AvatarAgent, AvatarAgentConfig
 from avatarwire.emulator import LiveAvatarEmulator
 
 SEEDS = Path(__file__).parents[2] / ".seeds"
@@ -79,6 +80,17 @@ def test_the_script_makes_every_call_of_the_published_sdk(monkeypatch):
         assert [(p.name, p.kind, p.default) for p in judge.values()] == [
             (p.name, p.kind, p.default) for p in list(mine.values())[: len(judge)]
         ]
+
+
+def test_one_default_of_the_configuration_is_another(monkeypatch):
+    monkeypatch.syspath_prepend(require(SEEDS / "liveavatar-0.4.4"))
+    theirs = import_module("liveavatar_channel_sdk.avatar_agent").AvatarAgentConfig
+    mine = {field.name: field.default for field in dataclasses.fields(AvatarAgentConfig)}
+    assert {
+        field.name: (field.default, mine[field.name])
+        for field in dataclasses.fields(theirs)
+        if field.default != mine[field.name]
+    } == {"reconnect": (True, False)}  # docs/migration/liveavatar.md says so
 
 
 def require(path):

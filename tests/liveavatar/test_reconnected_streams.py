@@ -7,7 +7,13 @@ import pytest
 from agents import config_for
 from websockets.protocol import State
 
-from avatarwire import AvatarAgent, BacklogFullError, SessionLost
+from avatarwire import (
+    AvatarAgent,
+    BacklogFullError,
+    PromptStreamStateError,
+    ResponseStreamStateError,
+    SessionLost,
+)
 
 QUICK = {"reconnect": True, "reconnect_base_delay": 0.01, "reconnect_max_delay": 0.05}
 
@@ -118,20 +124,53 @@ async def test_text_that_begins_in_the_gap_waits_for_its_end(emulator, listener,
         assert said(session, stream.response_id) == ["start", "one", "done"]
 
 
-async def test_a_request_whose_text_was_lost_can_be_answered_anew(emulator, listener):
-    async with agent_for(emulator, listener, on_gap="fail") as agent:
+@pytest.mark.parametrize("on_gap", ["drop", "fail"])
+async def test_a_request_whose_text_was_cut_off_can_be_answered_anew(emulator, listener, on_gap):
+    emulator.faults.withhold_response_states = True
+    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
         (session,) = emulator.sessions
         stream = await agent.response_stream("r").__aenter__()
         prompt = await agent.prompt_stream("p", response_id="p").__aenter__()
         await session.wait_for("system.prompt.start")
         await lose_the_connection(session, listener)
-        for lost in (stream, prompt):
-            with pytest.raises(SessionLost):
+        for lost, error in ((stream, ResponseStreamStateError), (prompt, PromptStreamStateError)):
+            with pytest.raises(error, match=r"was cut off: .* The session goes on: begin another"):
+                await lost.wait_finished(5)
+            with pytest.raises(error, match="was cut off"):
                 await lost.__aexit__(None, None, None)
         await listener.wait_for("on_reconnected")
         async with agent.response_stream("r"), agent.prompt_stream("p", response_id="p") as again:
             await again.send("again")
         await session.wait_for("system.prompt.done")
+
+
+@pytest.mark.parametrize("on_gap", ["drop", "fail"])
+async def test_text_is_cut_off_also_before_the_gap_is_told(emulator, listener, on_gap):
+    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
+        (session,) = emulator.sessions
+        stream = await agent.response_stream("r").__aenter__()
+        await session.wait_for("response.start")
+        connection = agent._live.outbox.connection
+        closing = asyncio.create_task(session.close(1001))
+        while connection.state is State.OPEN:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert listener.named("on_reconnecting") == []  # nobody has been told yet
+        with pytest.raises(ResponseStreamStateError, match="was cut off"):
+            await stream.send_chunk("one")
+        await listener.wait_for("on_reconnected")
+        with pytest.raises(ResponseStreamStateError, match="was cut off"):
+            await stream.wait_finished(5)
+        await closing
+
+
+async def test_text_that_was_cut_off_tells_the_end_of_the_session_later(emulator, listener):
+    async with agent_for(emulator, listener, on_gap="fail") as agent:
+        (session,) = emulator.sessions
+        stream = await agent.response_stream("r").__aenter__()
+        await session.wait_for("response.start")
+        await lose_the_connection(session, listener)
+    with pytest.raises(SessionLost):
+        await stream.wait_finished(5)
 
 
 async def test_a_cancel_that_found_no_room_leaves_the_text_whole(emulator, listener):

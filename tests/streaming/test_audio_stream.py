@@ -266,7 +266,7 @@ async def test_bytes_are_kept_by_reference(speaker):
     async with new_stream(speaker) as stream:
         pcm = sound(4000)
         await stream.write(pcm)
-        assert stream._queue._chunks[0].obj is pcm
+        assert stream._timeline.front(1).obj is pcm
         await stream.interrupt()
 
 

@@ -51,8 +51,8 @@ class AkoolConnection:
         on_lost: Callable[[ConnectionError], None],
     ) -> None:
         self.instance = instance
-        self.protocol = AkoolProtocol()
-        self.is_open = False
+        self.protocol: AkoolProtocol = AkoolProtocol()
+        self.is_open: bool = False
         self._config = config
         self._wire = wire
         self._on_received = on_received

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["discover", "instances_in", "ordered"]
 
-logger = logging.getLogger("avatarwire.akool")
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 SUCCESS = 1000
 BAD_KEY = 4001
@@ -79,9 +79,10 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
             f"the platform refused the API key{said}", code=code or answer.status
         )
     if answer.status != 200:
+        is_theirs = answer.status == 429 or answer.status >= 500
+        advice = "" if is_theirs else ": is discovery_url right?"
         raise ServiceDiscoveryError(
-            f"service discovery was answered with HTTP {answer.status}{said}: is discovery_url"
-            " right?",
+            f"service discovery was answered with HTTP {answer.status}{said}{advice}",
             code=answer.status,
         )
     if not body:

@@ -22,7 +22,7 @@ from avatarwire.akool.messages import (
 
 __all__ = ["AGORA", "WEBSOCKET", "AkoolProtocol", "Received"]
 
-logger = logging.getLogger("avatarwire.akool")
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 # What a call waits for when it is not the ack of a mid; no mid begins like this.
 WEBSOCKET = "*websocket_connected"
@@ -56,8 +56,8 @@ class AkoolProtocol:
     """
 
     def __init__(self) -> None:
-        self.is_connected = False
-        self.is_agora_connected = False
+        self.is_connected: bool = False
+        self.is_agora_connected: bool = False
         self.ignored: Counter[str] = Counter()
         self._waiting: set[str] = set()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncStreamingAvatarClient", "StreamingAvatarClient", "create_client"]
 
-logger = logging.getLogger("avatarwire.akool")
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 #: How long disconnect() waits for the ack of its goodbye.
 LEAVE_TIMEOUT_S = 5.0

@@ -24,7 +24,7 @@ from avatarwire.transport import ExponentialBackoffStrategy
 
 __all__ = ["Supervisor"]
 
-logger = logging.getLogger("avatarwire.akool")
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 #: Between rounds of dials when a lost connection is replaced.
 RECONNECT_BASE_DELAY_S = 0.25
@@ -60,8 +60,8 @@ class Supervisor:
         restore: Callable[[], Awaitable[None]],
     ) -> None:
         self.connection: AkoolConnection | None = None
-        self.available_count = 0
-        self.callbacks = CallbackTasks(logger)
+        self.available_count: int = 0
+        self.callbacks: CallbackTasks = CallbackTasks(logger)
         self._config = config
         self._wire = wire
         self._tell = tell

@@ -36,7 +36,7 @@ class Turns(TurnRegister):
 
     def __init__(self, wire: Wire, require_open: Callable[[], AkoolConnection]) -> None:
         super().__init__()
-        self.interrupts = 0
+        self.interrupts: int = 0
         self._wire = wire
         self._require_open = require_open
         self._made = 0

@@ -34,4 +34,5 @@ _HOMES = {
     "avatarwire.codec": "level",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+if not TYPE_CHECKING:  # a type checker shall know a misspelt name
+    __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -14,6 +14,7 @@ from avatarwire.akool import (
     ConfigurationError,
     ConnectionError,  # noqa: A004 - the published name
     RetryError,
+    ServiceDiscoveryError,
 )
 from avatarwire.audio import PcmFormat
 from avatarwire.cli.local import LocalPlatform
@@ -23,14 +24,16 @@ from avatarwire.cli.speech import (
     Received,
     Settings,
     Speech,
+    advice_on_status,
     by_option,
     in_options,
     speak,
 )
 from avatarwire.emulator import AkoolEmulator
 
-__all__ = ["AkoolJob"]
+__all__ = ["AkoolJob", "advice_on", "is_server", "new_client", "require_agora", "told"]
 
+_AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
 _OPTIONS = {
     "discovery_url": "--url",
     "server_url": "--url",
@@ -66,8 +69,6 @@ class AkoolJob:
         Raises:
             click.UsageError: a setting that cannot work.
         """
-        if settings.sandbox:
-            raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
         with contextlib.ExitStack() as stack:
             emulator = None
             if settings.url is None:
@@ -75,18 +76,7 @@ class AkoolJob:
                 url = emulator.discovery_url
             else:
                 url = settings.url
-            is_server = url.startswith(("ws://", "wss://"))
-            where: dict[str, Any] = {"server_url" if is_server else "discovery_url": url}
-            try:
-                client = AsyncStreamingAvatarClient(
-                    settings.api_key or "local",
-                    settings.avatar_id or "local",
-                    env=settings.env,
-                    **where,
-                )
-            except (AuthenticationError, ConfigurationError) as exc:
-                raise by_option(exc, _OPTIONS) from exc
-            yield cls(client, settings, url, emulator)
+            yield cls(new_client(settings, url), settings, url, emulator)
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002
         """Give what Akool takes, whatever is written."""
@@ -119,23 +109,74 @@ class AkoolJob:
 
     def explain(self, exc: Exception) -> str:
         """Say in one line why it failed, and what to do."""
-        match exc:
-            case AuthenticationError():
-                advice = "; check --api-key or AVATARWIRE_API_KEY"
-            case RetryError():
-                advice = "; check --url and --env, and that a platform answers there"
-            case AudioStreamError():
-                advice = "; check the --agora-… settings"
-            case ConnectionError() if not self._was_connected:
-                advice = "; check --url, and that a platform answers there"
-            case ConnectionError():
-                advice = "; check the network, and run it again"
-            case _:  # such as discovery's, which says it itself
-                advice = ""
-        return f"the session at {self.url} failed: {in_options(str(exc), _OPTIONS)}{advice}"
+        words = told(exc)
+        no_server = "; check --url, and that a platform answers there"
+        if isinstance(exc, ConnectionError):
+            words += "; check the network, and run it again" if self._was_connected else no_server
+        return f"the session at {self.url} failed: {words}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""
         if self._emulator is None:
             return None
         return Received(bytes(self._emulator.sessions[0].pcm), None)
+
+
+def is_server(url: str) -> bool:
+    """Whether a URL names one of Akool's servers, and not its discovery."""
+    return url.startswith(("ws://", "wss://"))
+
+
+def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
+    """Make a client that has not connected yet.
+
+    Raises:
+        click.UsageError: a setting that cannot work.
+    """
+    if settings.sandbox:
+        raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
+    where: dict[str, Any] = {"server_url" if is_server(url) else "discovery_url": url}
+    try:
+        return AsyncStreamingAvatarClient(
+            settings.api_key or "local", settings.avatar_id or "local", env=settings.env, **where
+        )
+    except (AuthenticationError, ConfigurationError) as exc:
+        raise by_option(exc, _OPTIONS) from exc
+
+
+def told(exc: Exception) -> str:
+    """Say what failed, and what to do about it."""
+    advice = advice_on(exc)
+    return in_options(str(exc), _OPTIONS) + ("; " if advice else "") + advice
+
+
+def advice_on(exc: Exception) -> str:
+    """Say what to do about a failure; empty where its words say all."""
+    match exc:
+        case AuthenticationError():
+            return "check --api-key or AVATARWIRE_API_KEY"
+        case ServiceDiscoveryError():
+            return advice_on_status(exc.code) or ""
+        case RetryError():
+            return (
+                advice_on_status(exc.code)
+                or "check --url and --env, and that a platform answers there"
+            )
+        case AudioStreamError():
+            return "check the --agora-… settings"
+    return ""
+
+
+def require_agora(settings: Settings) -> None:
+    """Refuse to go on without an Agora channel.
+
+    Raises:
+        click.UsageError: it names the setting that is missing.
+    """
+    missing = [
+        f"AVATARWIRE{option.removeprefix('-').replace('-', '_').upper()} or {option}"
+        for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True)
+        if not value
+    ]
+    if missing:
+        raise click.UsageError(f"Akool needs an Agora channel: set {'; '.join(missing)}.")

@@ -16,12 +16,21 @@ from avatarwire import (
 )
 from avatarwire.audio import FRAME_RATES, PcmFormat
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.speech import Manner, Outcome, Received, Settings, Speech, by_option, speak
+from avatarwire.cli.speech import (
+    Manner,
+    Outcome,
+    Received,
+    Settings,
+    Speech,
+    advice_on_status,
+    by_option,
+    speak,
+)
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["ADVICE", "OPTIONS", "LiveAvatarJob"]
+__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "told"]
 
-ADVICE = {
+_ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
     ErrorCode.SESSION_ACCESS_DENIED: "check that the key may use this avatar",
     ErrorCode.CONCURRENCY_LIMIT_EXCEEDED: "end another session first",
@@ -30,7 +39,26 @@ ADVICE = {
     ErrorCode.NO_RENDERER_POD: "the platform is busy; try again in a few seconds",
     ErrorCode.SESSION_START_FAILED: "check --url, and that a platform answers there",
 }
+#: From here on a number is the platform's own, below it an HTTP status.
+FIRST_PLATFORM_CODE = 1000
 OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
+
+
+def told(exc: SessionStartError) -> str:
+    """Say why a start was refused, and what to do about it."""
+    # Without an answer there is no code worth showing.
+    code = f"[{exc.code}] {exc.error_code.name}: " if exc.code else ""
+    return f"{code}{exc.message}; {advice_on(exc)}"
+
+
+def advice_on(exc: SessionStartError) -> str:
+    """Say what to do about a start that was refused."""
+    is_platforms = exc.code >= FIRST_PLATFORM_CODE
+    if exc.error_code is ErrorCode.SESSION_START_FAILED and is_platforms:
+        return "check --avatar-id, and try again in a few seconds"
+    if exc.code == 403:
+        return "check --url, the network, and whether the key may use this avatar"
+    return advice_on_status(exc.code) or _ADVICE[exc.error_code]
 
 
 class LiveAvatarJob:
@@ -98,9 +126,7 @@ class LiveAvatarJob:
         """Say in one line why it failed, and what to do."""
         match exc:
             case SessionStartError():
-                # Without an answer there is no code worth showing.
-                code = f"[{exc.code}] {exc.error_code.name}: " if exc.code else ""
-                return f"no session at {self.url}: {code}{exc.message}; {ADVICE[exc.error_code]}"
+                return f"no session at {self.url}: {told(exc)}"
             case SessionLostError(code=1006):
                 words = "the connection was lost without a goodbye (close code 1006)"
                 advice = "; check the network, and run it again"

@@ -22,6 +22,7 @@ __all__ = [
     "Received",
     "Settings",
     "Speech",
+    "advice_on_status",
     "by_option",
     "in_options",
     "speak",
@@ -165,6 +166,15 @@ def in_options(words: str, options: dict[str, str]) -> str:
     for name, option in options.items():
         words = re.sub(rf"\b{name}\b", option, words)
     return words
+
+
+def advice_on_status(status: int | None) -> str | None:
+    """Say what to do where the URL is right and the platform does not serve; None elsewhere."""
+    if status == 429:
+        return "the platform limits how often it may be asked: wait a minute, and try again"
+    if status is not None and 500 <= status < 600:
+        return "the trouble is the platform's: try again in a few minutes"
+    return None
 
 
 async def _interrupt(stream: AudioStream, after_s: float | None) -> None:

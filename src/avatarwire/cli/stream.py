@@ -13,6 +13,7 @@ from avatarwire import AvatarwireError
 from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.on_akool import AkoolJob
 from avatarwire.cli.on_liveavatar import LiveAvatarJob
+from avatarwire.cli.options import ACCOUNT, AGORA, platform_options
 from avatarwire.cli.report import Report
 from avatarwire.cli.speech import Job, Manner, Outcome, Settings, Speech
 from avatarwire.cli.usage import refuse_incomplete, refuse_unheard
@@ -23,8 +24,6 @@ _JOBS: dict[str, Callable[[Settings], contextlib.AbstractContextManager[Job]]] =
     "liveavatar": LiveAvatarJob.open,
     "akool": AkoolJob.open,
 }
-_ACCOUNT = ("api_key", "avatar_id")
-_AGORA = ("agora_app_id", "agora_channel", "agora_token", "agora_uid")
 _WHY_NOT_PLAYED = {
     "timed_out": "the platform never said that it had played the file; see whether a browser shows"
     " the avatar, and whether this avatar takes the developer's voice",
@@ -33,52 +32,9 @@ _WHY_NOT_PLAYED = {
 }
 
 
-def _agora(name: str, words: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    return click.option(
-        f"--agora-{name}",
-        envvar=f"AVATARWIRE_AGORA_{name.replace('-', '_').upper()}",
-        show_envvar=True,
-        help=f"The Agora {words}; goes with Akool's --url.",
-    )
-
-
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option(
-    "--platform",
-    type=click.Choice(list(_JOBS)),
-    default="liveavatar",
-    envvar="AVATARWIRE_PLATFORM",
-    show_default=True,
-    show_envvar=True,
-    help="What to speak to.",
-)
-@click.option(
-    "--url",
-    envvar="AVATARWIRE_URL",
-    show_envvar=True,
-    help="The platform's base URL; Akool's discovery, or ws:// or wss:// for one of its servers. "
-    "Without it, a platform on this machine.",
-)
-@click.option("--api-key", envvar="AVATARWIRE_API_KEY", show_envvar=True, help="Goes with --url.")
-@click.option(
-    "--avatar-id", envvar="AVATARWIRE_AVATAR_ID", show_envvar=True, help="Goes with --url."
-)
-@click.option("--voice-id", help="Another voice than the avatar's own.")
-@click.option("--sandbox", is_flag=True, help="Use Live Avatar's sandbox.")
-@click.option(
-    "--env",
-    type=click.Choice(["test", "prod"]),
-    default="test",
-    envvar="AVATARWIRE_ENV",
-    show_default=True,
-    show_envvar=True,
-    help="Akool's environment.",
-)
-@_agora("app-id", "application")
-@_agora("channel", "channel")
-@_agora("token", "RTC token")
-@_agora("uid", "user id of the avatar")
+@platform_options
 @click.option(
     "--save",
     metavar="OUT.wav",
@@ -103,16 +59,7 @@ def _agora(name: str, words: str) -> Callable[[Callable[..., int]], Callable[...
 def stream(
     file: str,
     platform: str,
-    url: str | None,
-    api_key: str | None,
-    avatar_id: str | None,
-    voice_id: str | None,
-    sandbox: bool,
-    env: str,
-    agora_app_id: str | None,
-    agora_channel: str | None,
-    agora_token: str | None,
-    agora_uid: str | None,
+    settings: Settings,
     save: str | None,
     lead_ms: float,
     no_pace: bool,
@@ -120,20 +67,11 @@ def stream(
     as_json: bool,
 ) -> int:
     """Stream FILE, any sound file, as one turn of speech in real time."""
-    _check_use(platform, url=url, save=save, no_pace=no_pace)
+    _check_use(platform, settings, save=save, no_pace=no_pace)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
     speech = Speech.of(file)
-    settings = Settings(
-        url=url,
-        api_key=api_key,
-        avatar_id=avatar_id,
-        voice_id=voice_id,
-        sandbox=sandbox,
-        env=env,
-        agora=(agora_app_id, agora_channel, agora_token, agora_uid),
-    )
     with contextlib.ExitStack() as stack:
         job: Job = stack.enter_context(_JOBS[platform](settings))
         sent = job.sent_format(speech.format)
@@ -171,18 +109,12 @@ def stream(
     return 0
 
 
-def _check_use(platform: str, *, url: str | None, save: str | None, no_pace: bool) -> None:
-    if platform != "akool":
-        remedy = "add --platform akool, or leave this out"
-        refuse_unheard(f"with --platform {platform}", remedy, "env", *_AGORA)
+def _check_use(platform: str, settings: Settings, *, save: str | None, no_pace: bool) -> None:
     if no_pace:
         refuse_unheard("with --no-pace", "leave out one of the two", "lead_ms")
-    if url is None:
-        remedy = "name a platform by --url, or leave this out"
-        refuse_unheard("without --url", remedy, *_ACCOUNT, *_AGORA)
+    if settings.url is None:
         return
-    needed = (*_ACCOUNT, *_AGORA) if platform == "akool" else _ACCOUNT
-    refuse_incomplete("--url", *needed)
+    refuse_incomplete("--url", *(ACCOUNT + AGORA if platform == "akool" else ACCOUNT))
     if save is not None:
         raise click.UsageError("--save works with the local platform only: leave out --url.")
 

@@ -4,8 +4,8 @@ from avatarwire.errors import MissingExtraError
 
 try:
     import aiohttp as _aiohttp  # noqa: F401
-except ModuleNotFoundError as exc:
-    raise MissingExtraError("the emulator", "emulator") from exc
+except ModuleNotFoundError as _exc:
+    raise MissingExtraError("the emulator", "emulator") from _exc
 
 from avatarwire.emulator.akool import AkoolEmulator, AkoolInstance
 from avatarwire.emulator.akool_session import AkoolSession

@@ -94,8 +94,10 @@ class AkoolEmulator:
         record_dir: str | PathLike[str] | None = None,
         faults: AkoolFaults | None = None,
     ) -> None:
-        self.faults = faults or AkoolFaults()
-        self.instances = [AkoolInstance()] if instances is None else list(instances)
+        self.faults: AkoolFaults = faults or AkoolFaults()
+        self.instances: list[AkoolInstance] = (
+            [AkoolInstance()] if instances is None else list(instances)
+        )
         self.sessions: list[AkoolSession] = []
         self.discovery_queries: list[dict[str, str]] = []
         self._host = host

@@ -19,7 +19,7 @@ from avatarwire.emulator.transcript import Entry
 
 __all__ = ["AkoolSession", "kind_of"]
 
-log = logging.getLogger("avatarwire.emulator")
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 FORMAT = PcmFormat(16000, 1)
 BAD_REQUEST = 4000
@@ -62,9 +62,9 @@ class AkoolSession:
         self.avatar_id = avatar_id
         self.transcript: list[Entry] = []
         self.messages: list[Json] = []
-        self.connections = 0
-        self.pcm = bytearray()
-        self.bad_messages = 0
+        self.connections: int = 0
+        self.pcm: bytearray = bytearray()
+        self.bad_messages: int = 0
         self.left: str | None = None
         self.closed: int | None = None
         self._api_key = api_key

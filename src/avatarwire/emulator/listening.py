@@ -7,7 +7,7 @@ from aiohttp.http import HttpProcessingError
 
 __all__ = ["listen", "origin", "printable"]
 
-http_log = logging.getLogger("avatarwire.emulator.http")
+http_log: logging.Logger = logging.getLogger("avatarwire.emulator.http")
 
 SHUTDOWN_TIMEOUT_S = 5.0
 

@@ -70,7 +70,7 @@ class LiveAvatarEmulator:
         record_dir: str | PathLike[str] | None = None,
         faults: Faults | None = None,
     ) -> None:
-        self.faults = faults or Faults()
+        self.faults: Faults = faults or Faults()
         self.sessions: list[LiveSession] = []
         self._host = host
         self._port = port

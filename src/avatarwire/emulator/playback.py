@@ -102,7 +102,7 @@ class Player:
         on_turn: Callable[[Turn], None],
         on_begin: Callable[[Turn], None] = lambda _: None,
     ) -> None:
-        self.state = SessionState.IDLE
+        self.state: SessionState = SessionState.IDLE
         self.turns: list[Turn] = []
         self.runs: list[tuple[PcmFormat, bytearray]] = []
         self._clock = clock

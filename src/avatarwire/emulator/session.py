@@ -23,7 +23,7 @@ from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, 
 
 __all__ = ["LiveSession"]
 
-log = logging.getLogger("avatarwire.emulator")
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 BINARY_LIMIT_BYTES = 65_536
 # After these the platform takes the session as over; after any other it waits for a reconnect.
@@ -82,9 +82,9 @@ class LiveSession:
         self.start_requests: list[dict[str, Any]] = []
         self.stop_requests = 0
         self.sandbox = sandbox
-        self.bad_frames = 0
+        self.bad_frames: int = 0
         self.closed: int | None = None
-        self.ended = False
+        self.ended: bool = False
         self._greeting = greeting
         self._user = user
         self._socket: web.WebSocketResponse | None = None

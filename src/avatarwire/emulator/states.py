@@ -25,7 +25,7 @@ class ResponseStates:
 
     def __init__(self, session_id: str, post: Callable[[Event], None]) -> None:
         self._session_id = session_id
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self._post = post
         self._seq = 0
         self._accepted: set[str] = set()

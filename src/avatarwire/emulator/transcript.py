@@ -13,7 +13,7 @@ from avatarwire.audio import PcmFormat, write_wav
 
 __all__ = ["Entry", "record"]
 
-log = logging.getLogger("avatarwire.emulator")
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,4 +41,5 @@ _HOMES = {
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+if not TYPE_CHECKING:  # a type checker shall know a misspelt name
+    __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentCalls"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 #: What tells the platform that a turn's sound is not of its TTS (protocol section 7).
 EXTERNAL_MARKER = {"purpose": "external"}

@@ -57,6 +57,9 @@ class AvatarAgentConfig:
         on_gap: what becomes of a turn of speech when the connection is lost and restored:
             ``"resume"``: it begins anew with what had not been played, two seconds at the most;
             ``"drop"``: what was queued or is written meanwhile is dropped; ``"fail"``: it ends.
+            An open text response or prompt is sent again from its start with ``"resume"``, so its
+            beginning may be heard twice; with the other two its next call raises
+            ``ResponseStreamStateError`` (``PromptStreamStateError``), and the session goes on.
         start_retries: how often a start is repeated at the most while the platform is short of
             capacity; 0: never.
         ping_interval: seconds between WebSocket pings.
@@ -184,7 +187,7 @@ class AvatarAgentConfig:
             )
         try:
             dumps(dict(fields))
-        except (TypeError, ValueError) as exc:
+        except TypeError as exc:
             raise TypeError(f"extra_start_fields cannot be written as JSON: {exc}") from exc
         require_finite("extra_start_fields", fields)
 

@@ -6,12 +6,18 @@ Source: the wire protocol, "Response lifecycle".
 """
 
 import asyncio
+import copy
 import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
+from avatarwire.errors import (
+    AvatarwireError,
+    PromptStreamStateError,
+    ResponseStreamStateError,
+    SessionLostError,
+)
 from avatarwire.liveavatar.inbound import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.sending import Metadata, Outlet
@@ -25,6 +31,7 @@ class Fate:
     Args:
         request_id: what it answers.
         response_id: its own id.
+        is_prompt: it is a prompt, not an answer.
         resumes: what was sent of it on a lost connection is sent again on the next one; what has
             not been begun waits for a connection in any case.
         hold: called when it begins to wait for a connection.
@@ -39,17 +46,24 @@ class Fate:
     """
 
     def __init__(
-        self, request_id: str, response_id: str, *, resumes: bool, hold: Callable[["Fate"], None]
+        self,
+        request_id: str,
+        response_id: str,
+        *,
+        is_prompt: bool = False,
+        resumes: bool,
+        hold: Callable[["Fate"], None],
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
-        self.is_held = False
+        self.is_held: bool = False
+        self._is_prompt = is_prompt
         self._resumes = resumes
         self._hold = hold
         self._is_begun = False
         self._events: list[Event] = []
         self.last: ResponseStateEvent | None = None
-        self.lost: SessionLostError | None = None
+        self.lost: AvatarwireError | None = None
         self.is_written = False
         self._settled = asyncio.Event()
 
@@ -69,6 +83,8 @@ class Fate:
 
         Raises:
             NotConnectedError, SessionLostError: it cannot be sent, and will not be.
+            ResponseStreamStateError, PromptStreamStateError: the connection was lost in the middle
+                of it, and it does not resume.
         """
         if self._resumes or not self._is_begun:
             self._events.append(event)
@@ -77,9 +93,11 @@ class Fate:
         try:
             has_room = outlet.write_event_now(event)
         except SessionLostError:
-            another_comes = not outlet.require_open().is_connected
-            if not another_comes or (self._is_begun and not self._resumes):
-                raise
+            if outlet.require_open().is_connected:
+                raise  # no other connection will come
+            if self._is_begun and not self._resumes:
+                self.cut_off()
+                self.require_alive()
             # At once: its stream may be complete, and gone, before the gap is told.
             self._hold(self)
             return False
@@ -107,10 +125,22 @@ class Fate:
             self.last = event
             self._settled.set()
 
-    def lose(self, lost: SessionLostError) -> None:
-        """Give up: the session has ended for good."""
+    def lose(self, lost: AvatarwireError) -> None:
+        """Give up: nothing of it can be sent any more, and ``lost`` says why."""
         self.lost = lost
         self._settled.set()
+
+    def cut_off(self) -> None:
+        """Give up: the connection was lost in the middle of it; its session goes on."""
+        kind = "prompt" if self._is_prompt else "response"
+        error = PromptStreamStateError if self._is_prompt else ResponseStreamStateError
+        self.lose(
+            error(
+                f"{kind} {self.response_id!r} of request {self.request_id!r} was cut off: the"
+                f" connection was lost in the middle of it. The session goes on: begin another"
+                f' {kind}, or set on_gap="resume" to have it sent again by itself'
+            )
+        )
 
     async def wait(self, timeout_s: float | None) -> ResponseStateEvent:
         """Wait for the platform's last word.
@@ -118,22 +148,24 @@ class Fate:
         Raises:
             TimeoutError: it did not come in time.
             SessionLostError: the session ended first.
+            ResponseStreamStateError, PromptStreamStateError: it was cut off.
         """
         async with asyncio.timeout(timeout_s):
             await self._settled.wait()
         if self.last is not None:
             return self.last
-        self.require_session()
+        self.require_alive()
         raise AssertionError("settled by neither")  # pragma: no cover
 
-    def require_session(self) -> None:
-        """Refuse to go on when the session has ended.
+    def require_alive(self) -> None:
+        """Refuse to go on with what is lost.
 
         Raises:
-            SessionLostError: it has.
+            SessionLostError: its session has ended.
+            ResponseStreamStateError, PromptStreamStateError: it was cut off.
         """
         if self.lost is not None:
-            raise SessionLostError(self.lost.code, self.lost.reason)
+            raise copy.copy(self.lost)  # each caller's own: a traceback grows with each raise
 
 
 @dataclass(slots=True)
@@ -212,7 +244,7 @@ class Responses:
             raise PromptStreamStateError(
                 f"cannot begin prompt {response_id!r} of request {request_id!r}: {under_way}"
             )
-        fate = Fate(request_id, response_id, resumes=self.resume, hold=self._hold)
+        fate = Fate(request_id, response_id, is_prompt=True, resumes=self.resume, hold=self._hold)
         has_room = fate.send(self._outlet, start)
         self._awaited[response_id] = fate
         return fate, has_room
@@ -344,7 +376,7 @@ class Responses:
             if self.resume:
                 self._hold(fate)
                 continue
-            fate.lose(SessionLostError(reason="the connection was lost while it was sent"))
+            fate.cut_off()
             active = self._active.get(fate.request_id)
             if active is not None and active.response_id == fate.response_id:
                 del self._active[fate.request_id]  # the request may be answered anew

@@ -19,7 +19,7 @@ from avatarwire.streaming import Lane
 
 __all__ = ["AgentListener", "Callbacks"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 #: Ten seconds of 40 ms frames: longer is stale for a recogniser.
 AUDIO_LANE_FRAMES = 250

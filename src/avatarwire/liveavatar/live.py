@@ -35,7 +35,7 @@ from avatarwire.transport import Connection, Link
 
 __all__ = ["LiveSession"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
@@ -95,15 +95,15 @@ class LiveSession:
         self.result: SessionStartResult | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.scene: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.callbacks = Callbacks(listener)
-        self.protocol = LiveAvatarProtocol()
+        self.callbacks: Callbacks = Callbacks(listener)
+        self.protocol: LiveAvatarProtocol = LiveAvatarProtocol()
         self._http = transport.shared_client(config.ssl_context)
         self._resources = AsyncExitStack()
         self._api: SessionApi | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None
         self._link: Link | None = None
         self._tap = self._show if self.callbacks.has("on_wire") else None
-        self.outbox = Outbox(
+        self.outbox: Outbox = Outbox(
             config.reconnect_buffer_bytes,
             keeps=config.reconnect,
             tap=self._tap and (lambda message: self._show("sent", message)),
@@ -161,7 +161,7 @@ class LiveSession:
             events_sent=outbox.events,
             audio_frames_sent=outbox.audio_frames,
             binary_messages_sent=outbox.binaries,
-            bytes_sent=outbox.bytes,
+            bytes_sent=outbox.wire_bytes,
             events_received=self._received["events"],
             audio_frames_received=self._received["binaries"],
             bytes_received=self._received["bytes"],

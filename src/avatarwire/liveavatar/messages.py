@@ -92,7 +92,7 @@ def encode(event: Event) -> bytes:
     """
     try:
         return _json.dumps(event)
-    except (TypeError, ValueError) as exc:
+    except TypeError as exc:
         raise TypeError(f"{event.get('event')}: cannot be written as JSON: {exc}") from exc
 
 

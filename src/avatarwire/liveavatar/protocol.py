@@ -21,7 +21,7 @@ from avatarwire.liveavatar.messages import Event, MessageBuilder, decode
 
 __all__ = ["LiveAvatarProtocol", "Received"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 Received: TypeAlias = Inbound | AudioFrame
 
@@ -36,8 +36,8 @@ class LiveAvatarProtocol:
     """
 
     def __init__(self) -> None:
-        self.is_open = False
-        self.is_closing = False
+        self.is_open: bool = False
+        self.is_closing: bool = False
         self.ignored: Counter[str] = Counter()
         self._replies: list[Event] = []
         self._response_seqs: dict[str, int] = {}

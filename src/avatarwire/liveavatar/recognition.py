@@ -32,7 +32,7 @@ class Partials:
         self._next_s = 0.0
         self._waiting: _Partial | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.dropped = 0
+        self.dropped: int = 0
 
     def add(self, request_id: str, text: str, event: Event, interval_ms: float) -> bool:
         """Send a result now or in its time, or drop it; False when the connection is full."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionApi", "start_patiently"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 _ERROR_CODES = {
     40001: ErrorCode.NO_ORCHESTRATION_POD,
@@ -30,12 +30,6 @@ _ERROR_CODES = {
     40007: ErrorCode.SESSION_ACCESS_DENIED,
     401: ErrorCode.PRINCIPAL_UNIDENTIFIED,
     403: ErrorCode.SESSION_ACCESS_DENIED,
-}
-
-#: What to look at when the platform refuses without a word.
-_ADVICE: dict[ErrorCode | None, str] = {
-    ErrorCode.PRINCIPAL_UNIDENTIFIED: "is api_key right?",
-    ErrorCode.SESSION_ACCESS_DENIED: "may this api_key use this avatar_id?",
 }
 
 #: What the published SDK's camelCase keys are called in the Python configuration.
@@ -133,12 +127,11 @@ class SessionApi:
         message = answer.body.get("message") if isinstance(answer.body, dict) else None
         if isinstance(message, str) and message:
             raise self._failure(number, redacted(message, self._config.api_key))
-        words = f"the platform answered HTTP {answer.status}"
-        advice = _ADVICE.get(_ERROR_CODES.get(number), "")
+        message, advice = f"the platform answered HTTP {answer.status}", ""
         if answer.body is None:
-            words += " without JSON"
-            advice = advice or "is base_url right?"
-        raise self._failure(number, words, advice)
+            cause, advice = _perhaps(answer.status)
+            message += f" without JSON{cause}"
+        raise self._failure(number, message, advice)
 
     def _failure(self, number: int, message: str, advice: str = "") -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
@@ -168,6 +161,17 @@ async def start_patiently(
             # A warning: somebody may be sitting there, and it can take nine seconds.
             logger.warning("the start failed (%s): once more in %.1f s", exc, delay_s)
         await asyncio.sleep(delay_s)
+
+
+def _perhaps(status: int) -> tuple[str, str]:
+    """Say why something may have answered like this, without JSON, and what to look at."""
+    if status == 401:
+        return "", "is api_key right?"
+    if status == 403:
+        return ": perhaps a proxy or firewall in between did", ""
+    if status == 429:
+        return ": too many requests", ""
+    return (": it is down or overloaded", "") if status >= 500 else ("", "is base_url right?")
 
 
 def _code(answer: "Response") -> int | None:

@@ -83,6 +83,8 @@ class Outlet:
 class SoundLine:
     """What a stream of sound is sent through: one connection, and after a gap the next one."""
 
+    __slots__ = ("_connection", "_outbox", "_outlet")
+
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
         self._outbox: Outbox

@@ -22,7 +22,7 @@ from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
 
 __all__ = ["AvatarAgent"]
 
-logger = logging.getLogger("avatarwire.liveavatar")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 T = TypeVar("T")
 

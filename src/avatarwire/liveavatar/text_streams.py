@@ -70,7 +70,8 @@ class _TextStream(ABC):
         Raises:
             TimeoutError: nothing came in time; a later call may still learn it.
             SessionLostError: the session ended for good first.
-            ResponseStreamStateError, PromptStreamStateError: the stream has not been entered.
+            ResponseStreamStateError, PromptStreamStateError: the stream has not been entered, or a
+                lost connection cut it off (``on_gap`` of the configuration).
         """
         if self._fate is None:
             raise self._refusal("wait for", "it has not been entered: use async with")
@@ -99,6 +100,7 @@ class _TextStream(ABC):
             TypeError: ``source`` is no iterable, or gives something else than text.
             ValueError: ``flush_ms`` is negative or not finite.
             SessionLostError: the session ended.
+            ResponseStreamStateError, PromptStreamStateError: it is not open, or was cut off.
         """
         if isinstance(source, str | bytes):
             raise TypeError("write_all takes an iterable of text: one piece goes to a send call")
@@ -155,7 +157,7 @@ class _TextStream(ABC):
         if self._state == "closed":
             raise self._refusal(operation, "it has been completed or cancelled")
         # An agent that was started anew has another session, to which this text does not belong.
-        self._fate.require_session()
+        self._fate.require_alive()
 
     def _close(self) -> None:
         self._state = "closed"
@@ -213,7 +215,7 @@ class ResponseStream(_TextStream):
 
         Raises:
             TypeError, ValueError: an argument that the event cannot hold.
-            ResponseStreamStateError: the stream is not open.
+            ResponseStreamStateError: the stream is not open, or was cut off.
             SessionLostError: the session has ended.
         """
         if not self._write(text, timestamp, metadata):
@@ -224,7 +226,7 @@ class ResponseStream(_TextStream):
 
         Raises:
             TypeError, ValueError: metadata that the event cannot hold.
-            ResponseStreamStateError: the stream is not open.
+            ResponseStreamStateError: the stream is not open, or was cut off.
             SessionLostError: the session has ended.
         """
         self._require_open("complete")
@@ -238,7 +240,7 @@ class ResponseStream(_TextStream):
         """Abandon the response.
 
         Raises:
-            ResponseStreamStateError: the stream is not open.
+            ResponseStreamStateError: the stream is not open, or was cut off.
             SessionLostError: the session has ended.
         """
         self._require_open("cancel")
@@ -323,7 +325,7 @@ class PromptStream(_TextStream):
 
         Raises:
             TypeError, ValueError: an argument that the event cannot hold.
-            PromptStreamStateError: the stream is not open.
+            PromptStreamStateError: the stream is not open, or was cut off.
             SessionLostError: the session has ended.
         """
         if not self._write(text, timestamp, None):
@@ -333,7 +335,7 @@ class PromptStream(_TextStream):
         """Complete the text; leaving the stream does it.
 
         Raises:
-            PromptStreamStateError: the stream is not open.
+            PromptStreamStateError: the stream is not open, or was cut off.
             SessionLostError: the session has ended.
         """
         self._require_open("complete")

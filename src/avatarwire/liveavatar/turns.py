@@ -57,7 +57,7 @@ class Turns(TurnRegister):
         super().__init__()
         self._speaking = False
         self._past = TurnTotals()
-        self.lateness = Lateness()
+        self.lateness: Lateness = Lateness()
 
     def begin(self) -> None:
         """A session begins: what was counted in the last one is forgotten."""
@@ -149,6 +149,17 @@ def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
 
 class _LiveSpeaker(SoundLine):
     """Says one turn: start event, audio frames, finish event."""
+
+    __slots__ = (
+        "_finish",
+        "_framer",
+        "_interrupted_request",
+        "_is_open",
+        "_make_framer",
+        "_start",
+        "_turns",
+        "stream",
+    )
 
     def __init__(
         self,

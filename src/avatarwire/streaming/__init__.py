@@ -6,12 +6,12 @@ What a turn needs of a platform is the small ``Speaker``; nothing here knows a p
 from avatarwire.streaming.inbox import Lane
 from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
-from avatarwire.streaming.pcm_queue import PcmQueue
-from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
+from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.port import Speaker
 from avatarwire.streaming.register import StreamRegister, TurnRegister
 from avatarwire.streaming.stream import AudioStream, Converter
-from avatarwire.streaming.timing import Schedule, Timing
+from avatarwire.streaming.timeline import Timeline
+from avatarwire.streaming.timing import Timing
 from avatarwire.streaming.user_audio import UserAudio
 
 __all__ = [
@@ -21,14 +21,12 @@ __all__ = [
     "Lane",
     "Lateness",
     "Pacer",
-    "PcmQueue",
     "Playout",
-    "PlayoutClock",
     "PlayoutReason",
     "Punctual",
-    "Schedule",
     "Speaker",
     "StreamRegister",
+    "Timeline",
     "Timing",
     "TurnRegister",
     "UserAudio",

@@ -24,7 +24,7 @@ class Lane(Generic[T]):
         self._limit = limit
         self._closed = False
         self._news = asyncio.Event()
-        self.dropped = 0
+        self.dropped: int = 0
 
     def __len__(self) -> int:
         return len(self._items)

@@ -2,7 +2,6 @@
 
 import asyncio
 import heapq
-import itertools
 import logging
 import math
 import threading
@@ -10,7 +9,7 @@ from typing import Protocol
 
 __all__ = ["Pacer", "Punctual", "running_pacer"]
 
-logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: Deadlines within it are served by one wake-up: with thousands of streams, waking is the cost.
 GRAIN_S = 0.004
@@ -29,6 +28,7 @@ class Pacer:
     """Calls each of its streams at its deadline, by one timer.
 
     Deadlines are absolute, in the event loop's time: a late call is not followed by later ones.
+    Each is rounded up to a whole number of grains; those that fall together are served together.
 
     Args:
         loop: the event loop, for its clock and its timer.
@@ -36,37 +36,47 @@ class Pacer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._heap: list[tuple[float, int, Punctual]] = []
-        # What holds for each stream; heap entries that differ from it are out of date.
-        self._deadlines: dict[Punctual, float] = {}
-        self._order = itertools.count()
+        # By number of grains, and the numbers as a heap: there are few, however many the streams.
+        self._due: dict[int, list[Punctual]] = {}
+        self._grains: list[int] = []
+        # What holds for each stream; whatever else lists it is out of date.
+        self._grain_of: dict[Punctual, int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = math.inf
+        self._wakes_at: float = math.inf
 
     def __len__(self) -> int:
-        return len(self._deadlines)
+        return len(self._grain_of)
 
     def schedule(self, stream: Punctual, deadline_s: float) -> None:
         """Call ``stream`` at ``deadline_s`` and at no earlier deadline that it had."""
-        if self._deadlines.get(stream) == deadline_s:
-            return
-        self._deadlines[stream] = deadline_s
-        heapq.heappush(self._heap, (deadline_s, next(self._order), stream))
-        if deadline_s < self._wakes_at:
-            self._arm()
+        grain = math.ceil(deadline_s / GRAIN_S)
+        if self._grain_of.get(stream) != grain:
+            self._enter(stream, grain)
+            if grain < self._wakes_at:
+                self._arm()
 
     def remove(self, stream: Punctual) -> None:
         """Forget ``stream``; with the last one the timer goes too."""
-        self._deadlines.pop(stream, None)
-        if not self._deadlines:
-            self._heap.clear()
+        self._grain_of.pop(stream, None)
+        if not self._grain_of:
+            self._due.clear()
+            self._grains.clear()
             self._disarm()
+
+    def _enter(self, stream: Punctual, grain: int) -> None:
+        self._grain_of[stream] = grain
+        due = self._due.get(grain)
+        if due is None:
+            self._due[grain] = [stream]
+            heapq.heappush(self._grains, grain)
+        else:
+            due.append(stream)
 
     def _arm(self) -> None:
         self._disarm()
-        if self._heap:
-            self._wakes_at = math.ceil(self._heap[0][0] / GRAIN_S) * GRAIN_S
-            self._timer = self._loop.call_at(self._wakes_at, self._wake)
+        if self._grains:
+            self._wakes_at = self._grains[0]
+            self._timer = self._loop.call_at(self._wakes_at * GRAIN_S, self._wake)
 
     def _disarm(self) -> None:
         self._wakes_at = math.inf
@@ -75,26 +85,33 @@ class Pacer:
             self._timer = None
 
     def _wake(self) -> None:
-        now_s = self._loop.time()
-        heap, deadlines = self._heap, self._deadlines
         # What is scheduled meanwhile must not arm the timer: that is done once, at the end.
         self._wakes_at = -math.inf
-        due = []
-        while heap and heap[0][0] <= now_s + EARLY_S:
-            due.append(heapq.heappop(heap))
-        for deadline_s, _, stream in due:
-            if deadlines.get(stream) != deadline_s:
+        woken_s = self._loop.time() + EARLY_S
+        # What is due again at once has its turn when others have had theirs.
+        reached = []
+        while self._grains and self._grains[0] * GRAIN_S <= woken_s:
+            reached.append(heapq.heappop(self._grains))
+        for grain, due in [(grain, self._due.pop(grain)) for grain in reached]:
+            self._serve(grain, due)
+        self._arm()
+
+    def _serve(self, grain: int, due: list[Punctual]) -> None:
+        # A stream may not be asked before its deadline: it would ask for the same one again.
+        now_s = max(self._loop.time(), grain * GRAIN_S)
+        grain_of = self._grain_of
+        for stream in due:
+            if grain_of.get(stream) != grain:
                 continue
-            del deadlines[stream]
             try:
-                next_s = stream.tick(max(now_s, deadline_s))
+                next_s = stream.tick(now_s)
             except Exception:
                 logger.exception("%r failed; the other streams go on", stream)
-                continue
+                next_s = None
             if next_s is not None:
-                deadlines[stream] = next_s
-                heapq.heappush(heap, (next_s, next(self._order), stream))
-        self._arm()
+                self._enter(stream, math.ceil(next_s / GRAIN_S))
+            elif grain_of.get(stream) == grain:
+                del grain_of[stream]
 
 
 _pacers: dict[asyncio.AbstractEventLoop, Pacer] = {}

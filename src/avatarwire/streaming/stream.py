@@ -3,7 +3,6 @@
 import asyncio
 import concurrent.futures
 import logging
-from collections import deque
 from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
@@ -11,17 +10,17 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from avatarwire.audio import PcmFormat, pcm_view
 from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import running_pacer
-from avatarwire.streaming.pcm_queue import PcmQueue
-from avatarwire.streaming.playout import Playout, PlayoutClock, PlayoutReason
+from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.port import Speaker
-from avatarwire.streaming.timing import Schedule, Timing
+from avatarwire.streaming.timeline import Timeline
+from avatarwire.streaming.timing import Timing
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["AudioStream", "Converter"]
 
-logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: How long after its paced end a turn may stay without a word of the platform.
 PLAYOUT_GRACE_S = 5.0
@@ -78,34 +77,29 @@ class AudioStream:
     # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
     __slots__ = (
         "__weakref__",
-        "_clock",
         "_closed",
         "_converter",
         "_dropped_bytes",
         "_drops_while_held",
-        "_due_s",
         "_flushed_samples",
         "_format",
         "_is_held",
         "_is_writer_waiting",
-        "_keep_bytes",
         "_loop",
         "_others_end_at_s",
         "_outlives",
+        "_paced",
         "_pacer",
         "_platform_tells",
         "_played_ms",
-        "_queue",
         "_reason",
         "_resolved",
         "_room",
-        "_schedule",
-        "_sent",
-        "_sent_bytes",
         "_speaker",
         "_spoke",
         "_state",
         "_taken_bytes",
+        "_timeline",
         "_waiting_for_room",
         "_written_format",
         "interrupt_on_input",
@@ -129,28 +123,23 @@ class AudioStream:
         platform_tells: bool = True,
         keep_ms: float | None = None,
     ) -> None:
-        self.request_id = request_id
-        self.response_id = response_id
-        self.interrupt_on_input = interrupt_on_input
-        self.lateness = lateness or Lateness()
+        self.request_id: str = request_id
+        self.response_id: str = response_id
+        self.interrupt_on_input: bool = interrupt_on_input
+        self.lateness: Lateness = lateness or Lateness()
         self._platform_tells = platform_tells
         self._outlives = keep_ms is not None
-        self._keep_bytes = int((keep_ms or 0) * sent.bytes_per_second / 1000)
-        self._sent: deque[bytes | memoryview] = deque()  # the last of it, as it may be lost
-        self._sent_bytes = 0
         self._is_held = False
         self._drops_while_held = False
         self._dropped_bytes = 0  # in gaps; all else that is dropped is what was never sent
-        self._due_s: float | None = None
         self._speaker = speaker
         self._written_format = written
         self._format = sent
         self._converter = converter
-        self._schedule = Schedule(timing, sent)
-        self._queue = PcmQueue()
+        self._paced = timing.paced
+        self._timeline = Timeline(timing, sent, keep_ms=keep_ms or 0, lateness=self.lateness)
         self._taken_bytes = 0  # of what was written, in its own format
         self._flushed_samples = 0
-        self._clock = PlayoutClock(sent.sample_rate)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._spoke = False
         self._others_end_at_s: float | None = None
@@ -184,7 +173,7 @@ class AudioStream:
     @property
     def ends_at_s(self) -> float:
         """When all that was sent has been played by the paced clock, in the event loop's time."""
-        return self._clock.ends_at_s(self._loop.time())
+        return self._timeline.ends_at_s(self._loop.time())
 
     @property
     def written_ms(self) -> float:
@@ -194,31 +183,31 @@ class AudioStream:
     @property
     def queued_ms(self) -> float:
         """What waits to be sent, in milliseconds of sound."""
-        return self._ms(self._queued_samples)
+        return self._ms(self._timeline.queued_samples)
 
     @property
     def sent_ms(self) -> float:
         """What has gone to the platform, in milliseconds of sound."""
-        return self._ms(self._clock.sent_samples)
+        return self._ms(self._timeline.sent_samples)
 
     @property
     def position_ms(self) -> float:
         """What the listener has heard by now, in milliseconds of sound, by the paced clock."""
         if self._reason is not None:
             return self._played_ms
-        if not self._clock.sent_samples:
+        if not self._timeline.sent_samples:
             return 0.0
-        return self._clock.position_s(self._loop.time()) * 1000
+        return self._timeline.position_s(self._loop.time()) * 1000
 
     @property
     def underruns(self) -> int:
         """How often everything sent had been played before more was sent."""
-        return self._clock.underruns
+        return self._timeline.underruns
 
     @property
     def underrun_ms(self) -> float:
         """For how long in all, in milliseconds."""
-        return self._clock.underrun_s * 1000
+        return self._timeline.underrun_s * 1000
 
     # Writing
 
@@ -243,10 +232,10 @@ class AudioStream:
                 pcm = bytes(view)
         if not self._take(pcm):
             return False
-        if not self._schedule.paced:
+        if not self._paced:
             # Nothing else makes a sender wait whose peer keeps up.
             await asyncio.sleep(0)
-        while self._queue.size_bytes > self._schedule.buffer_bytes and self._state == "open":
+        while not self._timeline.has_room and self._state == "open":
             self._is_writer_waiting = True
             self._room.clear()
             await self._room.wait()
@@ -409,7 +398,7 @@ class AudioStream:
         """The avatar speaks now; ``until_s``: it did before this turn, with sound until then."""
         if until_s is not None:
             self._others_end_at_s = until_s
-        elif self._clock.sent_samples:
+        elif self._timeline.sent_samples:
             self._spoke = True
 
     def notice_idle(self, *, shared: bool = False) -> None:
@@ -422,12 +411,12 @@ class AudioStream:
             self._spoke = False
             return
         now_s = self._loop.time()
-        left_s = self._clock.ends_at_s(now_s) - now_s
+        left_s = self._timeline.ends_at_s(now_s) - now_s
         if not self._spoke:
             if self._others_end_at_s is None:
                 return
             # No new SPEAKING: it plays behind what was playing.
-            left_s += max(0.0, self._others_end_at_s - self._clock.begins_at_s(now_s))
+            left_s += max(0.0, self._others_end_at_s - self._timeline.begins_at_s(now_s))
             shared = True
         if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
             self._resolve("completed")
@@ -472,16 +461,13 @@ class AudioStream:
             self._waiting_for_room.cancel()
             self._waiting_for_room = None
         self._is_held = True
-        self._due_s = None  # the gap is not the pacer's lateness
         self._drops_while_held = drop
         self._spoke, self._others_end_at_s = False, None
         if drop:
             self._drop_queue()
             self._room.set()
             return
-        now_s = self._loop.time()
-        unplayed_bytes = self._take_back(now_s)
-        if unplayed_bytes and self._state == "closed":
+        if self._timeline.take_back(self._loop.time()) and self._state == "closed":
             self._state = "finishing"
         if self._state != "closed":
             self._pacer.remove(self)
@@ -524,80 +510,41 @@ class AudioStream:
     def _send_due(self, now_s: float) -> float | None:
         if self._waiting_for_room is not None or self._is_held:
             return None
-        if not self._schedule.paced:
+        if not self._paced:
             return self._send_unpaced(now_s)
-        schedule, queue = self._schedule, self._queue
-        finishing = self._state == "finishing"
-        due_bytes = schedule.due_bytes(
-            queue.size_bytes, self._clock.ahead_s(now_s), finishing=finishing
-        )
-        due_s, self._due_s = self._due_s, None
-        if due_bytes:
-            if due_s is not None:
-                self.lateness.add(max(0.0, now_s - due_s))
-            if not self._send(due_bytes, now_s):
-                return None
-        if finishing and not queue.size_bytes:
+        timeline = self._timeline
+        pcm = timeline.due(now_s)
+        if pcm is not None and not self._send(pcm, now_s):
+            return None
+        if self._state == "finishing" and not timeline.queued_bytes:
             return self._finish(now_s)
-        ahead_s = schedule.next_ahead_s(queue.size_bytes, finishing=finishing)
-        if ahead_s is not None:
-            self._due_s = self._clock.ends_at_s(now_s) - ahead_s
-        return self._due_s
+        return timeline.next_due_s(now_s)
 
     def _send_unpaced(self, now_s: float) -> float | None:
-        schedule, queue = self._schedule, self._queue
-        stop_at_bytes = queue.size_bytes - UNPACED_BYTES
-        while queue.size_bytes >= schedule.frame_bytes:
-            if queue.size_bytes <= stop_at_bytes:
+        timeline = self._timeline
+        stop_at_bytes = timeline.queued_bytes - UNPACED_BYTES
+        while timeline.queued_bytes >= timeline.frame_bytes:
+            if timeline.queued_bytes <= stop_at_bytes:
                 return now_s
-            whole_bytes = queue.size_bytes - queue.size_bytes % schedule.frame_bytes
-            if not self._send(min(whole_bytes, schedule.batch_bytes), now_s):
+            whole_bytes = timeline.queued_bytes - timeline.queued_bytes % timeline.frame_bytes
+            if not self._send(timeline.front(min(whole_bytes, timeline.batch_bytes)), now_s):
                 return None
         if self._state != "finishing":
             return None
-        self._send(queue.size_bytes, now_s)
+        if timeline.queued_bytes:
+            self._send(timeline.front(timeline.queued_bytes), now_s)
         return self._finish(now_s)
 
-    def _send(self, size_bytes: int, now_s: float) -> bool:
-        """Send so much of the queue; False when the connection has no more room."""
-        if not size_bytes:
-            return True
-        pcm = self._queue.take(size_bytes)
-        try:
-            has_room = self._speaker.say(pcm)
-        except ConnectionError:
-            self._queue.put_back(pcm)
-            raise
-        if self._keep_bytes:
-            self._remember(pcm)
-        self._clock.send(size_bytes // self._format.frame_bytes, now_s)
-        if self._is_writer_waiting and self._queue.size_bytes <= self._schedule.buffer_bytes:
+    def _send(self, pcm: bytes | memoryview, now_s: float) -> bool:
+        """Send the front of the queue; False when the connection has no more room."""
+        has_room = self._speaker.say(pcm)
+        self._timeline.sent(now_s)
+        if self._is_writer_waiting and self._timeline.has_room:
             self._is_writer_waiting = False
             self._room.set()
         if not has_room:
             self._waiting_for_room = asyncio.create_task(self._wait_for_room())
         return has_room
-
-    def _remember(self, pcm: "bytes | memoryview") -> None:
-        self._sent.append(pcm)
-        self._sent_bytes += len(pcm)
-        while self._sent_bytes - len(self._sent[0]) >= self._keep_bytes:
-            self._sent_bytes -= len(self._sent.popleft())
-
-    def _take_back(self, now_s: float) -> int:
-        """Queue again what was sent and cannot have been played; give how much that is."""
-        frame_bytes = self._schedule.frame_bytes
-        ahead_bytes = round(self._clock.ahead_s(now_s) * self._format.bytes_per_second)
-        # From the start of a frame: what is played of it is heard again rather than lost.
-        wanted_bytes = -(-ahead_bytes // frame_bytes) * frame_bytes
-        unplayed = b"".join(self._sent)
-        unplayed = unplayed[max(0, len(unplayed) - min(wanted_bytes, self._keep_bytes)) :]
-        self._sent.clear()
-        self._sent_bytes = 0
-        if unplayed:
-            self._queue.put_back(unplayed)
-        self._clock.take_back(len(unplayed) // self._format.frame_bytes, now_s)
-        return len(unplayed)
 
     async def _wait_for_room(self) -> None:
         try:
@@ -615,11 +562,11 @@ class AudioStream:
         self._speaker.finish()
         self._close()
         grace_s = PLAYOUT_GRACE_S if self._platform_tells else 0.0
-        return self._clock.ends_at_s(now_s) + grace_s
+        return self._timeline.ends_at_s(now_s) + grace_s
 
     def _close(self) -> None:
         self._state = "closed"
-        self._queue.clear()
+        self._timeline.clear()
         self._room.set()
         self._closed.set()
 
@@ -640,7 +587,7 @@ class AudioStream:
             reason=self._reason or "timed_out",
             written_ms=self.written_ms,
             sent_ms=self.sent_ms,
-            dropped_ms=self._ms(self._written_samples - self._clock.sent_samples),
+            dropped_ms=self._ms(self._written_samples - self._timeline.sent_samples),
             played_ms=self.position_ms,
         )
 
@@ -654,7 +601,7 @@ class AudioStream:
         self._taken_bytes += len(pcm)
         if self._state == "open":
             converted = pcm if self._converter is None else self._converter.push(pcm)
-            self._queue.put(converted)
+            self._timeline.put(converted)
             if self._drops_while_held:
                 self._drop_queue()
             else:
@@ -663,8 +610,9 @@ class AudioStream:
 
     def _drop_queue(self) -> None:
         """Drop the whole samples: what follows half a sample is its other half."""
-        whole_bytes = self._queue.size_bytes - self._queue.size_bytes % self._format.frame_bytes
-        self._queue.take(whole_bytes)
+        queued_bytes = self._timeline.queued_bytes
+        whole_bytes = queued_bytes - queued_bytes % self._format.frame_bytes
+        self._timeline.skip(whole_bytes)
         self._dropped_bytes += whole_bytes
 
     def _complete_queue(self) -> None:
@@ -679,16 +627,13 @@ class AudioStream:
                 written,
             )
         if self._converter is not None:
-            self._queue.put(self._converter.flush())
-        self._queue.forget_last(self._queue.size_bytes % self._format.frame_bytes)
+            self._timeline.put(self._converter.flush())
+        timeline = self._timeline
+        timeline.finish()
         # From here on it is known, and no longer computed: conversion rounds.
         dropped_samples = self._dropped_bytes // self._format.frame_bytes
-        self._flushed_samples = self._clock.sent_samples + self._queued_samples + dropped_samples
+        self._flushed_samples = timeline.sent_samples + timeline.queued_samples + dropped_samples
         self._taken_bytes = 0
-
-    @property
-    def _queued_samples(self) -> int:
-        return self._queue.size_bytes // self._format.frame_bytes
 
     @property
     def _written_samples(self) -> int:

@@ -10,7 +10,7 @@ from avatarwire.streaming.inbox import Lane
 
 __all__ = ["UserAudio"]
 
-logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: Ten seconds of 40 ms frames: longer is stale for a recogniser.
 LANE_FRAMES = 250
@@ -58,7 +58,7 @@ class UserAudio:
         self._source: PcmFormat | None = None
         self._is_closed = False
         self._is_drained = False
-        self.bad_frames = 0
+        self.bad_frames: int = 0
 
     @property
     def lost_frames(self) -> int:

@@ -47,4 +47,5 @@ _HOMES = {
     "avatarwire.transport.wire": "count_messages read_messages",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)
+if not TYPE_CHECKING:  # a type checker shall know a misspelt name
+    __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -134,7 +134,7 @@ async def post_json(
     Args:
         client: the client to use.
         url: an ``http://`` or ``https://`` URL.
-        body: what ``orjson`` can encode.
+        body: objects, arrays, text, numbers of 64 bits, booleans and None.
         headers: additional headers; their values are treated as secret.
         timeout_s: limit for the whole call, in seconds.
 

@@ -1,0 +1,310 @@
+# cython: freethreading_compatible=True, cdivision=True
+"""The sound of one turn in time: what waits, what is due, what was sent and when it is played.
+
+Arithmetic without a clock of its own. It is native, and one object, for what it costs with
+thousands of streams: there a tick pays for the memory that it touches, all of it cold.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+
+from avatarwire.streaming.lateness cimport Lateness
+
+cdef enum:
+    # So many chunks that are gone may stand before the others; moving those is the work.
+    GONE_MAX = 64
+
+# Binary fractions of a second are inexact; a frame that fits must not be held back for it.
+cdef double EPSILON_S = 1e-6
+
+
+@cython.final
+cdef class Timeline:
+    """What becomes of a turn's sound, from the queue to the listener.
+
+    The queue gives pieces other than those it was given, and copies none that leaves within the
+    chunk it came in. Sound leaves in whole frames, as much as the lead allows, at least a batch at
+    a time; the last frame may be short.
+
+    The first sample plays when it is sent, and each one follows the one before it; sound that comes
+    after everything else has been played (an underrun) plays when it is sent.
+
+    Args:
+        timing: When sound leaves: a ``Timing``.
+        format: What is queued: a ``PcmFormat``.
+        keep_ms: How much of what was sent is kept, to be sent again, in milliseconds.
+        lateness: Where each write counts how late it is; None: nowhere.
+    """
+
+    cdef list chunks
+    cdef object view  # of the chunk that leaves now
+    cdef Lateness lateness
+    cdef Py_ssize_t kept_from  # index of the first chunk that is not gone
+    cdef Py_ssize_t head  # index of the chunk that leaves now
+    cdef Py_ssize_t head_bytes  # how much of that one was sent
+    cdef Py_ssize_t sent_bytes  # how much of what was sent is still here
+    cdef Py_ssize_t offered_bytes
+    cdef Py_ssize_t keep_bytes
+    cdef readonly Py_ssize_t queued_bytes
+    cdef readonly Py_ssize_t frame_bytes
+    cdef readonly Py_ssize_t batch_bytes
+    cdef readonly Py_ssize_t buffer_bytes
+    cdef Py_ssize_t sample_bytes
+    cdef readonly long long sent_samples
+    cdef readonly long long underruns
+    cdef double lacking_s
+    cdef double rate
+    cdef double frame_s
+    cdef double batch_s
+    cdef double lead_s
+    cdef double begun_s
+    cdef double due_s
+    cdef bint has_begun
+    cdef bint is_finishing
+    cdef bint has_deadline
+
+    def __cinit__(self, timing, format, *, double keep_ms=0, Lateness lateness=None):
+        cdef int frame_ms = timing.frame_ms
+        cdef double lead_ms = timing.lead_ms, batch_ms = timing.batch_ms
+        cdef double buffer_ms = timing.buffer_ms
+        cdef double bytes_per_ms = format.bytes_per_second / 1000
+        cdef Py_ssize_t batch_frames
+        batch_frames = max(1, <Py_ssize_t> (min(batch_ms, lead_ms / 2) / frame_ms + EPSILON_S))
+        self.chunks = []
+        self.lateness = lateness
+        self.rate = format.sample_rate
+        self.sample_bytes = format.frame_bytes
+        self.frame_s = frame_ms / 1000.0
+        self.frame_bytes = format.sample_rate * frame_ms // 1000 * format.frame_bytes
+        self.lead_s = max(lead_ms / 1000, self.frame_s)
+        self.batch_s = batch_frames * self.frame_s
+        self.batch_bytes = batch_frames * self.frame_bytes
+        # Less than a frame does not leave before the end: nobody may have to wait for it.
+        self.buffer_bytes = max(<Py_ssize_t> (buffer_ms * bytes_per_ms), self.frame_bytes)
+        self.keep_bytes = <Py_ssize_t> (keep_ms * bytes_per_ms)
+        self.keep_bytes -= self.keep_bytes % self.sample_bytes
+
+    # The queue
+
+    @property
+    @cython.critical_section
+    def has_room(self):
+        """Whether no more is queued than the timing's ``buffer_ms``."""
+        return self.queued_bytes <= self.buffer_bytes
+
+    @property
+    @cython.critical_section
+    def queued_samples(self):
+        """What waits, in whole samples of every channel."""
+        return self.queued_bytes // self.sample_bytes
+
+    @cython.critical_section
+    def put(self, bytes pcm not None):
+        """Add sound; it is kept by reference."""
+        if PyBytes_GET_SIZE(pcm):
+            self.chunks.append(pcm)
+            self.queued_bytes += PyBytes_GET_SIZE(pcm)
+
+    @cython.critical_section
+    def front(self, Py_ssize_t size_bytes):
+        """Give the next so many bytes, or what there is; ``sent`` takes them out of the queue."""
+        return self.offer(max(0, min(size_bytes, self.queued_bytes)))
+
+    @cython.critical_section
+    def skip(self, Py_ssize_t size_bytes):
+        """Take the next so many bytes, or what there is, out of the queue: they are not sent."""
+        self.has_deadline = False
+        self.pass_over(max(0, min(size_bytes, self.queued_bytes)))
+        # What was sent no longer ends where the queue begins.
+        self.sent_bytes = 0
+        while self.kept_from < self.head:
+            self.drop_first()
+
+    @cython.critical_section
+    def finish(self):
+        """Note that nothing more comes: the last frame may be short, but not half a sample."""
+        self.is_finishing = True
+        self.queued_bytes -= self.queued_bytes % self.sample_bytes
+
+    @cython.critical_section
+    def clear(self):
+        """Forget what waits, and keep what was sent; nothing may be added after this."""
+        self.queued_bytes = 0
+        del self.chunks[self.head + (self.head_bytes > 0):]
+
+    # When it leaves
+
+    @cython.critical_section
+    def due(self, double now_s):
+        """Give the sound that may leave now; ``sent`` takes it out of the queue.
+
+        Args:
+            now_s: The time, in seconds of any clock.
+
+        Returns:
+            Whole frames, or what is left; None when nothing may leave yet.
+        """
+        cdef Py_ssize_t size = self.due_bytes(now_s)
+        if size and self.has_deadline and self.lateness is not None:
+            with cython.critical_section(self.lateness):
+                self.lateness.note(max(0, now_s - self.due_s))
+        self.has_deadline = False
+        return self.offer(size) if size else None
+
+    @cython.critical_section
+    def next_due_s(self, double now_s):
+        """Give when ``due`` should be asked again; None when there is nothing to wait for."""
+        cdef double left_s = self.batch_s
+        if self.is_finishing:
+            # The end leaves as late as it may: whatever fits into the lead can still be taken back.
+            left_s = min(self.seconds(self.queued_bytes), left_s)
+        elif self.queued_bytes < self.frame_bytes:
+            self.has_deadline = False
+            return None
+        self.has_deadline = True
+        self.due_s = self.end_s(now_s) - (self.lead_s - left_s)
+        return self.due_s
+
+    @cython.critical_section
+    def sent(self, double now_s):
+        """Note that what ``due`` or ``front`` gave last has been sent."""
+        cdef Py_ssize_t size = self.offered_bytes
+        cdef double gap_s
+        if not size:
+            return
+        self.pass_over(size)
+        self.sent_bytes += size
+        self.let_go()
+        if not self.has_begun:
+            self.has_begun = True
+            self.begun_s = now_s
+        gap_s = now_s - self.end_s(now_s)
+        if gap_s > 0 and self.sent_samples:
+            # Shifted, not restarted: the sum of many durations would drift.
+            self.begun_s += gap_s
+            self.underruns += 1
+            self.lacking_s += gap_s
+        self.sent_samples += size // self.sample_bytes
+
+    @cython.critical_section
+    def take_back(self, double now_s):
+        """Queue again what was sent, is kept and cannot have been played.
+
+        It begins with a whole frame: what is played of that is heard again rather than lost. The
+        sound sent before it counts as played.
+
+        Returns:
+            How much that is, in bytes.
+        """
+        cdef double ahead_s = max(0, self.end_s(now_s) - now_s)
+        cdef Py_ssize_t size = <Py_ssize_t> (ahead_s * self.rate * self.sample_bytes + 0.5)
+        size += self.frame_bytes - 1
+        size -= size % self.frame_bytes
+        size = min(size, self.keep_bytes, self.sent_bytes)
+        self.has_deadline = False
+        self.sent_bytes -= size
+        self.queued_bytes += size
+        self.sent_samples -= size // self.sample_bytes
+        self.begun_s = now_s - self.sent_samples / self.rate
+        self.has_begun = self.sent_samples > 0
+        self.head_bytes -= size
+        while self.head_bytes < 0:
+            self.head -= 1
+            self.head_bytes += PyBytes_GET_SIZE(<bytes> self.chunks[self.head])
+            self.view = None
+        return size
+
+    # When it is played
+
+    @property
+    @cython.critical_section
+    def underrun_s(self):
+        """For how long the sound ran out before more was sent, in seconds."""
+        return self.lacking_s
+
+    @cython.critical_section
+    def begins_at_s(self, double now_s):
+        """Give when the first sample is played; ``now_s`` before there is one."""
+        return self.begun_s if self.has_begun else now_s
+
+    @cython.critical_section
+    def ends_at_s(self, double now_s):
+        """Give when everything sent has been played; ``now_s`` before the first sample."""
+        return self.end_s(now_s)
+
+    @cython.critical_section
+    def position_s(self, double now_s):
+        """Give how much of what was sent has been played."""
+        return max(0, self.sent_samples / self.rate - max(0, self.end_s(now_s) - now_s))
+
+    cdef double end_s(self, double now_s) noexcept:
+        return self.begun_s + self.sent_samples / self.rate if self.has_begun else now_s
+
+    cdef double seconds(self, Py_ssize_t size_bytes) noexcept:
+        return size_bytes / (self.rate * self.sample_bytes)
+
+    cdef Py_ssize_t due_bytes(self, double now_s) noexcept:
+        cdef double room_s = self.lead_s - max(0, self.end_s(now_s) - now_s) + EPSILON_S
+        if self.is_finishing and self.seconds(self.queued_bytes) <= room_s:
+            return self.queued_bytes
+        if room_s < self.batch_s:
+            return 0
+        return min(
+            self.queued_bytes // self.frame_bytes, <Py_ssize_t> (room_s / self.frame_s)
+        ) * self.frame_bytes
+
+    cdef object offer(self, Py_ssize_t size):
+        """Give the first ``size`` bytes of the queue."""
+        cdef Py_ssize_t index = self.head, start = self.head_bytes, end = start + size
+        cdef bytes chunk
+        cdef list pieces
+        self.offered_bytes = size
+        if not size:
+            return b""
+        chunk = <bytes> self.chunks[index]
+        if end <= PyBytes_GET_SIZE(chunk):
+            if end - start == PyBytes_GET_SIZE(chunk):
+                return chunk
+            if self.view is None:
+                self.view = memoryview(chunk)
+            return self.view[start:end]
+        pieces = []
+        while end > 0:
+            chunk = <bytes> self.chunks[index]
+            pieces.append(chunk[start:min(end, PyBytes_GET_SIZE(chunk))])
+            end -= PyBytes_GET_SIZE(chunk)
+            index += 1
+            start = 0
+        return b"".join(pieces)
+
+    cdef void pass_over(self, Py_ssize_t size):
+        """Move the front of the queue."""
+        self.offered_bytes = 0
+        self.queued_bytes -= size
+        self.head_bytes += size
+        while self.head < len(self.chunks):
+            if self.head_bytes < PyBytes_GET_SIZE(<bytes> self.chunks[self.head]):
+                return
+            self.head_bytes -= PyBytes_GET_SIZE(<bytes> self.chunks[self.head])
+            self.head += 1
+            self.view = None
+
+    cdef int let_go(self) except -1:
+        """Drop the chunks that were sent and need not be kept."""
+        cdef Py_ssize_t size
+        while self.kept_from < self.head:
+            size = PyBytes_GET_SIZE(<bytes> self.chunks[self.kept_from])
+            if self.sent_bytes - size < self.keep_bytes:
+                return 0
+            self.sent_bytes -= size
+            self.drop_first()
+        return 0
+
+    cdef int drop_first(self) except -1:
+        self.chunks[self.kept_from] = None
+        self.kept_from += 1
+        if self.kept_from == GONE_MAX:
+            del self.chunks[:GONE_MAX]
+            self.kept_from = 0
+            self.head -= GONE_MAX
+        return 0
