@@ -31,7 +31,7 @@ OCCUPIED = 4003
 #: Agora's, in the parameters, and in the flat form the API key.
 TOKEN = re.compile(r'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
-log = logging.getLogger("avatarwire.emulator")
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from avatarwire.errors import AudioFormatError
 
 __all__ = ["LiveAvatarEmulator"]
 
-log = logging.getLogger("avatarwire.emulator")
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 AGENT_PATH = "/v1/session/agent"
 # Larger than any event of the protocol; binary messages have a limit of their own.
