@@ -7,6 +7,7 @@ The API key and the agent's own URL stay on the server: the page gets the video 
 the token of its user, nothing else.
 """
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,23 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
-from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, SessionStartError
+from avatarwire import (
+    AgentListener,
+    AvatarAgent,
+    AvatarAgentConfig,
+    AvatarwireError,
+    ErrorCode,
+    SessionStartError,
+)
+
+log = logging.getLogger(__name__)
+
+#: Of the reasons for a refusal, those that pass; a wrong key, say, does not.
+BUSY = {
+    ErrorCode.NO_ORCHESTRATION_POD,
+    ErrorCode.NO_RENDERER_POD,
+    ErrorCode.CONCURRENCY_LIMIT_EXCEEDED,
+}
 
 PAGE = """<!doctype html>
 <title>Avatar</title>
@@ -22,7 +39,9 @@ PAGE = """<!doctype html>
 <button>Start</button><div></div>
 <script>
 document.querySelector("button").onclick = async () => {
-  const session = await (await fetch("/sessions", {method: "POST"})).json();
+  const answer = await fetch("/sessions", {method: "POST"});
+  const session = await answer.json();
+  if (!answer.ok) return alert(session.detail);
   const room = new LivekitClient.Room();
   room.on("trackSubscribed", track => document.querySelector("div").append(track.attach()));
   await room.connect(session.sfu_url, session.user_token);
@@ -81,8 +100,11 @@ async def start() -> dict[str, str]:
     agent = listener.agent = AvatarAgent(config, listener)
     try:
         session = await agent.start()
-    except SessionStartError as exc:
-        raise HTTPException(503, "no avatar is free; try again in a few seconds") from exc
+    except AvatarwireError as exc:
+        log.warning("no session for a visitor: %s", exc)
+        if isinstance(exc, SessionStartError) and exc.error_code in BUSY:
+            raise HTTPException(503, "no avatar is free; try again in a few seconds") from exc
+        raise HTTPException(502, "no avatar can be had; the server's log says why") from exc
     agents[session.session_id] = agent
     return {
         "session_id": session.session_id,

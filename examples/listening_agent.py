@@ -4,6 +4,7 @@ To try it, give the local platform a voice: ``avatarwire serve liveavatar --user
 """
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator
@@ -82,4 +83,5 @@ async def main() -> None:
         await Ear(agent).listen()
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends it
+    asyncio.run(main())

@@ -5,6 +5,7 @@ python many_sessions.py 200 --seconds 10
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import time
@@ -61,9 +62,10 @@ async def main() -> None:
     print(f"underruns: {sum(one.underruns for one in stats)}")
 
 
-if find_spec("uvloop"):
-    import uvloop
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends it
+    if find_spec("uvloop"):
+        import uvloop
 
-    uvloop.run(main())
-else:
-    asyncio.run(main())
+        uvloop.run(main())
+    else:
+        asyncio.run(main())

@@ -4,6 +4,7 @@ A new question ends the answer to the one before it.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 
@@ -53,4 +54,5 @@ async def main() -> None:
         await agent.wait_closed()
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends it
+    asyncio.run(main())

@@ -9,7 +9,9 @@ is spoken while the command still runs, and a new question interrupts the answer
 
 import argparse
 import asyncio
+import contextlib
 import os
+import shutil
 from asyncio.subprocess import PIPE, Process
 
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
@@ -37,20 +39,27 @@ class Speaker(AgentListener):
         assert synthesiser.stdin is not None
         synthesiser.stdin.write(text.encode() + b"\n")
         synthesiser.stdin.close()
+        is_wanted = False
         try:
-            await self._speak(synthesiser, request_id)
+            is_wanted = await self._speak(synthesiser, request_id)
         finally:
-            if synthesiser.returncode is None:
+            if not is_wanted and synthesiser.returncode is None:
                 synthesiser.kill()
             await synthesiser.communicate()
+        if is_wanted and synthesiser.returncode:
+            print(f"{self._command[0]} failed: exit status {synthesiser.returncode}", flush=True)
 
-    async def _speak(self, synthesiser: Process, request_id: str) -> None:
+    async def _speak(self, synthesiser: Process, request_id: str) -> bool:
+        """Give whether all that it had to say was wanted."""
         assert synthesiser.stdout is not None
         sample_rate, head = self._sample_rate, b""
         try:
             head = await synthesiser.stdout.readexactly(WAV_HEADER_BYTES)
         except asyncio.IncompleteReadError as exc:
             head = exc.partial
+        if not head:
+            print(f"{self._command[0]} gave no sound", flush=True)
+            return True
         if head.startswith(b"RIFF"):
             sample_rate, head = int.from_bytes(head[24:28], "little"), b""
         async with self.agent.audio_stream(
@@ -62,6 +71,7 @@ class Speaker(AgentListener):
                 wanted = await stream.write(pcm)
         playout = await stream.wait_playout()
         print(f"{playout.reason}: {playout.played_ms:.0f} ms heard", flush=True)
+        return wanted
 
 
 async def main() -> None:
@@ -78,10 +88,14 @@ async def main() -> None:
         base_url=os.environ.get("AVATARWIRE_URL", "http://127.0.0.1:8080"),
         developer_tts=True,
     )
-    speaker = Speaker(arguments.command or ["espeak-ng", "--stdout"], arguments.sample_rate)
+    command = arguments.command or ["espeak-ng", "--stdout"]
+    if shutil.which(command[0]) is None:
+        parser.error(f"no command {command[0]!r} on this machine: install it, or name another")
+    speaker = Speaker(command, arguments.sample_rate)
     agent = speaker.agent = AvatarAgent(config, speaker)
     async with agent:
         await agent.wait_closed()
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends it
+    asyncio.run(main())

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from signal import SIGINT
 
 import httpx
 import pytest
@@ -127,13 +128,51 @@ async def test_the_voice_of_a_command(command: list[str]) -> None:
         assert max(samples) > 3000
 
 
+async def test_a_command_that_fails_is_told() -> None:
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    async with (
+        LiveAvatarEmulator(api_key=KEY) as emulator,
+        example(emulator, "voice_of_a_command.py", *command) as process,
+    ):
+        assert await line(process) == f"{sys.executable} gave no sound\n"
+        assert await line(process) == f"{sys.executable} failed: exit status 3\n"
+        (session,) = emulator.sessions
+        await session.close()
+        assert await ended(process) == ""
+    assert session.pcm == b""
+
+
+async def test_a_command_that_is_not_there_is_told_at_once() -> None:
+    async with (
+        LiveAvatarEmulator(api_key=KEY) as emulator,
+        example(emulator, "voice_of_a_command.py", "no-such-voice") as process,
+    ):
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert b"no command 'no-such-voice' on this machine" in errors
+    assert emulator.sessions == []
+
+
+@pytest.mark.parametrize(
+    "name", ["text_agent.py", "voice_of_a_command.py", "listening_agent.py", "many_sessions.py"]
+)
+async def test_ctrl_c_ends_it_without_a_traceback(name: str) -> None:
+    command = [sys.executable] if name.startswith("voice") else []
+    async with (
+        LiveAvatarEmulator(api_key=KEY, greeting=None) as emulator,
+        example(emulator, name, *command) as process,
+    ):
+        session = await connected(emulator)
+        process.send_signal(SIGINT)
+        await ended(process)
+        assert await session.wait_closed() == 1000
+
+
 async def test_a_listening_agent() -> None:
     tone = array.array("h", (int(9000 * math.sin(n / 5)) for n in range(16000))).tobytes()
-    silence = bytes(16000 * 2)
+    pause = bytes(8000)
     async with (
-        LiveAvatarEmulator(
-            api_key=KEY, greeting=None, user_audio=silence[:8000] + tone + silence
-        ) as emulator,
+        LiveAvatarEmulator(api_key=KEY, greeting=None, user_audio=pause + tone) as emulator,
         example(emulator, "listening_agent.py") as process,
     ):
         session = await connected(emulator)
@@ -150,7 +189,10 @@ async def test_a_listening_agent() -> None:
     assert session.turns[-1].text.startswith("I heard about 1.")
 
 
-async def test_a_backend_for_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_backend_for_the_browser(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("avatarwire.liveavatar.rest.RETRY_DELAY_S", (0, 0))
     spec = importlib.util.spec_from_file_location("backend", EXAMPLES / "browser_backend.py")
     assert spec is not None
     assert spec.loader is not None
@@ -178,8 +220,10 @@ async def test_a_backend_for_the_browser(monkeypatch: pytest.MonkeyPatch) -> Non
             assert (await browser.delete(f"/sessions/{first.session_id}")).status_code == 204
             assert (await browser.delete(f"/sessions/{first.session_id}")).status_code == 404
             assert (first.stop_requests, second.stop_requests) == (1, 0)
-            emulator.fail_next_start(code=40006)
-            assert (await browser.post("/sessions")).status_code == 503
+            for code, times, status in ((40001, 4, 503), (40004, 1, 502)):
+                emulator.fail_next_start(code=code, times=times)
+                assert (await browser.post("/sessions")).status_code == status
+                assert f"no session for a visitor: [{code}]" in caplog.text
         assert second.stop_requests == 1
     assert backend.agents == {}
     assert KEY not in page + "".join(answer.text for answer in answers)

@@ -48,16 +48,18 @@ class SessionStartError(AvatarwireError):
             0 when there was no answer at all.
         error_code: what the number means; an unknown number is ``SESSION_START_FAILED``.
         message: the platform's words, or ours where it had none.
+        advice: which setting to look at, where the words are ours; may be empty.
     """
 
-    def __init__(self, code: int, error_code: ErrorCode, message: str) -> None:
+    def __init__(self, code: int, error_code: ErrorCode, message: str, advice: str = "") -> None:
         self.code = code
         self.error_code = error_code
         self.message = message
-        super().__init__(f"[{code}] {error_code.name}: {message}")
+        self.advice = advice
+        super().__init__(f"[{code}] {error_code.name}: {message}{': ' if advice else ''}{advice}")
 
-    def __reduce__(self) -> tuple[type["SessionStartError"], tuple[int, ErrorCode, str]]:
-        return type(self), (self.code, self.error_code, self.message)
+    def __reduce__(self) -> tuple[type["SessionStartError"], tuple[int, ErrorCode, str, str]]:
+        return type(self), (self.code, self.error_code, self.message, self.advice)
 
 
 class RestError(AvatarwireError):

@@ -1,11 +1,12 @@
 import random
+import socket
 
 import pytest
 
 from avatarwire.akool import AuthenticationError, ServiceDiscoveryError
 from avatarwire.akool.config import ClientConfig, Instance
-from avatarwire.akool.discovery import instances_in, ordered
-from avatarwire.transport import Response
+from avatarwire.akool.discovery import discover, instances_in, ordered
+from avatarwire.transport import Response, shared_client
 
 KEY = "sk-secret-key"
 ENTRY = {
@@ -75,7 +76,7 @@ def test_an_entry_without_its_health_is_not_available():
         (401, None, AuthenticationError, "refused the API key", 401),
         (401, {"msg": "who?"}, AuthenticationError, "who", 401),
         (200, {"code": 4001, "msg": "bad"}, AuthenticationError, "bad", 4001),
-        (403, None, ServiceDiscoveryError, "HTTP 403", 403),
+        (403, None, ServiceDiscoveryError, "HTTP 403: is discovery_url right", 403),
         (500, {"msg": "broken"}, ServiceDiscoveryError, "HTTP 500: broken", 500),
         (302, None, ServiceDiscoveryError, "HTTP 302", 302),
         (200, {"code": 5000, "msg": "busy"}, ServiceDiscoveryError, "code 5000: busy", 5000),
@@ -134,3 +135,15 @@ def test_chance_spreads_clients_over_the_instances():
     random.seed(1)
     first = {ordered([instance(n) for n in range(4)], config(), set())[0].ip for _ in range(100)}
     assert len(first) == 4
+
+
+async def test_nobody_there_names_who_was_asked_and_what_to_look_at():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with shared_client() as client:
+        with pytest.raises(ServiceDiscoveryError) as failed:
+            await discover(client, config(discovery_url=f"http://127.0.0.1:{port}/"))
+    words = str(failed.value)
+    assert words.startswith(f"service discovery failed: the request to 127.0.0.1:{port} failed: ")
+    assert words.endswith(": is it running? check discovery_url")
+    assert failed.value.__suppress_context__

@@ -110,6 +110,7 @@ def test_what_needs_the_extra_says_so_in_one_line(
         (GOOD[:30], "cut off within its header"),
         (GOOD[:36], "cut off within its header"),
         (riff(1, 1, 24000, 24, b"")[:36], "cut off within its header"),
+        (riff(1, 1, 24000, 24, PCM)[:44], "cut off after its header, without any sound in it"),
         (riff(1, 1, 24000, 24, PCM)[:1044], "truncated, 1000 of the 96000 bytes"),
         (riff(1, 1, 24000, 16, b""), "without any sound"),
         (riff(1, 0, 24000, 16, PCM), "not sound that can be read, or broken"),

@@ -119,3 +119,6 @@ def test_the_help_lists_every_fault(capfd: pytest.CaptureFixture[str]) -> None:
     output, _ = capfd.readouterr()
     assert "  close=CODE[@N] " in output
     assert "  refuse-handshake=CODE[xTIMES] " in output
+    once = [line for line in output.splitlines() if "xTIMES" in line]
+    assert [line.endswith(" (1 time)") for line in once] == [True, True]
+    assert max(map(len, output.splitlines())) <= 80

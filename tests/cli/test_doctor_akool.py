@@ -84,7 +84,7 @@ async def test_without_an_agora_channel_the_rest_is_checked(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, "check --url and --env"),
+        (404, "is --url right?"),
         (429, "limits how often"),
         (503, "the trouble is the platform's"),
     ],
@@ -200,3 +200,10 @@ def test_settings_that_cannot_work(
     assert found[check][0] == "failed"
     assert words in found[check][1]
     assert verdicts(found).count("skipped") == 4
+
+
+def test_an_account_without_a_platform_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--platform", "akool", "--api-key", "k", "--avatar-id", "a"]) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "without --url there is no use for --api-key, --avatar-id: name a platform" in errors

@@ -36,6 +36,7 @@ def report(
         turn=None if received is None else turn,
         playout=playout,
         lateness=lateness,
+        interrupt_after_s=None,
         cpu_s=0.002,
     )
 
@@ -91,6 +92,27 @@ def test_a_table_for_people() -> None:
     ]
     assert lines[7].startswith("PCM received     identical (SHA-256 ")
     assert len(lines) == 8
+
+
+def test_a_line_ends_where_its_words_do() -> None:
+    lines = shown(dataclasses.replace(report(), name="x" * 200)).splitlines()
+    assert lines == [line.rstrip() for line in lines]
+
+
+def test_without_deadlines_there_is_no_lateness() -> None:
+    it = dataclasses.replace(report(), lateness=None)
+    assert "lateness" not in shown(it)
+    assert json.loads(it.as_json())["lateness_ms"] is None
+
+
+def test_an_interrupt_that_was_not_reached_is_told() -> None:
+    words = shown(dataclasses.replace(report(), interrupt_after_s=2.5))
+    assert "completed, before the interrupt after 2.5 s\n" in words
+
+
+def test_what_nobody_confirmed_is_not_told_as_played() -> None:
+    words = shown(report(playout=Playout("timed_out", 1000, 1000, 0, 1000)))
+    assert "timed out: 1.00 s sent, 0.00 s dropped, not known to have been played\n" in words
 
 
 def test_an_interrupted_turn_says_what_was_dropped() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import re
 import subprocess
@@ -6,6 +7,7 @@ import sys
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 
+import httpx
 import pytest
 
 from avatarwire.akool import StreamingAvatarClient
@@ -107,8 +109,7 @@ def test_it_serves_akool(tmp_path: Path) -> None:
         assert server.stderr is not None
         first = server.stdout.readline()
         found = re.fullmatch(
-            r"Akool platform at (http://127.0.0.1:\d+/streamingAvatar/service_status)"
-            r" \(Ctrl-C ends it\)\n",
+            r"Akool platform at (http://127.0.0.1:\d+/) \(Ctrl-C ends it\)\n",
             first,
         )
         assert found is not None
@@ -124,7 +125,9 @@ def test_it_serves_akool(tmp_path: Path) -> None:
         server.terminate()
         output, errors = server.stdout.read(), server.stderr.read()
     assert (server.returncode, errors) == (0, "")
-    assert f'StreamingAvatarClient("any", "any", discovery_url="{found[1]}")' in output
+    assert f'  AsyncStreamingAvatarClient("any", "any", discovery_url="{found[1]}")\n' in output
+    assert f"  avatarwire stream FILE.wav --platform akool --url {found[1]} --api-key any" in output
+    assert "misbehaves" not in output
     log = [line.split(maxsplit=2)[2] for line in output.splitlines() if re.match(r"\d\d:", line)]
     assert log == [
         "connected",
@@ -184,3 +187,66 @@ def test_a_directory_that_cannot_be_made_is_one_line(
     output, errors = capfd.readouterr()
     assert (output, errors.count("\n")) == ("", 1)
     assert errors.startswith(f"avatarwire: cannot record in {directory}")
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+@pytest.mark.parametrize(
+    ("platform", "faults", "asked", "log"),
+    [
+        (
+            "liveavatar",
+            ["refuse-start=401", "refuse-start=40001", "no-answer=1", "refuse-handshake=503"],
+            ["POST /v1/session/start"] * 3 + ["GET /v1/session/agent"] * 2,
+            [
+                "start refused with 401, on demand",
+                "start refused with 40001, on demand",
+                "start left without an answer, on demand",
+                "connection refused with 503, on demand",
+                "connection refused: its URL has been used, has expired, or never was one",
+            ],
+        ),
+        (
+            "akool",
+            ["refuse-discovery=503", "no-answer=1", "refuse-handshake=401"],
+            ["GET /streamingAvatar/service_status"] * 2 + ["GET /streamingAvatar/ws/v1"],
+            [
+                "discovery answered HTTP 503, on demand",
+                "discovery left without an answer, on demand",
+                "connection refused with 401, on demand",
+            ],
+        ),
+    ],
+)
+def test_it_tells_its_faults_and_what_they_do(
+    platform: str, faults: list[str], asked: list[str], log: list[str]
+) -> None:
+    options = [word for fault in faults for word in ("--fault", fault)]
+    with subprocess.Popen(
+        [*COMMAND, "serve", platform, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        found = re.search(r"http://[0-9.:]+", server.stdout.readline())
+        assert found is not None
+        with httpx.Client(
+            base_url=found[0], timeout=httpx.Timeout(10, read=1), trust_env=False
+        ) as http:
+            for method, path in (request.split() for request in asked):
+                with contextlib.suppress(httpx.ReadTimeout):
+                    http.request(method, path, headers=UPGRADE if method == "GET" else None)
+        server.terminate()
+        output, errors = server.stdout.read(), server.stderr.read()
+    assert (server.returncode, errors) == (0, "")
+    assert output.startswith(f"It misbehaves as asked: {', '.join(faults)}\n")
+    lines = [line for line in output.splitlines() if re.match(r"\d\d:", line)]
+    assert [line.split(maxsplit=1)[1] for line in lines] == log

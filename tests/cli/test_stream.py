@@ -1,6 +1,8 @@
 import asyncio
 import json
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import run_command
@@ -9,7 +11,8 @@ from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
 from avatarwire.cli.speech import Received
 from avatarwire.codec import AudioFrame
-from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.emulator import Faults, LiveAvatarEmulator
+from avatarwire.liveavatar.messages import MessageBuilder
 
 PCM = bytes(range(256)) * 38  # 203 ms at 24 kHz: five frames and a short one
 
@@ -47,6 +50,7 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
         "platform",
         "PCM",
     ]
+    assert [line for line in lines if line != line.rstrip()] == []
     assert lines[1].split() == ["frames", "6"]
     assert "0.20 s, 24000 Hz mono" in lines[2]
     assert lines[3].split() == ["outcome", "completed"]
@@ -87,6 +91,46 @@ async def test_an_interrupt_after_a_while(tmp_path: Path) -> None:
     assert playout["dropped_ms"] > 1000
     assert figures["platform_heard"]["stale_frames"] == 0
     assert figures["identical"] is True
+
+
+async def test_an_interrupt_that_comes_too_late_is_told(sound: Path) -> None:
+    code, output, errors = await stream(sound, "--interrupt-after", "100", "--no-pace")
+    assert (code, errors) == (0, "")
+    assert "outcome          completed, before the interrupt after 100 s\n" in output
+    assert "lateness" not in output  # nothing had a deadline
+
+
+async def test_a_turn_that_nobody_confirms_is_a_failure(
+    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        emulator.faults.stop_reading_after = 5
+        for name, value in use(emulator).items():
+            monkeypatch.setenv(name, value)
+        assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
+    output, errors = capsys.readouterr()
+    assert "timed out: 0.20 s sent, 0.00 s dropped, not known to have been played\n" in output
+    assert errors.startswith("avatarwire: the platform never said that it had played the file; see")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("asked_for", [False, True])
+async def test_an_interrupt_of_the_platforms_is_a_failure(tmp_path: Path, asked_for: bool) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, PCM * 30, PcmFormat(24000))
+    options = ["--interrupt-after", "0.2"] if asked_for else []
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        streaming = asyncio.create_task(stream(path, *options, **use(emulator)))
+        while not emulator.sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await emulator.sessions[0].wait_for("response.audio.start", 30)
+        if not asked_for:
+            await emulator.sessions[0].send_event(MessageBuilder.control_interrupt())
+        code, output, errors = await streaming
+    assert "interrupted: " in output
+    assert code == (0 if asked_for else 1)
+    assert ("somebody speaks to this avatar" in errors) is not asked_for
 
 
 async def test_without_pace_and_with_a_lead(tmp_path: Path) -> None:
@@ -136,6 +180,15 @@ async def test_another_platform_by_environment(sound: Path) -> None:
             "--save works with the local platform only",
         ),
         (["--url", "no-url", "--api-key", "k", "--avatar-id", "a"], "--url must be an http://"),
+        (
+            ["--url", "http://x"],
+            "set AVATARWIRE_API_KEY or --api-key; AVATARWIRE_AVATAR_ID or --avatar-id.",
+        ),
+        (["--api-key", "k"], "without --url there is no use for --api-key: name a platform"),
+        (["--api-key", "k", "--avatar-id", "a"], "no use for --api-key, --avatar-id"),
+        (["--no-pace", "--lead-ms", "200"], "with --no-pace there is no use for --lead-ms"),
+        (["--env", "prod"], "with --platform liveavatar there is no use for --env"),
+        (["--agora-uid", "7"], "add --platform akool, or leave this out"),
         (["--nonsense"], "No such option"),
     ],
 )
@@ -178,6 +231,22 @@ async def test_nobody_there_is_one_line(sound: Path) -> None:
     assert (code, output, errors.count("\n")) == (1, "", 1)
     assert errors.startswith(f"avatarwire: no session at {emulator.base_url}: ")
     assert "check --url" in errors
+    assert "base_url" not in errors
+
+
+async def test_an_account_of_the_environment_waits_for_a_url(sound: Path) -> None:
+    environment = {"AVATARWIRE_API_KEY": "sk-test", "AVATARWIRE_AVATAR_ID": "ava"}
+    code, _, errors = await stream(sound, "--no-pace", **environment)
+    assert (code, errors) == (0, "")
+
+
+async def test_a_start_that_is_tried_again_is_told(sound: Path) -> None:
+    async with LiveAvatarEmulator(greeting=None) as emulator:
+        emulator.fail_next_start(code=40001)
+        code, _, errors = await stream(sound, "--no-pace", **use(emulator))
+    assert code == 0
+    assert errors.startswith("the start failed ([40001] NO_ORCHESTRATION_POD: ")
+    assert "once more in " in errors
 
 
 @pytest.mark.parametrize(
@@ -185,12 +254,13 @@ async def test_nobody_there_is_one_line(sound: Path) -> None:
     [
         ({"code": 40004}, "PRINCIPAL_UNIDENTIFIED"),
         ({"code": 40005}, "end another session first"),
-        ({"status": 401}, "check --api-key or AVATARWIRE_API_KEY"),
+        ({"status": 401}, "HTTP 401 without JSON; check --api-key or AVATARWIRE_API_KEY\n"),
+        ({"status": 404}, "HTTP 404 without JSON; check --url, and that"),
         ({"status": 403}, "may use this avatar"),
         ({"html": True}, "check --url"),
         ({"agent_ws_url": ""}, "agentWsUrl"),
         ({"agent_ws_url": "ftp://x"}, "failed"),
-        ({"agent_ws_url": "ws://127.0.0.1:9"}, "failed"),
+        ({"agent_ws_url": "ws://127.0.0.1:9"}, "no proxy or firewall keeps WebSockets out"),
     ],
 )
 async def test_a_platform_that_refuses_is_one_line(
@@ -210,7 +280,27 @@ async def test_a_session_that_is_lost_is_one_line(sound: Path) -> None:
         code, output, errors = await stream(sound, **use(emulator))
     assert (code, output, errors.count("\n")) == (1, "", 1)
     assert f"the session at {emulator.base_url} failed: " in errors
-    assert "1011" in errors
+    assert "(close code 1011: fault on demand); run it again, and" in errors
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        (
+            {"cut_after_frames": 2},
+            "the connection was lost without a goodbye (close code 1006); check the network",
+        ),
+        ({"token_life_s": 0}, "HTTP 403; the address that the platform gave is spent, expired or"),
+        ({"handshakes": deque([1011])}, "run it again"),
+    ],
+)
+async def test_a_session_that_fails_says_what_to_do(
+    sound: Path, faults: dict[str, Any], words: str
+) -> None:
+    async with LiveAvatarEmulator(greeting=None, faults=Faults(**faults)) as emulator:
+        code, output, errors = await stream(sound, **use(emulator))
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert words in errors
 
 
 async def test_other_pcm_than_was_sent_is_a_failure(

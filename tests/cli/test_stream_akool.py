@@ -51,6 +51,7 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
         "CPU",
         "PCM",
     ]
+    assert [line for line in lines if line != line.rstrip()] == []
     assert lines[1].split() == ["frames", "4"]
     assert "0.21 s, 16000 Hz mono" in lines[2]
     assert lines[3].split() == ["outcome", "completed"]
@@ -112,8 +113,11 @@ async def test_another_platform_by_environment(sound: Path, direct: bool) -> Non
         (["--url", "http://x"], "set AVATARWIRE_API_KEY or --api-key"),
         (
             ["--url", "http://x", "--api-key", "k", "--avatar-id", "a"],
-            "set AVATARWIRE_AGORA_APP_ID or --agora-app-id",
+            "set AVATARWIRE_AGORA_APP_ID or --agora-app-id; AVATARWIRE_AGORA_CHANNEL or --agora",
         ),
+        (["--url", "http://x", "--avatar-id", "a"], "--api-key; AVATARWIRE_AGORA_APP_ID or"),
+        (["--url", "http://x"], "--agora-token; AVATARWIRE_AGORA_UID or --agora-uid."),
+        (["--agora-uid", "7"], "without --url there is no use for --agora-uid: name a platform"),
         (["--sandbox"], "--sandbox is Live Avatar's"),
         (["--env", "moon"], "'moon' is not one of"),
     ],
@@ -141,7 +145,27 @@ async def test_nobody_there_is_one_line(sound: Path) -> None:
         settings = use(emulator)
     code, output, errors = await stream(sound, **settings)
     assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert "check --url and --env, and that a platform answers there" in errors
+    address = emulator.server_url.removeprefix("http://")
+    assert f"service discovery failed: the request to {address} failed: " in errors
+    assert errors.endswith(": is it running? check --url\n")
+
+
+async def test_no_server_there_is_one_line(sound: Path) -> None:
+    async with AkoolEmulator() as emulator:
+        url = emulator.server_url.replace("http:", "ws:")
+        settings = use(emulator, url)
+    code, output, errors = await stream(sound, **settings)
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert f"could not connect to {url.removeprefix('ws://')}: " in errors
+    assert errors.endswith("; check --url, and that a platform answers there\n")
+
+
+async def test_another_server_is_told_by_the_option(sound: Path) -> None:
+    async with AkoolEmulator() as emulator:
+        emulator.fail_next_discovery(status=404)
+        code, output, errors = await stream(sound, **use(emulator))
+    assert (code, output) == (1, "")
+    assert errors.endswith(" service discovery was answered with HTTP 404: is --url right?\n")
 
 
 async def test_a_platform_that_refuses_is_one_line(sound: Path) -> None:
@@ -169,3 +193,4 @@ async def test_a_session_that_is_lost_is_one_line(sound: Path, code: int, words:
     assert (result, output, errors.count("\n")) == (1, "", 1)
     assert f"the session at {emulator.discovery_url} failed: " in errors
     assert words in errors
+    assert errors.endswith("; check the network, and run it again\n")

@@ -323,6 +323,25 @@ async def test_sessions_are_recorded(tmp_path):
     assert [line["direction"] for line in lines] == ["sent", "received"]
 
 
+@pytest.mark.parametrize("token", ["rtc-secret", 'a "quoted" secret', "back\\slash secret"])
+async def test_no_token_is_written_down(tmp_path, token):
+    agora = {"appid": "a", "channel_id": "c", "token": token, "uid": "1"}
+    async with AkoolEmulator(record_dir=tmp_path) as emulator:
+        async with connected(emulator) as socket:
+            await hear(socket)
+            await say(socket, "command", "m", cmd="set-params", metadata={"agora_data": agora})
+            await hear(socket)
+            await socket.send(json.dumps({"type": "auth", "token": token}))
+        await emulator.sessions[0].wait_closed()
+    recorded = (tmp_path / "s-1.jsonl").read_text()
+    assert "secret" not in recorded
+    messages = [json.loads(json.loads(line)["data"]) for line in recorded.splitlines()]
+    (params,) = (message["pld"] for message in messages if message["type"] == "command")
+    assert params["metadata"]["agora_data"] == agora | {"token": "***"}
+    # What a test looks at is whole.
+    assert emulator.sessions[0].messages[-1]["token"] == token
+
+
 async def test_a_session_id_is_no_path(tmp_path):
     async with AkoolEmulator(record_dir=tmp_path / "rec") as emulator:
         async with connected(emulator, session_id="../../evil") as socket:

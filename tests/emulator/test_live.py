@@ -333,13 +333,14 @@ async def test_a_user_speaks_in_real_time(http: httpx.AsyncClient, tmp_path: Pat
         client = await dial((await start(http, emulator))["agentWsUrl"])
         await tell(client, MessageBuilder.session_ready())
         frames = []
-        while len(frames) < 3:
+        while len(frames) < 3 + 50:
             message = await asyncio.wait_for(client.recv(), 5)
             if isinstance(message, bytes):
                 frames.append(AudioFrame.unpack(message))
         await client.close()
-    assert b"".join(frame.payload for frame in frames) == PCM[:3000]
-    assert [(f.sample_rate, f.seq, f.timestamp, f.samples) for f in frames] == [
+    # Two seconds of silence follow.
+    assert b"".join(frame.payload for frame in frames) == PCM[:3000] + bytes(64000)
+    assert [(f.sample_rate, f.seq, f.timestamp, f.samples) for f in frames[:3]] == [
         (0, 0, 0, 640),
         (0, 1, 40, 640),
         (0, 2, 80, 220),

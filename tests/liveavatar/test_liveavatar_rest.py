@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import pickle
 
 import pytest
 
@@ -111,7 +112,7 @@ async def test_start_sends_no_more_than_it_must():
         (200, {"code": 40999, "message": "m"}, 40999, "SESSION_START_FAILED", "m"),
         (401, {"detail": "no"}, 401, "PRINCIPAL_UNIDENTIFIED", "HTTP 401"),
         (401, {"code": 1, "message": "bad key"}, 401, "PRINCIPAL_UNIDENTIFIED", "bad key"),
-        (401, b"", 401, "PRINCIPAL_UNIDENTIFIED", "HTTP 401 without JSON$"),
+        (401, b"", 401, "PRINCIPAL_UNIDENTIFIED", "HTTP 401 without JSON: is api_key right"),
         (403, b"<html>", 403, "SESSION_ACCESS_DENIED", "HTTP 403 without JSON: perhaps a proxy"),
         (404, b"", 404, "SESSION_START_FAILED", "HTTP 404 without JSON: is base_url right"),
         (429, b"", 429, "SESSION_START_FAILED", "HTTP 429 without JSON: too many requests"),
@@ -157,7 +158,7 @@ async def test_no_answer_is_an_error_in_time(emulator):
     emulator.fail_next_start(no_answer=True)
     async with api_for(emulator.base_url, timeout=0.05) as api:
         with pytest.raises(
-            SessionStartError, match=r"did not answer: no answer within 0\.05 s"
+            SessionStartError, match=r"did not answer: no answer from .* within 0\.05 s"
         ) as e:
             await api.start()
     assert e.value.code == 0
@@ -167,8 +168,17 @@ async def test_nobody_there_is_an_error():
     async with platform() as (url, _):
         pass
     async with api_for(url) as api:
-        with pytest.raises(SessionStartError, match=r"\[0\] SESSION_START_FAILED: the platform"):
+        with pytest.raises(SessionStartError) as failed:
             await api.start()
+    address = url.removeprefix("http://").partition("/")[0]
+    assert str(failed.value).startswith(
+        f"[0] SESSION_START_FAILED: the platform did not answer: the request to {address} failed: "
+    )
+    assert str(failed.value).endswith(": is it running? check base_url")
+    assert failed.value.advice not in failed.value.message
+    assert failed.value.__suppress_context__
+    copy = pickle.loads(pickle.dumps(failed.value))  # noqa: S301
+    assert (str(copy), copy.advice) == (str(failed.value), failed.value.advice)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,9 @@ async def test_no_answer_in_time(everything_logged):
         await asyncio.Event().wait()
 
     async with platform(nothing) as state:
-        assert "within 0.1 s" in await failure(state.url, timeout_s=0.1)
+        address = state.url.removeprefix("http://").partition("/")[0]
+        words = await failure(state.url, timeout_s=0.1)
+        assert words == f"no answer from {address} within 0.1 s"
     assert KEY not in logged(everything_logged.records)
 
 
@@ -186,15 +188,39 @@ async def test_bad_http(answer):
 async def test_refused(everything_logged):
     async with platform(b"") as state:
         pass
-    assert "the request failed" in await failure(state.url)
+    address = state.url.removeprefix("http://").partition("/")[0]
+    words = await failure(state.url)
+    assert words.startswith(f"the request to {address} failed: ")
     assert KEY not in logged(everything_logged.records)
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        (f"http://name:{KEY}@127.0.0.1:1/{KEY}?token={KEY}", "127.0.0.1:1"),
+        ("http://[::1]:1/", "[::1]:1"),
+    ],
+)
+async def test_who_was_asked_in_vain_is_told_and_nothing_else(url, endpoint):
+    with pytest.raises(RestError) as failed:
+        await post(url)
+    assert str(failed.value).startswith(f"the request to {endpoint} failed: ")
+    # Nor is it one of several tracebacks: what lies below says no more.
+    assert (failed.value.__cause__, failed.value.__context__) == (None, None)
+    assert KEY not in told(failed.value)
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+def test_a_port_that_goes_without_saying_is_told(scheme, port):
+    assert rest._endpoint(f"{scheme}://h/") == f"h:{port}"
 
 
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "http://", "ftp://h/", "http://h:99999/", "http://h:x/", "http://[/"]
 )
 async def test_no_url(url):
-    assert "URL" in await failure(url) or "request failed" in await failure(url)
+    words = await failure(url)
+    assert "URL" in words or words.startswith("the request to ")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[In
             timeout_s=config.discovery_timeout,
         )
     except RestError as exc:
-        raise ServiceDiscoveryError(f"service discovery failed: {exc}") from exc
+        raise ServiceDiscoveryError(
+            f"service discovery failed: {exc}: is it running? check discovery_url"
+        ) from None
     instances = instances_in(answer, config.api_key)
     available = [instance for instance in instances if instance.is_available]
     if not available:
@@ -77,8 +79,11 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
             f"the platform refused the API key{said}", code=code or answer.status
         )
     if answer.status != 200:
+        is_theirs = answer.status == 429 or answer.status >= 500
+        advice = "" if is_theirs else ": is discovery_url right?"
         raise ServiceDiscoveryError(
-            f"service discovery was answered with HTTP {answer.status}{said}", code=answer.status
+            f"service discovery was answered with HTTP {answer.status}{said}{advice}",
+            code=answer.status,
         )
     if not body:
         raise ServiceDiscoveryError(
@@ -86,7 +91,8 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
         )
     if code not in {None, SUCCESS} or body.get("success") is False:
         raise ServiceDiscoveryError(
-            f"service discovery was refused{'' if code is None else f' with code {code}'}{said}",
+            f"service discovery was refused{'' if code is None else f' with code {code}'}{said}:"
+            " are avatar_id and env right?",
             code=code,
         )
     data = body.get("data")
@@ -95,7 +101,8 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
         entries = data.get("instances") if "instances" in data else data.get("services")
     if not isinstance(entries, list):
         raise ServiceDiscoveryError(
-            "service discovery's answer names neither instances nor services"
+            "service discovery's answer names neither instances nor services: is discovery_url"
+            " right?"
         )
     read = [_instance(entry) for entry in entries]
     instances = [instance for instance in read if instance is not None]

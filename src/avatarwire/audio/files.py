@@ -146,6 +146,10 @@ def _parse_wav(path: Path) -> _Wav | None:
 def _check(path: Path, wav: _Wav) -> None:
     if not wav.promised_bytes:
         raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
+    if wav.present_bytes <= 0:
+        raise AudioFormatError(
+            f"{path}: a WAV cut off after its header, without any sound in it; copy it again"
+        )
     if wav.present_bytes < wav.promised_bytes:
         raise AudioFormatError(
             f"{path}: truncated, {wav.present_bytes} of the {wav.promised_bytes} bytes of sound "

@@ -22,7 +22,7 @@ from avatarwire.cli.checks import (
     known_tone,
 )
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.on_akool import advice_on, is_server, new_client, require_agora
+from avatarwire.cli.on_akool import advice_on, is_server, new_client, require_agora, told
 from avatarwire.cli.sound import converted
 from avatarwire.cli.speech import Settings, advice_on_status
 from avatarwire.emulator import AkoolEmulator
@@ -87,11 +87,11 @@ def _discovered(report: Report, where: str) -> None:
 
 def _explain(report: Report, exc: AkoolStreamingAvatarError, where: str) -> None:
     if isinstance(exc, ServiceDiscoveryError):
-        report.failed("discovery", f"{where}: {exc}; {advice_on(exc)}")
+        report.failed("discovery", f"{where}: {told(exc)}")
         return
     _discovered(report, where)
     if isinstance(exc, AuthenticationError):
-        report.failed("key", f"{exc}; {advice_on(exc)}")
+        report.failed("key", told(exc))
         return
     if is_server(where):
         report.skipped("key", "the platform has not looked at it")

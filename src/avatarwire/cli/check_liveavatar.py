@@ -24,7 +24,7 @@ from avatarwire.cli.checks import (
     known_tone,
 )
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.on_liveavatar import FIRST_PLATFORM_CODE, OPTIONS, advice_on
+from avatarwire.cli.on_liveavatar import FIRST_PLATFORM_CODE, OPTIONS, told
 from avatarwire.cli.speech import Settings, advice_on_status, by_option
 from avatarwire.emulator import LiveAvatarEmulator
 
@@ -113,7 +113,7 @@ def _started(report: Report, where: str) -> None:
 
 
 def _explain(report: Report, exc: SessionStartError, where: str) -> None:
-    words = f"{exc if exc.code else exc.message}; {advice_on(exc)}"
+    words = told(exc)
     if exc.error_code in ABOUT_THE_KEY and exc.code != 403:
         report.ok("URL", where)
         report.failed("key", words)

@@ -7,7 +7,10 @@ import click
 
 from avatarwire.emulator import AkoolFaults, DiscoveryFault, Faults, StartFault
 
-__all__ = ["AKOOL_FAULTS", "LIVE_FAULTS", "faults_help", "faults_option"]
+__all__ = ["AKOOL_FAULTS", "ASKED_FOR", "LIVE_FAULTS", "faults_help", "faults_option"]
+
+#: Under which the command's ``meta`` holds the faults as they were typed.
+ASKED_FOR = "avatarwire.cli.faults"
 
 #: Codes that no endpoint may put into a close frame (RFC 6455, section 7.4.1).
 _UNSENDABLE = {1004, 1005, 1006, 1015}
@@ -144,14 +147,16 @@ def _by_name(*faults: _Fault) -> dict[str, _Fault]:
 
 _CLOSE = _Fault("close", "CODE[@N]", "close each connection after N messages (1)", _close)
 _HANDSHAKE = _Fault(
-    "refuse-handshake", "CODE[xTIMES]", "by HTTP status or close code", _refuse_handshake
+    "refuse-handshake", "CODE[xTIMES]", "by HTTP status or close code (1 time)", _refuse_handshake
 )
 
 LIVE_FAULTS = _by_name(
     _Fault("cut-after-frames", "N", "drop each connection after N binary messages", _cut),
     _CLOSE,
     _Fault("stop-reading", "N", "take nothing more in after N messages", _stop_reading),
-    _Fault("refuse-start", "CODE[xTIMES]", "by platform code or HTTP status", _refuse_start),
+    _Fault(
+        "refuse-start", "CODE[xTIMES]", "by platform code or HTTP status (1 time)", _refuse_start
+    ),
     _Fault("no-answer", "TIMES", "leave so many starts without an answer", _no_answer),
     _HANDSHAKE,
     _Fault("expire-tokens", "SECONDS", "one-time URLs live so long", _expire),
@@ -165,7 +170,7 @@ LIVE_FAULTS = _by_name(
 
 AKOOL_FAULTS = _by_name(
     _CLOSE,
-    _Fault("refuse-discovery", "STATUS[xTIMES]", "by HTTP status", _fail_discovery),
+    _Fault("refuse-discovery", "STATUS[xTIMES]", "by HTTP status (1 time)", _fail_discovery),
     _Fault("no-answer", "TIMES", "leave discovery so often without an answer", _leave_discovery),
     _HANDSHAKE,
     _Fault("withhold", "KIND", "never send it, e.g. ack or pong", _withhold),
@@ -174,7 +179,7 @@ AKOOL_FAULTS = _by_name(
 
 def faults_help(faults: dict[str, _Fault]) -> str:
     """List the faults, as a command's epilogue."""
-    lines = (f"  {fault.usage:<32} {fault.meaning}" for fault in faults.values())
+    lines = (f"  {fault.usage:<31} {fault.meaning}" for fault in faults.values())
     return "\b\nFaults; --fault may be given several times:\n" + "\n".join(lines)
 
 
@@ -187,7 +192,7 @@ def faults_option(make: Callable[[], AnyFaults], known: dict[str, _Fault]) -> Op
     """
 
     def parse(
-        _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+        context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
     ) -> AnyFaults:
         faults = make()
         for text in texts:
@@ -199,6 +204,7 @@ def faults_option(make: Callable[[], AnyFaults], known: dict[str, _Fault]) -> Op
                 fault.apply(faults, value)
             except ValueError as exc:
                 raise click.BadParameter(f"{text!r}: {exc}; write {fault.usage}.") from exc
+        context.meta[ASKED_FOR] = texts
         return faults
 
     return click.option(

@@ -26,11 +26,12 @@ from avatarwire.cli.speech import (
     Speech,
     advice_on_status,
     by_option,
+    in_options,
     speak,
 )
 from avatarwire.emulator import AkoolEmulator
 
-__all__ = ["AkoolJob", "advice_on", "is_server", "new_client", "require_agora"]
+__all__ = ["AkoolJob", "advice_on", "is_server", "new_client", "require_agora", "told"]
 
 _AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
 _OPTIONS = {
@@ -38,6 +39,7 @@ _OPTIONS = {
     "server_url": "--url",
     "api_key": "--api-key",
     "avatar_id": "--avatar-id",
+    "env": "--env",
 }
 
 
@@ -57,6 +59,7 @@ class AkoolJob:
         self._client = client
         self._settings = settings
         self._emulator = emulator
+        self._was_connected = False
 
     @classmethod
     @contextlib.contextmanager
@@ -73,7 +76,6 @@ class AkoolJob:
                 url = emulator.discovery_url
             else:
                 url = settings.url
-                require_agora(settings)
             yield cls(new_client(settings, url), settings, url, emulator)
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002
@@ -89,6 +91,7 @@ class AkoolJob:
         client.on_disconnected = ended.set
         app_id, channel, token, uid = (value or "local" for value in self._settings.agora)
         async with client:
+            self._was_connected = True
             await client.set_agora_params(
                 app_id, channel, token, uid, voice_id=self._settings.voice_id
             )
@@ -106,8 +109,11 @@ class AkoolJob:
 
     def explain(self, exc: Exception) -> str:
         """Say in one line why it failed, and what to do."""
-        advice = advice_on(exc)
-        return f"the session at {self.url} failed: {exc}{'; ' if advice else ''}{advice}"
+        words = told(exc)
+        no_server = "; check --url, and that a platform answers there"
+        if isinstance(exc, ConnectionError):
+            words += "; check the network, and run it again" if self._was_connected else no_server
+        return f"the session at {self.url} failed: {words}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""
@@ -138,12 +144,20 @@ def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
         raise by_option(exc, _OPTIONS) from exc
 
 
+def told(exc: Exception) -> str:
+    """Say what failed, and what to do about it."""
+    advice = advice_on(exc)
+    return in_options(str(exc), _OPTIONS) + ("; " if advice else "") + advice
+
+
 def advice_on(exc: Exception) -> str:
     """Say what to do about a failure; empty where its words say all."""
     match exc:
         case AuthenticationError():
             return "check --api-key or AVATARWIRE_API_KEY"
-        case ServiceDiscoveryError() | RetryError():
+        case ServiceDiscoveryError():
+            return advice_on_status(exc.code) or ""
+        case RetryError():
             return (
                 advice_on_status(exc.code)
                 or "check --url and --env, and that a platform answers there"
@@ -159,7 +173,10 @@ def require_agora(settings: Settings) -> None:
     Raises:
         click.UsageError: it names the setting that is missing.
     """
-    for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True):
-        if not value:
-            variable = "AVATARWIRE" + option.removeprefix("-").replace("-", "_").upper()
-            raise click.UsageError(f"Akool needs an Agora channel: set {variable} or {option}.")
+    missing = [
+        f"AVATARWIRE{option.removeprefix('-').replace('-', '_').upper()} or {option}"
+        for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True)
+        if not value
+    ]
+    if missing:
+        raise click.UsageError(f"Akool needs an Agora channel: set {'; '.join(missing)}.")

@@ -8,7 +8,9 @@ from avatarwire import (
     AgentListener,
     AvatarAgent,
     AvatarAgentConfig,
+    ConnectFailedError,
     ErrorCode,
+    HandshakeTimeoutError,
     SessionLostError,
     SessionStartError,
 )
@@ -26,7 +28,7 @@ from avatarwire.cli.speech import (
 )
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "advice_on"]
+__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "told"]
 
 _ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
@@ -40,6 +42,13 @@ _ADVICE = {
 #: From here on a number is the platform's own, below it an HTTP status.
 FIRST_PLATFORM_CODE = 1000
 OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
+
+
+def told(exc: SessionStartError) -> str:
+    """Say why a start was refused, and what to do about it."""
+    # Without an answer there is no code worth showing.
+    code = f"[{exc.code}] {exc.error_code.name}: " if exc.code else ""
+    return f"{code}{exc.message}; {advice_on(exc)}"
 
 
 def advice_on(exc: SessionStartError) -> str:
@@ -115,11 +124,28 @@ class LiveAvatarJob:
 
     def explain(self, exc: Exception) -> str:
         """Say in one line why it failed, and what to do."""
-        if not isinstance(exc, SessionStartError):
-            return f"the session at {self.url} failed: {exc}"
-        # Without an answer there is no code worth showing.
-        words = str(exc) if exc.code else exc.message
-        return f"no session at {self.url}: {words}; {advice_on(exc)}"
+        match exc:
+            case SessionStartError():
+                return f"no session at {self.url}: {told(exc)}"
+            case SessionLostError(code=1006):
+                words = "the connection was lost without a goodbye (close code 1006)"
+                advice = "; check the network, and run it again"
+            case SessionLostError():
+                words = str(exc)
+                advice = "; run it again, and if it stays so, ask whoever runs the platform"
+            case ConnectFailedError(status=None):
+                words, advice = str(exc), "; check that no proxy or firewall keeps WebSockets out"
+            case ConnectFailedError():
+                words = str(exc)
+                advice = (
+                    "; the address that the platform gave is spent, expired or behind a proxy:"
+                    " run it again"
+                )
+            case HandshakeTimeoutError():
+                words, advice = str(exc), "; the platform has fallen silent: run it again"
+            case _:
+                words, advice = str(exc), ""
+        return f"the session at {self.url} failed: {words}{advice}"
 
     def received(self) -> Received | None:
         """Give what arrived; None when the platform is not a local one."""

@@ -7,9 +7,12 @@ from typing import TypeAlias
 import click
 
 from avatarwire.cli.speech import Settings
+from avatarwire.cli.usage import refuse_unheard
 
-__all__ = ["PLATFORMS", "platform_options"]
+__all__ = ["ACCOUNT", "AGORA", "PLATFORMS", "platform_options"]
 
+ACCOUNT = ("api_key", "avatar_id")
+AGORA = ("agora_app_id", "agora_channel", "agora_token", "agora_uid")
 PLATFORMS = ("liveavatar", "akool")
 
 _Command: TypeAlias = Callable[..., int]
@@ -84,6 +87,12 @@ def platform_options(command: _Command) -> _Command:
         agora_uid: str | None,
         **others: object,
     ) -> int:
+        if platform != "akool":
+            remedy = "add --platform akool, or leave this out"
+            refuse_unheard(f"with --platform {platform}", remedy, "env", *AGORA)
+        if url is None:
+            remedy = "name a platform by --url, or leave this out"
+            refuse_unheard("without --url", remedy, *ACCOUNT, *AGORA)
         settings = Settings(
             url=url,
             api_key=api_key,

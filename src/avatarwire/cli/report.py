@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from avatarwire.audio import PcmFormat
@@ -31,7 +30,8 @@ class Report:
         received_pcm: the PCM that the local platform got; None when another one was used.
         turn: the turn as the local platform heard it; None when it does not tell.
         playout: what became of the turn.
-        lateness: how long after its deadline each write was.
+        lateness: how long after its deadline each write was; None when there were no deadlines.
+        interrupt_after_s: when the turn was to be interrupted; None: it was not.
         cpu_s: CPU time of the agent's thread while streaming, in seconds.
     """
 
@@ -44,7 +44,8 @@ class Report:
     received_pcm: bytes | None
     turn: Turn | None
     playout: Playout
-    lateness: Lateness
+    lateness: Lateness | None
+    interrupt_after_s: float | None
     cpu_s: float
 
     @property
@@ -84,16 +85,18 @@ class Report:
                 "dropped_ms": round(self.playout.dropped_ms, 3),
                 "played_ms": round(self.playout.played_ms, 3),
             },
-            "lateness_ms": {
-                "p50": round(self.lateness.percentile_ms(50), 3),
-                "p99": round(self.lateness.percentile_ms(99), 3),
-                "max": round(self.lateness.max_ms, 3),
-            },
+            "lateness_ms": None,
             "cpu_ms_per_audio_s": round(self.cpu_ms_per_audio_s, 3),
             "sent_sha256": _sha256(self.sent_pcm),
             "received_sha256": None,
             "identical": self.identical,
         }
+        if self.lateness is not None:
+            values["lateness_ms"] = {
+                "p50": round(self.lateness.percentile_ms(50), 3),
+                "p99": round(self.lateness.percentile_ms(99), 3),
+                "max": round(self.lateness.max_ms, 3),
+            }
         if self.received_pcm is not None:
             values["received_sha256"] = _sha256(self.received_pcm)
         if self.turn is not None:
@@ -107,24 +110,22 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print the report as a short table."""
-        table = Table.grid(padding=(0, 3))
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column(overflow="fold")
-        table.add_row("platform", self.platform if self.received_pcm is None else "on this machine")
-        table.add_row("frames", f"{self.frames}")
-        table.add_row("audio", self._audio())
-        table.add_row("outcome", self._outcome())
-        table.add_row(
-            "lateness",
-            f"p50 {self.lateness.percentile_ms(50):.1f} ms, "
-            f"p99 {self.lateness.percentile_ms(99):.1f} ms, "
-            f"max {self.lateness.max_ms:.1f} ms",
-        )
-        table.add_row("CPU", f"{self.cpu_ms_per_audio_s:.1f} ms per second of audio")
+        rows: list[tuple[str, str | Text]] = [
+            ("platform", self.platform if self.received_pcm is None else "on this machine"),
+            ("frames", f"{self.frames}"),
+            ("audio", self._audio()),
+            ("outcome", self._outcome()),
+        ]
+        if self.lateness is not None:
+            rows.append(("lateness", self._lateness(self.lateness)))
+        rows.append(("CPU", f"{self.cpu_ms_per_audio_s:.1f} ms per second of audio"))
         if self.turn is not None:
-            table.add_row("platform heard", self._heard(self.turn))
-        table.add_row("PCM received", self._verdict())
-        console.print(table, highlight=False)
+            rows.append(("platform heard", self._heard(self.turn)))
+        rows.append(("PCM received", self._verdict()))
+        # Not one of rich's tables: they fill each line up with spaces, which stay in a pipe.
+        width = max(len(name) for name, _ in rows) + 3
+        for name, value in rows:
+            console.print(Text.assemble((name.ljust(width), "dim"), value), soft_wrap=True)
 
     def _audio(self) -> str:
         sent = "" if self.sent == self.written else f", sent as {self.sent}"
@@ -133,10 +134,22 @@ class Report:
     def _outcome(self) -> str:
         playout = self.playout
         if playout.reason == "completed":
-            return "completed"
-        return (
+            if self.interrupt_after_s is None:
+                return "completed"
+            return f"completed, before the interrupt after {self.interrupt_after_s:g} s"
+        sent = (
             f"{playout.reason.replace('_', ' ')}: {playout.sent_ms / 1000:.2f} s sent, "
-            f"{playout.dropped_ms / 1000:.2f} s dropped, {playout.played_ms / 1000:.2f} s played"
+            f"{playout.dropped_ms / 1000:.2f} s dropped, "
+        )
+        if playout.reason == "timed_out":
+            return sent + "not known to have been played"
+        return sent + f"{playout.played_ms / 1000:.2f} s played"
+
+    def _lateness(self, lateness: Lateness) -> str:
+        return (
+            f"p50 {lateness.percentile_ms(50):.1f} ms, "
+            f"p99 {lateness.percentile_ms(99):.1f} ms, "
+            f"max {lateness.max_ms:.1f} ms"
         )
 
     def _heard(self, turn: Turn) -> str:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import click
 
-from avatarwire.cli.faults import AKOOL_FAULTS, LIVE_FAULTS, faults_help, faults_option
+from avatarwire.cli.faults import AKOOL_FAULTS, ASKED_FOR, LIVE_FAULTS, faults_help, faults_option
 from avatarwire.cli.sound import USER_FORMAT, converted, load
 from avatarwire.emulator import AkoolEmulator, AkoolFaults, Faults, LiveAvatarEmulator
 
@@ -60,7 +60,7 @@ def _port(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     "--user-audio",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="What each new user says, once, after the greeting.",
+    help="What each new user says, once, after the greeting; two seconds of silence follow.",
 )
 @faults_option(Faults, LIVE_FAULTS)
 def liveavatar(
@@ -110,6 +110,8 @@ async def _serve(emulator: Emulator, *, loopback: bool) -> None:
         click.echo(f"{name} platform at {url} (Ctrl-C ends it)")
         if not loopback:
             click.echo("Other machines can reach it, without a key.")
+        if asked_for := click.get_current_context().meta[ASKED_FOR]:
+            click.echo(f"It misbehaves as asked: {', '.join(asked_for)}")
         click.echo("Point a client at it, with any key and any avatar:")
         for way in ways:
             click.echo(f"  {way}")
@@ -121,8 +123,12 @@ async def _serve(emulator: Emulator, *, loopback: bool) -> None:
 def _described(emulator: Emulator) -> tuple[str, str, list[str]]:
     """Give the platform's name, its URL, and how a client is pointed at it."""
     if isinstance(emulator, AkoolEmulator):
-        url = emulator.discovery_url
-        return "Akool", url, [f'StreamingAvatarClient("any", "any", discovery_url="{url}")']
+        url = emulator.server_url + "/"
+        client = f'AsyncStreamingAvatarClient("any", "any", discovery_url="{url}")'
+        agora = "--agora-app-id any --agora-channel any --agora-token any --agora-uid any"
+        account = "--api-key any --avatar-id any"
+        command = f"avatarwire stream FILE.wav --platform akool --url {url} {account} {agora}"
+        return "Akool", url, [client, command]
     url = emulator.base_url
     return (
         "Live Avatar",

@@ -1,6 +1,7 @@
 """One file as one turn of speech, on whatever platform."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = [
     "Speech",
     "advice_on_status",
     "by_option",
+    "in_options",
     "speak",
 ]
 
@@ -156,10 +158,14 @@ async def speak(
 
 def by_option(exc: Exception, options: dict[str, str]) -> click.UsageError:
     """Say it with the names that the user typed."""
-    words = str(exc)
+    return click.UsageError(f"{in_options(str(exc), options)}.")
+
+
+def in_options(words: str, options: dict[str, str]) -> str:
+    """Put the options that the user can type in the place of the library's names."""
     for name, option in options.items():
-        words = words.replace(name, option)
-    return click.UsageError(f"{words}.")
+        words = re.sub(rf"\b{name}\b", option, words)
+    return words
 
 
 def advice_on_status(status: int | None) -> str | None:

@@ -13,15 +13,22 @@ from avatarwire import AvatarwireError
 from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.on_akool import AkoolJob
 from avatarwire.cli.on_liveavatar import LiveAvatarJob
-from avatarwire.cli.options import platform_options
+from avatarwire.cli.options import ACCOUNT, AGORA, platform_options
 from avatarwire.cli.report import Report
 from avatarwire.cli.speech import Job, Manner, Outcome, Settings, Speech
+from avatarwire.cli.usage import refuse_incomplete, refuse_unheard
 
 __all__ = ["stream"]
 
 _JOBS: dict[str, Callable[[Settings], contextlib.AbstractContextManager[Job]]] = {
     "liveavatar": LiveAvatarJob.open,
     "akool": AkoolJob.open,
+}
+_WHY_NOT_PLAYED = {
+    "timed_out": "the platform never said that it had played the file; see whether a browser shows"
+    " the avatar, and whether this avatar takes the developer's voice",
+    "interrupted": "the platform interrupted the file; see whether somebody speaks to this avatar",
+    "failed": "the platform refused the file; see whether this avatar takes the developer's voice",
 }
 
 
@@ -60,8 +67,7 @@ def stream(
     as_json: bool,
 ) -> int:
     """Stream FILE, any sound file, as one turn of speech in real time."""
-    if settings.url is not None:
-        _require_with_url(settings, save)
+    _check_use(platform, settings, save=save, no_pace=no_pace)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
@@ -85,7 +91,8 @@ def stream(
         received_pcm=None if received is None else received.pcm,
         turn=None if received is None else received.turn,
         playout=outcome.playout,
-        lateness=outcome.lateness,
+        lateness=None if no_pace else outcome.lateness,
+        interrupt_after_s=interrupt_after,
         cpu_s=outcome.cpu_s,
     )
     if save is not None and report.received_pcm is not None:
@@ -96,14 +103,18 @@ def stream(
         report.show(console)
     if report.identical is False:
         raise click.ClickException("the platform received other PCM than the file holds")
+    reason = outcome.playout.reason
+    if reason != "completed" and not (reason == "interrupted" and interrupt_after is not None):
+        raise click.ClickException(_WHY_NOT_PLAYED[reason])
     return 0
 
 
-def _require_with_url(settings: Settings, save: str | None) -> None:
-    if not settings.api_key:
-        raise click.UsageError("--url needs an API key: set AVATARWIRE_API_KEY or --api-key.")
-    if not settings.avatar_id:
-        raise click.UsageError("--url needs an avatar: set AVATARWIRE_AVATAR_ID or --avatar-id.")
+def _check_use(platform: str, settings: Settings, *, save: str | None, no_pace: bool) -> None:
+    if no_pace:
+        refuse_unheard("with --no-pace", "leave out one of the two", "lead_ms")
+    if settings.url is None:
+        return
+    refuse_incomplete("--url", *(ACCOUNT + AGORA if platform == "akool" else ACCOUNT))
     if save is not None:
         raise click.UsageError("--save works with the local platform only: leave out --url.")
 

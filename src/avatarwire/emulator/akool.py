@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import functools
+import logging
+import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +18,7 @@ from aiohttp import WSCloseCode, web
 from avatarwire.emulator.akool_session import AkoolSession
 from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault
 from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.transcript import record
+from avatarwire.emulator.transcript import Entry, record
 
 __all__ = ["AkoolEmulator", "AkoolInstance"]
 
@@ -26,6 +28,10 @@ WEBSOCKET_PATH = "/streamingAvatar/ws/v1"
 MESSAGE_LIMIT_BYTES = 8 * 1024 * 1024
 CLOSE_TIMEOUT_S = 1.0
 OCCUPIED = 4003
+#: Agora's, in the parameters, and in the flat form the API key.
+TOKEN = re.compile(r'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
+
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +72,7 @@ class AkoolEmulator:
         discovery: the form of discovery's answer: "instances", as the service sends it, or
             "services", as the published README shows it.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
-            connection ends; made when missing.
+            connection ends; made when missing. Tokens are not written down.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Attributes:
@@ -218,6 +224,8 @@ class AkoolEmulator:
         return web.json_response({"code": 1000, "msg": "OK", "data": {"instances": instances}})
 
     async def _fail(self, fault: DiscoveryFault) -> web.StreamResponse:
+        what = "left without an answer" if fault.no_answer else f"answered HTTP {fault.status}"
+        log.info("discovery %s, on demand", what)
         if fault.no_answer:
             await self._ending.wait()
             return web.Response(status=503)
@@ -230,6 +238,8 @@ class AkoolEmulator:
         refusal = self.faults.handshakes.popleft() if self.faults.handshakes else None
         if refusal is None and instance.occupied:
             refusal = OCCUPIED
+        if refusal is not None:
+            log.info("connection refused with %d, on demand", refusal)
         if refusal is not None and refusal < 1000:
             return web.Response(text="fault on demand", status=refusal)
         if not self._authorised(request):
@@ -255,7 +265,7 @@ class AkoolEmulator:
                     record,
                     session.session_id,
                     session.audio_runs,
-                    session.transcript,
+                    [_without_token(entry) for entry in session.transcript],
                     self._record_dir,
                 )
         return socket
@@ -274,3 +284,10 @@ class AkoolEmulator:
             return True
         given = request.headers.get("api_key", "")
         return secrets.compare_digest(given.encode(), self._api_key.encode())
+
+
+def _without_token(entry: Entry) -> Entry:
+    """Take out what gives access to a call: a recording is kept, and handed on."""
+    if isinstance(entry.data, bytes):
+        return entry
+    return replace(entry, data=TOKEN.sub(r'\1"***"', entry.data))

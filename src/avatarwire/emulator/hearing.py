@@ -13,6 +13,8 @@ __all__ = ["USER_FORMAT", "User"]
 
 USER_FRAME_MS = 40
 USER_FORMAT = PcmFormat(16000, 1)
+SILENCE_AFTER_S = 2
+"""How long the microphone stays open: a turn found by its level ends in silence, not in nothing."""
 
 
 class User:
@@ -43,7 +45,9 @@ class User:
     async def _send_frames(self, post_frame: Callable[[bytes], None]) -> None:
         framer = PcmFramer(sample_rate=USER_FORMAT.sample_rate, frame_ms=USER_FRAME_MS)
         begun_s = asyncio.get_running_loop().time()
-        for index, frame in enumerate(framer.frames(self._audio) + framer.flush()):
+        frames = framer.frames(self._audio) + framer.flush()
+        frames += framer.frames(bytes(SILENCE_AFTER_S * USER_FORMAT.bytes_per_second))
+        for index, frame in enumerate(frames):
             await _sleep_until(begun_s + index * USER_FRAME_MS / 1000)
             post_frame(frame)
 

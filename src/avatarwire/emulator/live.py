@@ -1,6 +1,7 @@
 """The Live Avatar platform on this machine: REST and WebSocket on one port."""
 
 import asyncio
+import logging
 import secrets
 import uuid
 from os import PathLike
@@ -21,6 +22,8 @@ from avatarwire.errors import AudioFormatError
 
 __all__ = ["LiveAvatarEmulator"]
 
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
+
 AGENT_PATH = "/v1/session/agent"
 # Larger than any event of the protocol; binary messages have a limit of their own.
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -40,7 +43,8 @@ class LiveAvatarEmulator:
         api_key: the only key to accept; None accepts any, and none.
         greeting: the text that each new user types after ``session.ready``; None: nothing.
         user_audio: what each new user says after ``session.ready``, sent in real time as 40 ms
-            frames: a 16 kHz mono WAV file, or 16 kHz mono PCM.
+            frames: a 16 kHz mono WAV file, or 16 kHz mono PCM. Two seconds of silence follow, as
+            from a microphone that stays open.
         user_transcript: the words of it. With them the platform does the recognition: instead of
             frames, the client gets voice, partial and final events and an ``input.text``.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
@@ -150,6 +154,7 @@ class LiveAvatarEmulator:
         if fault is not None and fault.refuses:
             return await self._refuse(fault)
         if not self._authorised(request):
+            log.info("start refused: another API key")
             return _answer(40004, "PRINCIPAL_UNIDENTIFIED", status=401)
         body = await _body(request)
         if body is None or not _filled(body.get("avatarId")):
@@ -205,10 +210,13 @@ class LiveAvatarEmulator:
         if not socket.can_prepare(request).ok:
             return _answer(40003, "this address takes WebSocket connections only", status=426)
         refusal = self.faults.next_handshake()
+        if refusal is not None:
+            log.info("connection refused with %d, on demand", refusal)
         if refusal is not None and refusal < 1000:
             return _answer(40003, "fault on demand", status=refusal)
         session = self._by_token.pop(request.query.get("token", ""), None)
         if session is None or session.ended:
+            log.info("connection refused: its URL has been used, has expired, or never was one")
             return _answer(40007, "this URL has been used, or never was one", status=403)
         await socket.prepare(request)
         if refusal is not None:
@@ -229,6 +237,8 @@ class LiveAvatarEmulator:
         return socket
 
     async def _refuse(self, fault: StartFault) -> web.StreamResponse:
+        what = f"refused with {fault.code or fault.status or 'a web page'}"
+        log.info("start %s, on demand", "left without an answer" if fault.no_answer else what)
         if fault.no_answer:
             await self._ending.wait()
         if fault.html:

@@ -66,7 +66,9 @@ class SessionApi:
         try:
             answer = await self._post("/v1/session/start", body, self._config.timeout)
         except RestError as exc:
-            raise self._failure(0, f"the platform did not answer: {exc}") from exc
+            raise self._failure(
+                0, f"the platform did not answer: {exc}", "is it running? check base_url"
+            ) from None
         data = self._data(answer)
         try:
             return _result(data)
@@ -123,17 +125,17 @@ class SessionApi:
         # The platform's own number says more than the HTTP status, if it is one we know.
         number = code if code in _ERROR_CODES or (code and answer.status == 200) else answer.status
         message = answer.body.get("message") if isinstance(answer.body, dict) else None
-        if not isinstance(message, str) or not message:
-            message = f"the platform answered HTTP {answer.status}"
-            if answer.body is None:
-                message += f" without JSON{_perhaps(answer.status)}"
-        else:
-            message = redacted(message, self._config.api_key)
-        raise self._failure(number, message)
+        if isinstance(message, str) and message:
+            raise self._failure(number, redacted(message, self._config.api_key))
+        message, advice = f"the platform answered HTTP {answer.status}", ""
+        if answer.body is None:
+            cause, advice = _perhaps(answer.status)
+            message += f" without JSON{cause}"
+        raise self._failure(number, message, advice)
 
-    def _failure(self, number: int, message: str) -> SessionStartError:
+    def _failure(self, number: int, message: str, advice: str = "") -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
-        return SessionStartError(number, error_code, message)
+        return SessionStartError(number, error_code, message, advice)
 
 
 async def start_patiently(
@@ -156,19 +158,20 @@ async def start_patiently(
                 raise
             failures += 1
             delay_s = random.uniform(*RETRY_DELAY_S)  # noqa: S311 - spreads load
-            logger.info("the start failed (%s): once more in %.1f s", exc, delay_s)
+            # A warning: somebody may be sitting there, and it can take nine seconds.
+            logger.warning("the start failed (%s): once more in %.1f s", exc, delay_s)
         await asyncio.sleep(delay_s)
 
 
-def _perhaps(status: int) -> str:
-    """Say why something may have answered like this, without JSON."""
+def _perhaps(status: int) -> tuple[str, str]:
+    """Say why something may have answered like this, without JSON, and what to look at."""
     if status == 401:
-        return ""
+        return "", "is api_key right?"
     if status == 403:
-        return ": perhaps a proxy or firewall in between did"
+        return ": perhaps a proxy or firewall in between did", ""
     if status == 429:
-        return ": too many requests"
-    return ": it is down or overloaded" if status >= 500 else ": is base_url right?"
+        return ": too many requests", ""
+    return (": it is down or overloaded", "") if status >= 500 else ("", "is base_url right?")
 
 
 def _code(answer: "Response") -> int | None:

@@ -182,6 +182,7 @@ async def _request(
         )
     answer = bytearray()
     status = 0
+    failure = "the platform's answer is not proper HTTP"
     try:
         async with (
             asyncio.timeout(timeout_s),
@@ -199,18 +200,27 @@ async def _request(
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise RestError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
             status = response.status_code
-    except (TimeoutError, httpx.TimeoutException) as exc:
-        raise RestError(f"no answer within {timeout_s:g} s") from exc
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as exc:
-        raise RestError("not an http:// or https:// URL with a host") from exc
+    except (TimeoutError, httpx.TimeoutException):
+        failure = f"no answer from {_endpoint(url)} within {timeout_s:g} s"
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        failure = "not an http:// or https:// URL with a host"
     except (httpx.RemoteProtocolError, httpx.DecodingError):
-        pass  # raised below: its text quotes what was sent back, perhaps our own headers
+        pass  # its text quotes what was sent back, perhaps our own headers
     except httpx.HTTPError as exc:
-        raise RestError(f"the request failed: {str(exc) or type(exc).__name__}") from exc
+        failure = f"the request to {_endpoint(url)} failed: {str(exc) or type(exc).__name__}"
     if not status:
-        raise RestError("the platform's answer is not proper HTTP")
+        # Raised here and not in the handlers: there it would drag along a hundred lines of the
+        # libraries' own errors, which say no more.
+        raise RestError(failure)
     try:
         parsed = _json.loads(answer)
     except ValueError:
         parsed = None
     return Response(status, parsed)
+
+
+def _endpoint(url: str) -> str:
+    """Give the host and the port alone: a name, a password or a path may be secret."""
+    parts = httpx.URL(url)
+    shown = f"[{parts.host}]" if ":" in parts.host else parts.host
+    return f"{shown}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
