@@ -290,7 +290,7 @@ def test_a_stream_of_a_session_that_has_ended_writes_nothing_in_the_next():
 
 
 def test_a_stream_owns_its_request_until_it_is_left():
-    """Also when the platform has had its say: it may still write, and would in the other's midst."""
+    """Also when the platform has had its say: what it still writes would be in another's midst."""
 
     async def conversation():
         wire = Wire()
