@@ -16,9 +16,10 @@
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
-Beside them are four builtin ones: ``TypeError`` and ``ValueError`` for a wrong argument, a plain
-``RuntimeError`` for a call at the wrong moment (a second audio stream while one is open), and
-``TimeoutError`` where a call was given a timeout.
+Akool's own are in ``avatarwire.akool.exceptions``. Beside all of them are four builtin ones:
+``TypeError`` and ``ValueError`` for a wrong argument, a plain ``RuntimeError`` for a call at the
+wrong moment (a second audio stream while one is open), and ``TimeoutError`` where a call was given
+a timeout.
 """
 
 from enum import Enum
