@@ -48,6 +48,7 @@ def test_command(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             monkeypatch.chdir(tmp_path)
             for word in words:
                 if word.endswith((".wav", ".mp3")):
+                    Path(word).parent.mkdir(parents=True, exist_ok=True)
                     Path(word).touch()
             parse(words)
         case "make":
