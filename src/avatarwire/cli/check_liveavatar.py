@@ -24,7 +24,7 @@ from avatarwire.cli.checks import (
     known_tone,
 )
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.on_liveavatar import FIRST_PLATFORM_CODE, OPTIONS, told
+from avatarwire.cli.on_liveavatar import FIRST_PLATFORM_CODE, OPTIONS, new_config, told
 from avatarwire.cli.speech import Settings, advice_on_status, by_option
 from avatarwire.emulator import LiveAvatarEmulator
 
@@ -54,12 +54,9 @@ def check_liveavatar(report: Report, settings: Settings, sample_rate: int) -> No
             local = LocalPlatform(LiveAvatarEmulator(greeting=None))
             emulator = stack.enter_context(local).emulator
         try:
-            config = AvatarAgentConfig(
-                settings.api_key or "local",
-                settings.avatar_id or "local",
-                base_url=emulator.base_url if emulator is not None else settings.url or "",
-                sandbox=settings.sandbox,
-                voice_id=settings.voice_id,
+            config = new_config(
+                settings,
+                emulator,
                 timeout=TIMEOUT_S,
                 start_retries=0,
                 ping_interval=PING_INTERVAL_S,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from avatarwire import (
     AgentListener,
@@ -28,7 +29,7 @@ from avatarwire.cli.speech import (
 )
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "told"]
+__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "new_config", "told"]
 
 _ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
@@ -61,6 +62,26 @@ def advice_on(exc: SessionStartError) -> str:
     return advice_on_status(exc.code) or _ADVICE[exc.error_code]
 
 
+def new_config(
+    settings: Settings,
+    emulator: LiveAvatarEmulator | None,
+    **limits: Any,  # noqa: ANN401 - whatever else the configuration takes
+) -> AvatarAgentConfig:
+    """Make what a session needs; a platform on this machine takes any account.
+
+    Raises:
+        ValueError: a setting that cannot work.
+    """
+    return AvatarAgentConfig(
+        api_key=settings.api_key or "local",
+        avatar_id=settings.avatar_id or "local",
+        base_url=emulator.base_url if emulator is not None else settings.url or "",
+        voice_id=settings.voice_id,
+        sandbox=settings.sandbox,
+        **limits,
+    )
+
+
 class LiveAvatarJob:
     """A session with Live Avatar."""
 
@@ -84,13 +105,7 @@ class LiveAvatarJob:
                 local = LocalPlatform(LiveAvatarEmulator(greeting=None))
                 emulator = stack.enter_context(local).emulator
             try:
-                config = AvatarAgentConfig(
-                    api_key=settings.api_key or "local",
-                    avatar_id=settings.avatar_id or "local",
-                    base_url=emulator.base_url if emulator is not None else settings.url or "",
-                    voice_id=settings.voice_id,
-                    sandbox=settings.sandbox,
-                )
+                config = new_config(settings, emulator)
             except ValueError as exc:
                 raise by_option(exc, OPTIONS) from exc
             yield cls(config, emulator)
