@@ -63,6 +63,18 @@ def test_all_is_well_on_this_machine(rate: str, capsys: pytest.CaptureFixture[st
     assert found["round trip"][1].endswith(" ms")
 
 
+@pytest.mark.parametrize("platform", ["liveavatar", "akool"])
+def test_a_key_that_went_nowhere_is_not_called_accepted(
+    platform: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AVATARWIRE_API_KEY", KEY)
+    assert run(["doctor", "--platform", platform]) == 0
+    found = checks(capsys.readouterr().out)
+    assert found["key"] == ("ok", "none is needed here, and none was tried")
+    where = found["URL" if platform == "liveavatar" else "discovery"][1]
+    assert where == "a platform on this machine; --url or AVATARWIRE_URL names another"
+
+
 async def test_another_platform_by_environment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

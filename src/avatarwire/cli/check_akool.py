@@ -14,11 +14,13 @@ from avatarwire.akool import (
 from avatarwire.audio import PcmFormat
 from avatarwire.cli.checks import (
     CONNECTION_LOST,
+    HERE,
     NO_PROXY,
     TONE_HZ,
     TONE_S,
     Report,
     has_account,
+    key_accepted,
     known_tone,
 )
 from avatarwire.cli.local import LocalPlatform
@@ -62,14 +64,14 @@ async def _check(
     sample_rate: int,
     emulator: AkoolEmulator | None,
 ) -> None:
-    where = settings.url or "a platform on this machine"
+    where = settings.url or HERE
     try:
         await client.connect()
     except AkoolStreamingAvatarError as exc:
         _explain(report, exc, where)
         return
     _discovered(report, where)
-    report.ok("key", "accepted")
+    report.ok("key", key_accepted(settings))
     report.ok("WebSocket", f"connected, session {client.session_id}")
     try:
         if await _check_agora(report, client, settings):

@@ -16,11 +16,13 @@ from avatarwire import (
 )
 from avatarwire.cli.checks import (
     CONNECTION_LOST,
+    HERE,
     NO_PROXY,
     TONE_HZ,
     TONE_S,
     Report,
     has_account,
+    key_accepted,
     known_tone,
 )
 from avatarwire.cli.local import LocalPlatform
@@ -65,16 +67,17 @@ def check_liveavatar(report: Report, settings: Settings, sample_rate: int) -> No
             check = "URL" if "base_url" in str(exc) else "key"
             report.failed(check, by_option(exc, OPTIONS).message)
             return
-        asyncio.run(_check(report, config, sample_rate, emulator))
+        asyncio.run(_check(report, config, settings, sample_rate, emulator))
 
 
 async def _check(
     report: Report,
     config: AvatarAgentConfig,
+    settings: Settings,
     sample_rate: int,
     emulator: LiveAvatarEmulator | None,
 ) -> None:
-    where = config.base_url if emulator is None else "a platform on this machine"
+    where = settings.url or HERE
     agent = AvatarAgent(config, AgentListener())
     try:
         await agent.start()
@@ -82,12 +85,12 @@ async def _check(
         _explain(report, exc, where)
         return
     except (AvatarwireError, OSError, ValueError) as exc:
-        _started(report, where)
+        _started(report, settings)
         status = exc.status if isinstance(exc, ConnectFailedError) else None
         advice = f"check that this avatar has the WebSocket agent mode, and that {NO_PROXY}"
         report.failed("WebSocket", f"{exc}; {advice_on_status(status) or advice}")
         return
-    _started(report, where)
+    _started(report, settings)
     report.ok("WebSocket", f"connected, session {agent.session_id}")
     try:
         if await _check_tone(report, agent, sample_rate, emulator):
@@ -103,9 +106,9 @@ async def _check(
         report.ok("session stop", "nothing is left running")
 
 
-def _started(report: Report, where: str) -> None:
-    report.ok("URL", where)
-    report.ok("key", "accepted")
+def _started(report: Report, settings: Settings) -> None:
+    report.ok("URL", settings.url or HERE)
+    report.ok("key", key_accepted(settings))
     report.ok("session start", "the platform gave a session")
 
 

@@ -10,16 +10,19 @@ from avatarwire.cli.speech import Settings
 
 __all__ = [
     "CONNECTION_LOST",
+    "HERE",
     "NO_PROXY",
     "TONE_HZ",
     "TONE_S",
     "Report",
     "has_account",
+    "key_accepted",
     "known_tone",
 ]
 
 TONE_HZ = 440
 TONE_S = 1
+HERE = "a platform on this machine; --url or AVATARWIRE_URL names another"
 CONNECTION_LOST = "the connection was lost; try again, and check the network if it stays so"
 NO_PROXY = "no proxy or firewall keeps WebSockets out"
 
@@ -72,6 +75,11 @@ def has_account(report: Report, settings: Settings, avatar_check: str) -> bool:
         report.failed(avatar_check, "no avatar: set AVATARWIRE_AVATAR_ID or --avatar-id")
         return False
     return True
+
+
+def key_accepted(settings: Settings) -> str:
+    """Say what it means that the key was accepted."""
+    return "accepted" if settings.url is not None else "none is needed here, and none was tried"
 
 
 def known_tone(sample_rate: int) -> bytes:
