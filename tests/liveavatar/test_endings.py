@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from agents import Recorder, config_for
 
-from avatarwire import AvatarAgent, NotConnectedError, SessionLost, SessionStartError
+from avatarwire import (
+    AvatarAgent,
+    ConnectFailedError,
+    NotConnectedError,
+    SessionLost,
+    SessionStartError,
+)
 from avatarwire.emulator import LiveAvatarEmulator
 from avatarwire.liveavatar.messages import MessageBuilder
 from avatarwire.streaming.pacer import running_pacer
@@ -239,3 +245,33 @@ async def test_a_start_that_is_refused_is_told_by_its_exception_alone(reconnect)
             await agent.start()
         await agent.stop()
         assert listener.calls == []
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_start_that_fails_as_its_caller_gives_up(monkeypatch, turns):
+    """Nobody is left to fetch its error, and asyncio would log that."""
+    dialling, refused = asyncio.Event(), asyncio.Event()
+
+    async def connect(url, **options):
+        dialling.set()
+        await refused.wait()
+        raise ConnectFailedError("the server answered HTTP 503")
+
+    monkeypatch.setattr("avatarwire.liveavatar.live.transport.connect", connect)
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with LiveAvatarEmulator() as emulator:
+        agent = AvatarAgent(config_for(emulator), Recorder())
+        starting = asyncio.create_task(agent.start())
+        await dialling.wait()
+        refused.set()
+        # In one of these turns the start has failed, and who waits for it has not been told.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        with pytest.raises((asyncio.CancelledError, ConnectFailedError)):
+            await starting
+        await agent.stop()
+    del agent, starting
+    gc.collect()
+    assert errors == []

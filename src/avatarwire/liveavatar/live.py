@@ -174,7 +174,7 @@ class LiveSession:
 
     async def start(self) -> SessionStartResult:
         """Start the session; whatever goes wrong, nothing is left running."""
-        self._start_task = asyncio.create_task(self._start(), name="avatarwire start")
+        self._start_task = _keep(asyncio.create_task(self._start(), name="avatarwire start"))
         try:
             return await asyncio.shield(self._start_task)
         except BaseException:
