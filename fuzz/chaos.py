@@ -23,14 +23,19 @@ from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, Avatarwire
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import Faults, LiveAvatarEmulator, LiveSession, StartFault
 from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.outbox import Outbox
+from avatarwire.streaming import AudioStream
+from avatarwire.transport import WebSocketConnection
 
 SESSIONS = 50
 #: Longer than any limit of a session, and still an answer to "does it hang?".
 HANG_S = 20.0
 CLOSE_CODES = (1000, 1001, 1002, 1008, 1009, 1011, 1013, 4000)
-#: What the first part of a run may take until it has loaded and grown all it needs.
-WARM_UP = 1 / 2
+#: From here on a run has grown all that it needs in its first minute.
+LONG_S = 180
 GROWTH_LIMIT_BYTES = 8_000_000
+#: What may not be alive once all sessions have ended.
+MORTAL = (AvatarAgent, AudioStream, Outbox, WebSocketConnection)
 
 
 class Listener(AgentListener):
@@ -351,21 +356,24 @@ async def measured(seconds: float, seed: int) -> Chaos:
     while time.monotonic() < left_s and len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     gc.collect()
+    alive = Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, MORTAL))
+    if alive:
+        chaos.failures.append(f"still alive: {dict(alive)}")
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     if left:
         chaos.failures.append(f"tasks left: {left}")
     more = descriptors() - before
     if more:
         chaos.failures.append(f"{more} descriptors left")
-    warm = samples[int(len(samples) * WARM_UP) if seconds <= 180 else 60 :]
+    warm = samples[60:] if seconds >= LONG_S else samples[len(samples) // 2 :]
     third = max(1, len(warm) // 3)
     begun, ended = max(warm[:third]), max(warm[-third:])
     chaos.memory = [sample // 1_000_000 for sample in samples[:: max(1, len(samples) // 20)]]
     chaos.counts["ms that the loop was late"] = round(chaos.lag_s * 1000)
     chaos.counts["MB resident at first"] = begun // 1_000_000
     chaos.counts["MB resident at last"] = ended // 1_000_000
-    # A shorter run has not yet grown all that it needs.
-    if seconds >= 60 and ended - begun > GROWTH_LIMIT_BYTES:
+    # A shorter run has not yet grown all that it needs; for it, what is alive at the end tells.
+    if seconds >= LONG_S and ended - begun > GROWTH_LIMIT_BYTES:
         chaos.failures.append(f"memory grew from {begun:,} to {ended:,} bytes")
     return chaos
 
