@@ -270,6 +270,17 @@ async def test_silence_of_a_peer_that_stopped_reading():
         assert (await ended(client)).code == 1011
 
 
+async def test_a_peer_that_says_no_more_and_reads_no_more():
+    """Its end has come, so there is nothing to say to it; what we wrote may not wait for it."""
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with connected(ping_interval_s=0.1, ping_timeout_s=0.2) as (client, peer):
+        await fill(client)
+        peer.writer.write_eof()
+        assert (await ended(client)).code == 1006
+    assert errors == []
+
+
 async def test_a_stalled_loop_is_no_silence():
     """The pong has arrived, but was not read for longer than a pong may take."""
     async with connected(ping_interval_s=0.05, ping_timeout_s=0.1) as (client, peer):

@@ -268,9 +268,11 @@ class WebSocketConnection(ClientConnection):
         self._aw_fail("the peer has stopped reading")
 
     def _aw_fail(self, reason: str) -> None:
-        # The frame may not leave, but the state it sets makes 1011 the code that everyone is told.
-        self._aw_protocol.fail(CloseCode.INTERNAL_ERROR, reason)
-        self._aw_transport.writelines(self._aw_protocol.data_to_send())
+        # After the peer's last byte it is only our own that cannot leave; there is nothing to say.
+        if self._aw_protocol.state is not State.CLOSED:
+            # The frame may not leave, but its state makes 1011 the code that everyone is told.
+            self._aw_protocol.fail(CloseCode.INTERNAL_ERROR, reason)
+            self._aw_transport.writelines(self._aw_protocol.data_to_send())
         self._aw_transport.abort()
 
     def _aw_limit_close(self) -> None:
