@@ -3,7 +3,7 @@ import threading
 import httpx
 import pytest
 
-from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.local import LocalPlatform, local_unless
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 
 
@@ -27,3 +27,11 @@ def test_an_error_in_the_thread_is_raised_here() -> None:
         pytest.raises(OSError, match="address already in use"),
     ):
         LocalPlatform(AkoolEmulator(port=first.emulator.instances[0].port)).__enter__()
+
+
+def test_it_runs_unless_another_platform_is_named() -> None:
+    with local_unless(None, AkoolEmulator) as emulator:
+        assert emulator is not None
+        assert emulator.discovery_url.startswith("http://127.0.0.1:")
+    with local_unless("https://example.com", AkoolEmulator) as emulator:
+        assert emulator is None

@@ -1,7 +1,6 @@
 """``avatarwire doctor --platform akool``: one short session with Akool."""
 
 import asyncio
-import contextlib
 
 import click
 
@@ -23,7 +22,7 @@ from avatarwire.cli.checks import (
     key_accepted,
     known_tone,
 )
-from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.local import local_unless
 from avatarwire.cli.on_akool import advice_on, is_server, new_client, require_agora, told
 from avatarwire.cli.sound import converted
 from avatarwire.cli.speech import Settings, advice_on_status
@@ -42,10 +41,7 @@ def check_akool(report: Report, settings: Settings, sample_rate: int) -> None:
     """Make all of ``CHECKS``, as far as one does not need another that failed."""
     if not has_account(report, settings, "WebSocket"):
         return
-    with contextlib.ExitStack() as stack:
-        emulator = None
-        if settings.url is None:
-            emulator = stack.enter_context(LocalPlatform(AkoolEmulator())).emulator
+    with local_unless(settings.url, AkoolEmulator) as emulator:
         url = emulator.discovery_url if emulator is not None else settings.url or ""
         try:
             client = new_client(settings, url)

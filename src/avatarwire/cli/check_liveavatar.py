@@ -25,8 +25,14 @@ from avatarwire.cli.checks import (
     key_accepted,
     known_tone,
 )
-from avatarwire.cli.local import LocalPlatform
-from avatarwire.cli.on_liveavatar import FIRST_PLATFORM_CODE, OPTIONS, new_config, told
+from avatarwire.cli.local import local_unless
+from avatarwire.cli.on_liveavatar import (
+    FIRST_PLATFORM_CODE,
+    OPTIONS,
+    new_config,
+    quiet_emulator,
+    told,
+)
 from avatarwire.cli.speech import Settings, advice_on_status, by_option
 from avatarwire.emulator import LiveAvatarEmulator
 
@@ -50,11 +56,7 @@ def check_liveavatar(report: Report, settings: Settings, sample_rate: int) -> No
     """Make all of ``CHECKS``, as far as one does not need another that failed."""
     if not has_account(report, settings, "session start"):
         return
-    with contextlib.ExitStack() as stack:
-        emulator = None
-        if settings.url is None:
-            local = LocalPlatform(LiveAvatarEmulator(greeting=None))
-            emulator = stack.enter_context(local).emulator
+    with local_unless(settings.url, quiet_emulator) as emulator:
         try:
             config = new_config(
                 settings,

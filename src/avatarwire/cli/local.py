@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-__all__ = ["LocalPlatform"]
+__all__ = ["LocalPlatform", "local_unless"]
 
 
 E = TypeVar("E", bound=AbstractAsyncContextManager[object])
@@ -63,3 +64,17 @@ class LocalPlatform(Generic[E]):
         async with self.emulator:
             self._up.set()
             await stop.wait()
+
+
+@contextmanager
+def local_unless(url: str | None, new_emulator: Callable[[], E]) -> Iterator[E | None]:
+    """Run a platform on this machine and give it, unless ``url`` names another: then give None.
+
+    Raises:
+        OSError: no port could be had.
+    """
+    if url is not None:
+        yield None
+        return
+    with LocalPlatform(new_emulator()) as local:
+        yield local.emulator

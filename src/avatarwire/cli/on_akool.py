@@ -17,7 +17,7 @@ from avatarwire.akool import (
     ServiceDiscoveryError,
 )
 from avatarwire.audio import PcmFormat
-from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.local import local_unless
 from avatarwire.cli.speech import (
     Manner,
     Outcome,
@@ -69,13 +69,8 @@ class AkoolJob:
         Raises:
             click.UsageError: a setting that cannot work.
         """
-        with contextlib.ExitStack() as stack:
-            emulator = None
-            if settings.url is None:
-                emulator = stack.enter_context(LocalPlatform(AkoolEmulator())).emulator
-                url = emulator.discovery_url
-            else:
-                url = settings.url
+        with local_unless(settings.url, AkoolEmulator) as emulator:
+            url = emulator.discovery_url if emulator is not None else settings.url or ""
             yield cls(new_client(settings, url), settings, url, emulator)
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002

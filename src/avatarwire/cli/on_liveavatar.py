@@ -16,7 +16,7 @@ from avatarwire import (
     SessionStartError,
 )
 from avatarwire.audio import FRAME_RATES, PcmFormat
-from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.local import local_unless
 from avatarwire.cli.speech import (
     Manner,
     Outcome,
@@ -29,7 +29,14 @@ from avatarwire.cli.speech import (
 )
 from avatarwire.emulator import LiveAvatarEmulator
 
-__all__ = ["FIRST_PLATFORM_CODE", "OPTIONS", "LiveAvatarJob", "new_config", "told"]
+__all__ = [
+    "FIRST_PLATFORM_CODE",
+    "OPTIONS",
+    "LiveAvatarJob",
+    "new_config",
+    "quiet_emulator",
+    "told",
+]
 
 _ADVICE = {
     ErrorCode.PRINCIPAL_UNIDENTIFIED: "check --api-key or AVATARWIRE_API_KEY",
@@ -60,6 +67,11 @@ def advice_on(exc: SessionStartError) -> str:
     if exc.code == 403:
         return "check --url, the network, and whether the key may use this avatar"
     return advice_on_status(exc.code) or _ADVICE[exc.error_code]
+
+
+def quiet_emulator() -> LiveAvatarEmulator:
+    """Make a platform whose user says nothing."""
+    return LiveAvatarEmulator(greeting=None)
 
 
 def new_config(
@@ -99,11 +111,7 @@ class LiveAvatarJob:
         Raises:
             click.UsageError: a setting that cannot work.
         """
-        with contextlib.ExitStack() as stack:
-            emulator = None
-            if settings.url is None:
-                local = LocalPlatform(LiveAvatarEmulator(greeting=None))
-                emulator = stack.enter_context(local).emulator
+        with local_unless(settings.url, quiet_emulator) as emulator:
             try:
                 config = new_config(settings, emulator)
             except ValueError as exc:
