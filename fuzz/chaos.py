@@ -23,7 +23,7 @@ from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, Avatarwire
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import Faults, LiveAvatarEmulator, LiveSession, StartFault
 from avatarwire.liveavatar.messages import MessageBuilder
-from avatarwire.liveavatar.outbox import Outbox
+from avatarwire.session.outbox import Outbox
 from avatarwire.streaming import AudioStream
 from avatarwire.transport import WebSocketConnection
 

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
         SessionStartError,
         UnusableAnswerError,
     )
+    from avatarwire.liveavatar.agent import AvatarAgent
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-    from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
+    from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
-    from avatarwire.liveavatar.session import AvatarAgent
     from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
@@ -108,10 +108,10 @@ _HOMES = {
         " SessionStartError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
-    "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",
+    "avatarwire.liveavatar.events": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
-    "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.agent": "AvatarAgent",
     "avatarwire.liveavatar.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",

@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from avatarwire import AgentListener, AudioFrame
-from avatarwire._callbacks import running_callback
 from avatarwire.liveavatar.listener import AUDIO_LANE_FRAMES, Callbacks
+from avatarwire.session.callbacks import running_callback
 
 
 async def settled(callbacks):

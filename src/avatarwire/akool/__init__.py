@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avatarwire.akool.client import (
+        AsyncStreamingAvatarClient,
+        StreamingAvatarClient,
+        create_client,
+    )
     from avatarwire.akool.exceptions import (
         AkoolStreamingAvatarError,
         AudioStreamError,
@@ -13,11 +18,6 @@ if TYPE_CHECKING:
         ConnectionError,  # noqa: A004 - the published name
         RetryError,
         ServiceDiscoveryError,
-    )
-    from avatarwire.akool.session import (
-        AsyncStreamingAvatarClient,
-        StreamingAvatarClient,
-        create_client,
     )
 
 __all__ = [
@@ -38,7 +38,7 @@ _HOMES = {
         "AkoolStreamingAvatarError AudioStreamError AuthenticationError ConfigurationError"
         " ConnectionError RetryError ServiceDiscoveryError"
     ),
-    "avatarwire.akool.session": "AsyncStreamingAvatarClient StreamingAvatarClient create_client",
+    "avatarwire.akool.client": "AsyncStreamingAvatarClient StreamingAvatarClient create_client",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from avatarwire import transport
-from avatarwire._callbacks import CallbackTasks, running_callback
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.connection import NORMAL_CLOSURE, AkoolConnection
 from avatarwire.akool.discovery import discover, ordered
@@ -20,6 +19,7 @@ from avatarwire.akool.exceptions import (
 from avatarwire.akool.messages import Wire
 from avatarwire.akool.protocol import Received
 from avatarwire.errors import RestError
+from avatarwire.session.callbacks import CallbackTasks, running_callback
 from avatarwire.transport import ExponentialBackoffStrategy
 
 __all__ = ["Supervisor"]

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avatarwire.liveavatar.agent import AvatarAgent
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.external import ExternalAudioStream
-    from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
-    from avatarwire.liveavatar.session import AvatarAgent
     from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 
@@ -33,10 +33,10 @@ __all__ = [
 _HOMES = {
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
     "avatarwire.liveavatar.external": "ExternalAudioStream",
-    "avatarwire.liveavatar.inbound": "ResourceTransitionData ResponseStateEvent",
+    "avatarwire.liveavatar.events": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
-    "avatarwire.liveavatar.session": "AvatarAgent",
+    "avatarwire.liveavatar.agent": "AvatarAgent",
     "avatarwire.liveavatar.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
 }

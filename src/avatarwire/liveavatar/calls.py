@@ -22,8 +22,8 @@ from avatarwire.codec import (
     frame_type,
 )
 from avatarwire.errors import AvatarwireError, NotConnectedError, SessionLostError
+from avatarwire.liveavatar.events import Inbound, ResponseStateEvent
 from avatarwire.liveavatar.external import ExternalCalls
-from avatarwire.liveavatar.inbound import Inbound, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
 from avatarwire.liveavatar.recognition import RecogniserCalls
 from avatarwire.liveavatar.response_calls import ResponseCalls

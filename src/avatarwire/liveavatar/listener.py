@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from avatarwire._callbacks import CallbackTasks
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.config import SessionStartResult
-from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent
+from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
+from avatarwire.session.callbacks import CallbackTasks
 from avatarwire.streaming import Lane
 
 __all__ = ["AgentListener", "Callbacks"]

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from avatarwire import transport
-from avatarwire._callbacks import running_callback
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import (
     AvatarwireError,
@@ -23,14 +22,15 @@ from avatarwire.errors import (
     UnusableAnswerError,
 )
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.liveavatar.inbound import SceneReady, SessionClosing, SessionInit
+from avatarwire.liveavatar.events import SceneReady, SessionClosing, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
-from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.liveavatar.sending import framed
 from avatarwire.liveavatar.stats import LiveCounts
+from avatarwire.session.callbacks import running_callback
+from avatarwire.session.outbox import Outbox
 from avatarwire.transport import Connection, Link
 
 __all__ = ["LiveSession"]

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TypeAlias
 
 from avatarwire.codec import AudioFrame, FrameType, frame_type
-from avatarwire.liveavatar.inbound import (
+from avatarwire.liveavatar.events import (
     Inbound,
     ResponseStateEvent,
     SessionClosing,

@@ -2,8 +2,8 @@
 
 import uuid
 
-from avatarwire.liveavatar.lifecycle import Responses
 from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import Metadata, Sender
 from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from avatarwire.codec import client_message
 from avatarwire.errors import NotConnectedError
 from avatarwire.liveavatar.messages import Event, encode
-from avatarwire.liveavatar.outbox import Outbox
+from avatarwire.session.outbox import Outbox
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

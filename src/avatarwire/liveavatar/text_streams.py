@@ -14,11 +14,11 @@ from avatarwire.errors import (
     PromptStreamStateError,
     ResponseStreamStateError,
 )
-from avatarwire.liveavatar.inbound import ResponseStateEvent
-from avatarwire.liveavatar.joiner import Joiner
-from avatarwire.liveavatar.lifecycle import Fate, Responses
+from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
+from avatarwire.liveavatar.responses import Responses, StreamedResponse
 from avatarwire.liveavatar.sending import Metadata, Outlet
+from avatarwire.liveavatar.token_joiner import Joiner
 
 __all__ = ["PromptStream", "ResponseStream"]
 
@@ -42,7 +42,7 @@ class _TextStream(ABC):
         self._outlet = outlet
         self._responses = responses
         self._state: Literal["new", "open", "closed"] = "new"
-        self._fate: Fate | None = None
+        self._response: StreamedResponse | None = None
         self._next_seq = 0
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class _TextStream(ABC):
     @property
     def is_finished(self) -> bool:
         """Whether the platform has said its last word on it, or never will."""
-        return self._fate is not None and self._fate.is_settled
+        return self._response is not None and self._response.is_settled
 
     async def wait_finished(
         self,
@@ -73,9 +73,9 @@ class _TextStream(ABC):
             ResponseStreamStateError, PromptStreamStateError: the stream has not been entered, or a
                 lost connection cut it off (``on_gap`` of the configuration).
         """
-        if self._fate is None:
+        if self._response is None:
             raise self._refusal("wait for", "it has not been entered: use async with")
-        return await self._fate.wait(timeout)
+        return await self._response.wait(timeout)
 
     async def write_all(
         self, source: AsyncIterable[str] | Iterable[str], *, flush_ms: float = 0
@@ -123,7 +123,7 @@ class _TextStream(ABC):
 
     async def _join(self, joiner: Joiner, text: str) -> bool:
         """Take one piece of text; False when the platform wants no more."""
-        if self._fate is not None and self._fate.last is not None:
+        if self._response is not None and self._response.last is not None:
             return False
         if not joiner.add(text):
             await self._outlet.writable()
@@ -143,26 +143,26 @@ class _TextStream(ABC):
 
     def _send(self, event: Event) -> bool:
         """Write at once, or hold for another connection; False when either takes a wait."""
-        if self._fate is None:
+        if self._response is None:
             raise self._refusal("write to", "it has not been entered: use async with")
-        return self._fate.send(self._outlet, event)
+        return self._response.send(self._outlet, event)
 
     @abstractmethod
     def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
         """Build the next chunk."""
 
     def _require_open(self, operation: str) -> None:
-        if self._fate is None:
+        if self._response is None:
             raise self._refusal(operation, "it has not been entered: use async with")
         if self._state == "closed":
             raise self._refusal(operation, "it has been completed or cancelled")
         # An agent that was started anew has another session, to which this text does not belong.
-        self._fate.require_alive()
+        self._response.require_alive()
 
     def _close(self) -> None:
         self._state = "closed"
-        if self._fate is not None:
-            self._fate.is_written = True
+        if self._response is not None:
+            self._response.is_written = True
 
     def _require_new(self) -> None:
         if self._state != "new":
@@ -246,13 +246,13 @@ class ResponseStream(_TextStream):
         self._require_open("cancel")
         # No wait for room: whoever cancels has no more to send.
         self._outlet.write_event(MessageBuilder.response_cancel(self.response_id))
-        if self._fate is not None:
-            self._fate.forget()
+        if self._response is not None:
+            self._response.forget()
         self._close()
 
     async def __aenter__(self) -> Self:
         self._require_new()
-        self._fate, has_room = self._responses.open_response(
+        self._response, has_room = self._responses.open_response(
             self, self.request_id, self.response_id, self._start
         )
         self._state = "open"
@@ -347,7 +347,7 @@ class PromptStream(_TextStream):
 
     async def __aenter__(self) -> Self:
         self._require_new()
-        self._fate, has_room = self._responses.open_prompt(
+        self._response, has_room = self._responses.open_prompt(
             self.request_id, self.response_id, self._start
         )
         self._state = "open"

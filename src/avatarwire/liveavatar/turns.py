@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from avatarwire.audio import FRAME_RATES, PcmFormat, converter_between
 from avatarwire.codec import PcmFramer
-from avatarwire.liveavatar.inbound import (
+from avatarwire.liveavatar.events import (
     Inbound,
     Interrupt,
     ResponseStateEvent,

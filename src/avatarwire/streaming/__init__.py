@@ -3,12 +3,12 @@
 What a turn needs of a platform is the small ``Speaker``; nothing here knows a protocol or a socket.
 """
 
-from avatarwire.streaming.inbox import Lane
+from avatarwire.streaming.lane import Lane
 from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
-from avatarwire.streaming.port import Speaker
 from avatarwire.streaming.register import StreamRegister, TurnRegister
+from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.stream import AudioStream, Converter
 from avatarwire.streaming.timeline import Timeline
 from avatarwire.streaming.timing import Timing

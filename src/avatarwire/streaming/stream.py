@@ -11,7 +11,7 @@ from avatarwire.audio import PcmFormat, pcm_view
 from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
-from avatarwire.streaming.port import Speaker
+from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.timeline import Timeline
 from avatarwire.streaming.timing import Timing
 

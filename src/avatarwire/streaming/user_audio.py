@@ -6,7 +6,7 @@ from typing import Self
 from avatarwire.audio import FRAME_RATES, OpusDecoder, PcmFormat, Resampler
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
 from avatarwire.errors import AudioFormatError
-from avatarwire.streaming.inbox import Lane
+from avatarwire.streaming.lane import Lane
 
 __all__ = ["UserAudio"]
 

@@ -10,9 +10,9 @@ from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
+    from avatarwire.transport.connection import Connection
     from avatarwire.transport.link import Link
     from avatarwire.transport.memory import MemoryConnection, memory_pair
-    from avatarwire.transport.port import Connection
     from avatarwire.transport.rest import Response, get_json, post_json, shared_client
     from avatarwire.transport.secrets import are_legal, redacted
     from avatarwire.transport.websocket import WebSocketConnection, connect
@@ -40,7 +40,7 @@ _HOMES = {
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
     "avatarwire.transport.link": "Link",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
-    "avatarwire.transport.port": "Connection",
+    "avatarwire.transport.connection": "Connection",
     "avatarwire.transport.rest": "Response get_json post_json shared_client",
     "avatarwire.transport.secrets": "are_legal redacted",
     "avatarwire.transport.websocket": "WebSocketConnection connect",

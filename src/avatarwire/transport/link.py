@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from avatarwire.errors import NotConnectedError, SessionLostError
-from avatarwire.transport.port import Connection
+from avatarwire.transport.connection import Connection
 
 __all__ = ["Link"]
 

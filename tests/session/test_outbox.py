@@ -7,7 +7,7 @@ import pytest
 
 from avatarwire.codec import client_message
 from avatarwire.errors import BacklogFullError, SessionLostError
-from avatarwire.liveavatar.outbox import Outbox
+from avatarwire.session.outbox import Outbox
 from avatarwire.transport import memory_pair
 
 

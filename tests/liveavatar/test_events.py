@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from avatarwire.liveavatar.inbound import ResourceTransitionData, ResponseStateEvent, parse
+from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent, parse
 from avatarwire.liveavatar.messages import MessageBuilder, SessionState
 
 FINISHED = ResponseStateEvent("s", "r", "p", 3, 1700, "FINISHED", "COMPLETED")

@@ -14,10 +14,10 @@ from avatarwire.errors import AlreadyStartedError, NotConnectedError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.live import LiveSession
-from avatarwire.liveavatar.outbox import Outbox
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.stats import AgentStats, LiveCounts
 from avatarwire.liveavatar.turns import new_stream
+from avatarwire.session.outbox import Outbox
 from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
 
 __all__ = ["AvatarAgent"]

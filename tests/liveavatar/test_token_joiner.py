@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from avatarwire.liveavatar.joiner import Joiner
+from avatarwire.liveavatar.token_joiner import Joiner
 
 LONG_MS = 60_000
 

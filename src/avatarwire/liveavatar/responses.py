@@ -18,14 +18,14 @@ from avatarwire.errors import (
     ResponseStreamStateError,
     SessionLostError,
 )
-from avatarwire.liveavatar.inbound import ResponseStateEvent
+from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.sending import Metadata, Outlet
 
-__all__ = ["Fate", "Responses"]
+__all__ = ["Responses", "StreamedResponse"]
 
 
-class Fate:
+class StreamedResponse:
     """What becomes of one streamed response at the platform.
 
     Args:
@@ -52,7 +52,7 @@ class Fate:
         *,
         is_prompt: bool = False,
         resumes: bool,
-        hold: Callable[["Fate"], None],
+        hold: Callable[["StreamedResponse"], None],
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
@@ -203,16 +203,18 @@ class Responses:
     def __init__(self, outlet: Outlet) -> None:
         self.resume = False
         self._outlet = outlet
-        self._held: list[Fate] = []
+        self._held: list[StreamedResponse] = []
         self._active: dict[str, _Active] = {}
         # Weak: when nobody holds a stream any more, nobody can ask what became of it.
-        self._awaited: weakref.WeakValueDictionary[str, Fate] = weakref.WeakValueDictionary()
+        self._awaited: weakref.WeakValueDictionary[str, StreamedResponse] = (
+            weakref.WeakValueDictionary()
+        )
 
     # Streams: each writes its start, and gives what the write gave
 
     def open_response(
         self, owner: object, request_id: str, response_id: str, start: Event | None
-    ) -> tuple[Fate, bool]:
+    ) -> tuple[StreamedResponse, bool]:
         """Begin the one active response of a request; without ``start`` nothing is written.
 
         Raises:
@@ -220,11 +222,11 @@ class Responses:
         """
         self._outlet.require_open()
         self._require_idle(request_id, response_id)
-        fate = Fate(request_id, response_id, resumes=self.resume, hold=self._hold)
-        has_room = True if start is None else fate.send(self._outlet, start)
+        response = StreamedResponse(request_id, response_id, resumes=self.resume, hold=self._hold)
+        has_room = True if start is None else response.send(self._outlet, start)
         self._active[request_id] = _Active(request_id, response_id, owner)
-        self._awaited[response_id] = fate
-        return fate, has_room
+        self._awaited[response_id] = response
+        return response, has_room
 
     def close_response(self, owner: object, request_id: str) -> None:
         """Let another response of the request begin, unless one has."""
@@ -232,7 +234,9 @@ class Responses:
         if active is not None and active.owner is owner:
             del self._active[request_id]
 
-    def open_prompt(self, request_id: str, response_id: str, start: Event) -> tuple[Fate, bool]:
+    def open_prompt(
+        self, request_id: str, response_id: str, start: Event
+    ) -> tuple[StreamedResponse, bool]:
         """Begin a streamed prompt.
 
         Raises:
@@ -244,10 +248,12 @@ class Responses:
             raise PromptStreamStateError(
                 f"cannot begin prompt {response_id!r} of request {request_id!r}: {under_way}"
             )
-        fate = Fate(request_id, response_id, is_prompt=True, resumes=self.resume, hold=self._hold)
-        has_room = fate.send(self._outlet, start)
-        self._awaited[response_id] = fate
-        return fate, has_room
+        response = StreamedResponse(
+            request_id, response_id, is_prompt=True, resumes=self.resume, hold=self._hold
+        )
+        has_room = response.send(self._outlet, start)
+        self._awaited[response_id] = response
+        return response, has_room
 
     # Old-style calls: each writes its event, and gives what the write gave
 
@@ -361,47 +367,47 @@ class Responses:
         """Take what the platform says of a response; what is about none is passed over."""
         if not event.is_terminal:
             return
-        fate = self._awaited.get(event.response_id)
-        if fate is not None and fate.request_id == event.request_id:
-            fate.notice(event)
+        response = self._awaited.get(event.response_id)
+        if response is not None and response.request_id == event.request_id:
+            response.notice(event)
         active = self._active.get(event.request_id)
         if active is not None and active.response_id == event.response_id:
             active.is_over = True
 
     def gap(self) -> None:
         """The connection is lost, and another may follow: open streams wait for it, or fail."""
-        for fate in list(self._awaited.values()):
-            if not fate.is_under_way:
+        for response in list(self._awaited.values()):
+            if not response.is_under_way:
                 continue
             if self.resume:
-                self._hold(fate)
+                self._hold(response)
                 continue
-            fate.cut_off()
-            active = self._active.get(fate.request_id)
-            if active is not None and active.response_id == fate.response_id:
-                del self._active[fate.request_id]  # the request may be answered anew
+            response.cut_off()
+            active = self._active.get(response.request_id)
+            if active is not None and active.response_id == response.response_id:
+                del self._active[response.request_id]  # the request may be answered anew
 
     def connected(self) -> None:
         """There is a connection: what was held is sent from its start, under the same ids."""
         held, self._held = self._held, []
-        for index, fate in enumerate(held):
+        for index, response in enumerate(held):
             try:
-                fate.send_again(self._outlet)
+                response.send_again(self._outlet)
             except SessionLostError:
                 self._held = held[index:]
                 return
 
-    def _hold(self, fate: Fate) -> None:
+    def _hold(self, response: StreamedResponse) -> None:
         # Strongly: its stream may be complete, and gone, before there is a connection.
-        fate.is_held = True
-        if fate not in self._held:
-            self._held.append(fate)
+        response.is_held = True
+        if response not in self._held:
+            self._held.append(response)
 
     def ended(self, lost: SessionLostError) -> None:
         """The session has ended for good: nothing can be sent, and nothing more is said."""
         self._active.clear()
-        for fate in list(self._awaited.values()):
-            fate.lose(lost)  # also where the platform has had its say: its stream may be open
+        for response in list(self._awaited.values()):
+            response.lose(lost)  # also where the platform has had its say: its stream may be open
         self._awaited.clear()
         self._held.clear()
 
@@ -423,11 +429,11 @@ class Responses:
         return self._awaited_stream(response_id)
 
     def _awaited_stream(self, response_id: str) -> str | None:
-        fate = self._awaited.get(response_id)
-        if fate is None or fate.lost or (fate.is_written and fate.is_settled):
+        response = self._awaited.get(response_id)
+        if response is None or response.lost or (response.is_written and response.is_settled):
             return None
-        stream = f"the stream {response_id!r} of request {fate.request_id!r}"
-        if not fate.is_written:
+        stream = f"the stream {response_id!r} of request {response.request_id!r}"
+        if not response.is_written:
             return f"{stream} is open"
         # Two of one id could not be told apart in what the platform says.
         return f"the platform has not said its last word on {stream}"

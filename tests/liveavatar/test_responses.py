@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
-from avatarwire.liveavatar.inbound import ResponseStateEvent
-from avatarwire.liveavatar.lifecycle import Responses
+from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 
 STATE_ERRORS = (ResponseStreamStateError, PromptStreamStateError)

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from avatarwire._callbacks import CallbackTasks, running_callback
+from avatarwire.session.callbacks import CallbackTasks, running_callback
 
 logger = logging.getLogger("avatarwire.tests")
 

@@ -1,0 +1,1 @@
+"""What every session is made of, whatever its platform."""
