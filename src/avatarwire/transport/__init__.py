@@ -11,40 +11,39 @@ from avatarwire._lazy import lazy_names
 if TYPE_CHECKING:
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
     from avatarwire.transport.connection import Connection
+    from avatarwire.transport.heartbeat import Heartbeat
     from avatarwire.transport.link import Link
     from avatarwire.transport.memory import MemoryConnection, memory_pair
     from avatarwire.transport.rest import Response, get_json, post_json, shared_client
     from avatarwire.transport.secrets import are_legal, redacted
     from avatarwire.transport.websocket import WebSocketConnection, connect
-    from avatarwire.transport.wire import count_messages, read_messages
 
 __all__ = [
     "Connection",
     "ExponentialBackoffStrategy",
+    "Heartbeat",
     "Link",
     "MemoryConnection",
     "Response",
     "WebSocketConnection",
     "are_legal",
     "connect",
-    "count_messages",
     "get_json",
     "memory_pair",
     "post_json",
-    "read_messages",
     "redacted",
     "shared_client",
 ]
 
 _HOMES = {
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
+    "avatarwire.transport.heartbeat": "Heartbeat",
     "avatarwire.transport.link": "Link",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
     "avatarwire.transport.connection": "Connection",
     "avatarwire.transport.rest": "Response get_json post_json shared_client",
     "avatarwire.transport.secrets": "are_legal redacted",
     "avatarwire.transport.websocket": "WebSocketConnection connect",
-    "avatarwire.transport.wire": "count_messages read_messages",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name
