@@ -42,7 +42,7 @@ async def test_what_cannot_be_sent_is_tried_again_and_nobody_is_silent():
     peer = Peer(0.005, 0.001, takes=False)
     peer.heartbeat.start()
     async with asyncio.timeout(5):
-        while peer.pings < 3:
+        while peer.pings < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     assert not peer.silent.is_set()
     peer.heartbeat.stop()
@@ -65,7 +65,7 @@ async def test_without_an_interval_nothing_is_sent_and_without_a_limit_nobody_is
     patient = Peer(0.002, None)
     patient.heartbeat.start()
     async with asyncio.timeout(5):
-        while patient.pings < 3:
+        while patient.pings < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     patient.heartbeat.stop()
     assert never.pings == 0

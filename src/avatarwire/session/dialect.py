@@ -10,7 +10,7 @@ from avatarwire.errors import SessionLostError
 from avatarwire.session.lifecycle import End
 from avatarwire.transport import Connection
 
-__all__ = ["Connect", "Dialect", "Endpoint", "Part", "Reporter"]
+__all__ = ["Connect", "Dialect", "Endpoint", "Part", "Reporter", "Tap"]
 
 ReceivedT = TypeVar("ReceivedT")
 

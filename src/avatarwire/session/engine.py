@@ -203,7 +203,7 @@ class Engine(Generic[ReceivedT]):
         self._ready = loop.create_future()
 
         async def dial() -> Connection:
-            return await (self._connect or transport.connect)(
+            connection = await (self._connect or transport.connect)(
                 endpoint.url,
                 open_timeout_s=endpoint.timeout_s,
                 headers=endpoint.headers,
@@ -211,6 +211,10 @@ class Engine(Generic[ReceivedT]):
                 ping_timeout_s=endpoint.ping_timeout_s,
                 ssl_context=endpoint.ssl_context,
             )
+            # Before anything is read: what is received may have more sent.
+            for message in greeting:
+                self._say_on(connection, message)
+            return connection
 
         # Before it is open: messages may arrive before ``open()`` has returned.
         link = self._link = Link(dial, self._receive, self._link_ended)
@@ -222,8 +226,6 @@ class Engine(Generic[ReceivedT]):
                 raise ConnectFailedError(f"{endpoint.name} is unusable: {exc}") from exc
             raise
         try:
-            for message in greeting:
-                self._say(message)
             await self._wait_confirmed(endpoint, deadline_s)
             self._require_not_ended()
         except BaseException:
@@ -306,10 +308,12 @@ class Engine(Generic[ReceivedT]):
 
     def _say(self, message: bytes) -> None:
         """Write a message of the protocol's own; a connection that is ending has no use for it."""
-        if self._link is None:
-            return
+        if self._link is not None:
+            self._say_on(self._link.connection, message)
+
+    def _say_on(self, connection: Connection, message: bytes) -> None:
         try:
-            self._link.connection.write_batch(client_message(message, text=True))
+            connection.write_batch(client_message(message, text=True))
         except SessionLostError:
             return
         if self._outbox.taps:
