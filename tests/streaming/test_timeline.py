@@ -1,12 +1,13 @@
 """A turn's sound in time: pieces in, other pieces out when they are due, and when it is played."""
 
 import gc
+import itertools
 from sys import getrefcount
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from avatarwire.audio import PcmFormat
 from avatarwire.streaming import Lateness, Timeline, Timing
@@ -49,6 +50,12 @@ def test_a_frame_holds_a_sample(rate):
 def test_no_more_can_be_kept_than_an_hour(keep_ms):
     with pytest.raises(ValueError, match="keep_ms must be 0 to 3,600,000"):
         timeline(keep_ms=keep_ms)
+
+
+def test_an_hour_fits_into_memory():
+    with pytest.raises(ValueError, match="more than memory can hold: sample_rate is in Hz"):
+        timeline(rate=2**51)
+    assert timeline(rate=2**40, keep_ms=3_600_000, lead_ms=3_600_000).batch_bytes > 0
 
 
 # The queue
@@ -135,6 +142,17 @@ def test_what_was_offered_before_is_no_longer_sent(end):
     made.sent(1.0)
     assert made.queued_bytes == queued_bytes
     assert made.sent_samples == 0
+
+
+@pytest.mark.parametrize("end", ["finish", "clear", "forget"])
+def test_nothing_is_added_behind_an_end(end):
+    made = timeline(keep_ms=100)
+    made.put(b"abc")
+    getattr(made, end)()
+    queued_bytes = made.queued_bytes
+    with pytest.raises(RuntimeError, match="has ended: nothing can be added"):
+        made.put(b"de")
+    assert made.queued_bytes == queued_bytes
 
 
 def test_half_a_sample_that_was_offered_is_not_sent():
@@ -243,6 +261,23 @@ def test_a_gap_is_not_late(gap):
     gap(made)
     assert made.due(9.0)
     assert sum(lateness.counts) == 0
+
+
+@pytest.mark.parametrize("now_s", [float("nan"), float("inf"), float("-inf"), 1e300])
+@pytest.mark.parametrize("finishing", [False, True])
+def test_a_clock_that_says_nothing_loses_nothing(now_s, finishing):
+    made = timeline(keep_ms=2000)
+    made.put(bytes(1000 * MS))
+    if finishing:
+        made.finish()
+    sent_bytes = 0
+    for _ in range(5):
+        sent_bytes += len(made.due(now_s) or b"")
+        made.next_due_s(now_s)
+        made.sent(now_s)
+        sent_bytes -= made.take_back(now_s)
+        assert made.sent_samples == sent_bytes // 2
+        assert made.queued_bytes == 1000 * MS - sent_bytes
 
 
 # When it is played
@@ -524,25 +559,14 @@ class Model:
         self.kept = b""
 
 
-# Of whole frames, of none, and of half a sample more or less than either.
-SIZES = st.sampled_from([0, 1, 2, 3, 7, 960, 1919, 1920, 1921, 9600, 19_201, 50_000, 10**9])
+class Twins:
+    """A timeline and its model, to which the same is done; they give the same."""
 
-
-class Twins(RuleBasedStateMachine):
-    """Any call, at any time: an end and a gap come where they please, and more than once."""
-
-    @initialize(keep_ms=st.sampled_from([0, 0.07, 1, 100, 2000]))
-    def begin(self, keep_ms):
+    def __init__(self, keep_ms, sizes):
         self.made, self.model = timeline(keep_ms=keep_ms), Model(keep_ms)
         self.now_s, self.count = 1.0, 0
+        self.put(sizes)
 
-    def both(self, call, *arguments):
-        """Call both; they give the same."""
-        given = getattr(self.made, call)(*arguments)
-        expected = getattr(self.model, call)(*arguments)
-        assert (bytes(given or b"") if isinstance(expected, bytes) else given) == expected
-
-    @rule(sizes=st.lists(st.sampled_from([0, 1, 2, 7, 960, 1920, 9600, 19_201]), max_size=80))
     def put(self, sizes):
         for size in sizes:
             self.count += 1
@@ -551,55 +575,14 @@ class Twins(RuleBasedStateMachine):
                 with pytest.raises(RuntimeError, match="nothing can be added"):
                     self.made.put(pcm)
             else:
-                self.both("put", pcm)
+                self.call("put", pcm)
 
-    @rule(after_ms=st.sampled_from([1, 39, 40, 160, 200, 201, 400, 5000]))
-    def pause(self, after_ms):
-        self.now_s += after_ms / 1000
+    def call(self, name, *arguments):
+        given = getattr(self.made, name)(*arguments)
+        expected = getattr(self.model, name)(*arguments)
+        assert (bytes(given or b"") if isinstance(expected, bytes) else given) == expected
 
-    @rule()
-    def due(self):
-        self.both("due", self.now_s)
-
-    @rule(size=SIZES)
-    def front(self, size):
-        self.both("front", size)
-
-    @rule()
-    def sent(self):
-        self.both("sent", self.now_s)
-
-    @rule(after_ms=st.sampled_from([0, 160, 200, 400, 5000]))
-    def tick(self, after_ms):
-        self.now_s += after_ms / 1000
-        self.both("due", self.now_s)
-        self.both("sent", self.now_s)
-
-    @rule()
-    def next_due_s(self):
-        self.made.next_due_s(self.now_s)
-
-    @rule()
-    def take_back(self):
-        self.both("take_back", self.now_s)
-
-    @rule(size=SIZES)
-    def skip(self, size):
-        self.both("skip", size)
-
-    @rule()
-    def drop(self):
-        """Skip whole samples, as a gap does."""
-        self.both("skip", self.made.queued_samples * 2)
-
-    @rule(end=st.sampled_from(["finish", "clear", "forget"]))
-    def end(self, end):
-        self.both(end)
-        if end == "forget":
-            assert [part for part in gc.get_referents(self.made) if isinstance(part, list)] == [[]]
-
-    @invariant()
-    def same(self):
+    def check(self):
         made, model = self.made, self.model
         assert made.queued_bytes == len(model.waiting)
         assert bytes(made.front(10**9)) == model.waiting
@@ -609,5 +592,114 @@ class Twins(RuleBasedStateMachine):
         assert made.ends_at_s(self.now_s) == pytest.approx(model.end_s(self.now_s), abs=1e-6)
 
 
-TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+ORDERS = list(
+    itertools.product(
+        [
+            [("front", 1), ("sent", 1.0)],
+            [("front", 9600), ("sent", 1.0)],
+            [("due", 1.2), ("sent", 1.2)],
+            [("take_back", 1.1)],
+            [("skip", 0)],
+            [("skip", 2)],
+            [("finish",)],
+            [("clear",)],
+            [("forget",)],
+        ],
+        repeat=4,
+    )
+)
+
+
+@pytest.mark.parametrize("keep_ms", [0, 100])
+@pytest.mark.parametrize("sizes", [[3], [19_201], [9599, 9602]])
+def test_every_order_of_few_calls(keep_ms, sizes):
+    for order in ORDERS:
+        twins = Twins(keep_ms, sizes)
+        for calls in order:
+            for call in calls:
+                twins.call(*call)
+        twins.check()
+
+
+# Of whole frames, of none, and of half a sample more or less than either.
+SIZES = st.sampled_from([0, 1, 2, 3, 7, 960, 1919, 1920, 1921, 9600, 19_201, 50_000, 10**9])
+PIECES = st.one_of(
+    st.lists(st.sampled_from([0, 1, 2, 7, 960, 1920, 9600]), max_size=80),
+    st.sampled_from([[1920], [9600], [19_201], [48_000], [9601, 9602]]),
+)
+KEEP_MS = st.sampled_from([0, 0, 0.07, 100, 2000])
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Any call, at any time: an end and a gap come where they please, and more than once."""
+
+    @initialize(keep_ms=KEEP_MS, sizes=PIECES)
+    def begin(self, keep_ms, sizes):
+        self.twins = Twins(keep_ms, sizes)
+
+    @precondition(lambda self: self.twins.model.is_over)
+    @rule(keep_ms=KEEP_MS, sizes=PIECES)
+    def next_turn(self, keep_ms, sizes):
+        """Go on with another one: of what comes after an end there is not much to try."""
+        self.twins = Twins(keep_ms, sizes)
+
+    @rule(sizes=PIECES)
+    def put(self, sizes):
+        self.twins.put(sizes)
+
+    @rule(after_ms=st.sampled_from([1, 39, 40, 160, 200, 201, 400, 5000]))
+    def pause(self, after_ms):
+        self.twins.now_s += after_ms / 1000
+
+    @rule(is_sent=st.booleans())
+    def due(self, is_sent):
+        self.twins.call("due", self.twins.now_s)
+        if is_sent:
+            self.sent()
+        self.twins.made.next_due_s(self.twins.now_s)
+
+    @rule(size=SIZES, is_sent=st.booleans())
+    def front(self, size, is_sent):
+        self.twins.call("front", size)
+        if is_sent:
+            self.sent()
+
+    @rule()
+    def sent(self):
+        self.twins.call("sent", self.twins.now_s)
+
+    @rule()
+    def take_back(self):
+        self.twins.call("take_back", self.twins.now_s)
+
+    @rule(size=SIZES)
+    def skip(self, size):
+        self.twins.call("skip", size)
+
+    @rule()
+    def drop(self):
+        """Skip whole samples, as a gap does."""
+        self.twins.call("skip", self.twins.made.queued_samples * 2)
+
+    @rule()
+    def finish(self):
+        self.twins.call("finish")
+
+    @rule()
+    def clear(self):
+        self.twins.call("clear")
+
+    @precondition(lambda self: self.twins.model.is_over)
+    @rule()
+    def forget(self):
+        self.twins.call("forget")
+        held = [part for part in gc.get_referents(self.twins.made) if isinstance(part, list)]
+        assert held == [[]]
+
+    @invariant()
+    def same(self):
+        self.twins.check()
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)

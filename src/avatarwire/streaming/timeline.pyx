@@ -254,7 +254,7 @@ cdef class Timeline:
         cdef Py_ssize_t ahead
         cdef double ahead_s = self.end_s(now_s) - now_s
         if ahead_s < self.seconds(size):
-            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes)
+            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes + 0.5)
             ahead += self.frame_bytes - 1
             size = min(size, ahead - ahead % self.frame_bytes)
         self.has_deadline = False
