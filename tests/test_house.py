@@ -20,6 +20,8 @@ FACES = [
     "avatarwire.audio",
     "avatarwire.codec",
     "avatarwire.emulator",
+    "avatarwire.emulator.akool",
+    "avatarwire.emulator.liveavatar",
     "avatarwire.liveavatar",
     "avatarwire.transport",
 ]

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
-from avatarwire.emulator.listening import listen
+from avatarwire.emulator.server import listen
 
 JSON = (
     b"", b"{", b"[]", b"null", b"7", b'"text"', b"\xff\xfe", b"[" * 5000, b'{"avatarId": {}}',

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal, TypeAlias
 
-from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.liveavatar.faults import Faults
 from avatarwire.liveavatar.messages import decode
 
 __all__ = ["Mischief", "Misdeed"]

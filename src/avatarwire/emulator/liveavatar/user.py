@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import PcmFramer
-from avatarwire.emulator.playback import Player
+from avatarwire.emulator.liveavatar.player import Player
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 
 __all__ = ["USER_FORMAT", "User"]

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from avatarwire.emulator.faults import Faults
-from avatarwire.emulator.playback import Turn
+from avatarwire.emulator.liveavatar.faults import Faults
+from avatarwire.emulator.liveavatar.player import Turn
 from avatarwire.liveavatar.messages import Event
 
 __all__ = ["ResponseStates"]

@@ -15,9 +15,9 @@ from typing import Literal, Self
 
 from aiohttp import WSCloseCode, web
 
-from avatarwire.emulator.akool_session import AkoolSession
-from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault
-from avatarwire.emulator.listening import listen, origin
+from avatarwire.emulator.akool.faults import AkoolFaults, DiscoveryFault
+from avatarwire.emulator.akool.session import AkoolSession
+from avatarwire.emulator.server import listen, origin
 from avatarwire.emulator.transcript import Entry, record
 
 __all__ = ["AkoolEmulator", "AkoolInstance"]

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import Faults, LiveAvatarEmulator, LiveSession
-from avatarwire.emulator.mischief import Mischief
+from avatarwire.emulator.liveavatar.message_faults import Mischief
 from avatarwire.liveavatar.messages import MessageBuilder, encode
 
 FRAME = AudioFrame(payload=b"ab").pack()

@@ -13,10 +13,10 @@ from aiohttp import WSCloseCode, web
 
 from avatarwire._json import loads
 from avatarwire.audio import read
-from avatarwire.emulator.faults import HTML, Faults, StartFault
-from avatarwire.emulator.hearing import USER_FORMAT, User
-from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.session import FINAL_CODES, LiveSession
+from avatarwire.emulator.liveavatar.faults import Faults, StartFault
+from avatarwire.emulator.liveavatar.session import FINAL_CODES, LiveSession
+from avatarwire.emulator.liveavatar.user import USER_FORMAT, User
+from avatarwire.emulator.server import HTML, listen, origin
 from avatarwire.emulator.transcript import record
 from avatarwire.errors import AudioFormatError
 

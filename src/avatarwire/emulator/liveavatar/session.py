@@ -12,12 +12,12 @@ from aiohttp import WebSocketError, WSMsgType, web
 
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
-from avatarwire.emulator.faults import Faults
-from avatarwire.emulator.hearing import User
-from avatarwire.emulator.listening import printable
-from avatarwire.emulator.mischief import Mischief, Misdeed
-from avatarwire.emulator.playback import Player, Turn
-from avatarwire.emulator.states import ResponseStates
+from avatarwire.emulator.liveavatar.faults import Faults
+from avatarwire.emulator.liveavatar.message_faults import Mischief, Misdeed
+from avatarwire.emulator.liveavatar.player import Player, Turn
+from avatarwire.emulator.liveavatar.response_states import ResponseStates
+from avatarwire.emulator.liveavatar.user import User
+from avatarwire.emulator.server import printable
 from avatarwire.emulator.transcript import Entry
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
 

@@ -5,11 +5,13 @@ import logging
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-__all__ = ["listen", "origin", "printable"]
+__all__ = ["HTML", "listen", "origin", "printable"]
 
 http_log: logging.Logger = logging.getLogger("avatarwire.emulator.http")
 
 SHUTDOWN_TIMEOUT_S = 5.0
+#: What a proxy in between answers when the platform does not.
+HTML = "<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:

@@ -13,8 +13,8 @@ from pybase64 import b64decode
 from avatarwire import _json
 from avatarwire.akool.messages import decode
 from avatarwire.audio import PcmFormat
-from avatarwire.emulator.faults import AkoolFaults
-from avatarwire.emulator.listening import printable
+from avatarwire.emulator.akool.faults import AkoolFaults
+from avatarwire.emulator.server import printable
 from avatarwire.emulator.transcript import Entry
 
 __all__ = ["AkoolSession", "kind_of"]
