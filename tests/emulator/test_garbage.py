@@ -132,6 +132,6 @@ async def test_only_this_machine_reaches_it(platform, monkeypatch) -> None:
         seen.extend(address[0] for address in runner.addresses)
         return runner, port
 
-    monkeypatch.setattr(f"{platform.__module__}.listen", listening)
+    monkeypatch.setattr("avatarwire.emulator.server.listen", listening)
     async with platform():
         assert seen == ["127.0.0.1"]
