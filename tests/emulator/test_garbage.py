@@ -43,8 +43,9 @@ async def raw(url: str, data: bytes) -> None:
 
 
 def requests(chance: random.Random, path: str) -> bytes:
+    host = chance.choice(("x", "localhost", "localhost", "localhost", "\xff", "localhost:99999999"))
     method, length = chance.choice(("GET", "POST", "PUT", "X")), chance.choice((0, 5, 10**9, -1))
-    head = f"{method} {path}?token=x HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    head = f"{method} {path}?token=x HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"
     upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     whole = head + chance.choice(("", upgrade)) + "Authorization: Bearer x\r\n\r\n"
     return chance.choice((whole.encode(), whole.encode()[:40])) + chance.randbytes(20)

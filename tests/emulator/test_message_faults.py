@@ -66,7 +66,7 @@ def test_without_faults_everything_is_as_it_was() -> None:
     assert all(MessageFaults(Faults()).after_receiving(m) is None for m in ("text", FRAME))
 
 
-def test_every_so_manieth_message_goes_wrong() -> None:
+def test_every_nth_message_goes_wrong() -> None:
     assert sent(Faults(garble_every=3)) == ["<0>", "<1>", "<", "<3>", "<4>", "<"]
     assert sent(Faults(duplicate_every=4), 4) == ["<0>", "<1>", "<2>", "<3>", "<3>"]
     assert sent(Faults(reorder_every=2)) == ["<0>", "<2>", "<1>", "<4>", "<3>"]

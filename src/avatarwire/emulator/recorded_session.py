@@ -60,7 +60,7 @@ class RecordedSession(ABC, Generic[FaultsT]):
         """All sound received, in the order of arrival, split wherever its format changed."""
 
     async def wait_closed(self, timeout_s: float = 5.0) -> int:
-        """Wait for the connection's end and give its code.
+        """Wait for the connection's end and return its code.
 
         Raises:
             TimeoutError: it is still open.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from aiohttp import WSCloseCode, web
 from aiohttp.http import HttpProcessingError
 
+from avatarwire.emulator.origins import only_own
 from avatarwire.emulator.recorded_session import RecordedSession
 
 __all__ = ["HTML", "Server", "close_on_demand", "is_same_key", "listen", "new_socket", "origin"]
@@ -108,7 +109,7 @@ class Server:
 
 
 async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Serve an application; return what ends it, and the port.
+    """Serve an application, to all but the pages of other sites; return what ends it, and the port.
 
     Args:
         app: the application.
@@ -118,6 +119,7 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
     Raises:
         OSError: the port cannot be had.
     """
+    app.middlewares.append(only_own(host))
     # No access log: it would hold the one-time tokens.
     runner = web.AppRunner(
         app, access_log=None, logger=http_log, shutdown_timeout=SHUTDOWN_TIMEOUT_S

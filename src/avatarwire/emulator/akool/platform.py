@@ -57,14 +57,17 @@ class AkoolEmulator:
     they received are kept until the emulator is dropped.
 
     Args:
-        host: the address to listen on; loopback unless you decide otherwise.
+        host: the address to listen on; loopback unless you decide otherwise. Pages of other
+            sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
+            and loopback addresses are, elsewhere any address, this machine's name and ``host``.
         port: discovery's; 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         instances: the platform's servers; also the ``instances`` attribute. One, unless given.
         discovery: the form of discovery's answer: "instances", as the service sends it, or
             "services", as the published README shows it.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
-            connection ends; made when missing. Tokens are not written down.
+            connection ends, called after its id, numbered where that name is taken; made when
+            missing. Tokens are not written down.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Attributes:
@@ -136,7 +139,7 @@ class AkoolEmulator:
         await self._server.close(self.sessions)
 
     async def wait_for_session(self, count: int = 1, timeout_s: float = 5.0) -> AkoolSession:
-        """Give the session of that number, from 1, as soon as it has connected.
+        """Return the session of that number, from 1, as soon as it has connected.
 
         Raises:
             TimeoutError: it did not come.

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 def kind_of(message: Json) -> str:
-    """Give what a message is about: its command or event, else its type."""
+    """Return what a message is about: its command or event, else its type."""
     payload = message.get("pld")
     if isinstance(payload, dict) and message["type"] in {"command", "event"}:
         name = payload.get("cmd" if message["type"] == "command" else "event")
@@ -114,7 +114,7 @@ class AkoolSession(RecordedSession[AkoolFaults]):
         self._note("sent", message)
 
     async def wait_for(self, kind: str, timeout_s: float = 5.0) -> Json:
-        """Give the next message of that kind that no earlier ``wait_for`` has given.
+        """Return the next message of that kind that no earlier ``wait_for`` has given.
 
         Raises:
             TimeoutError: none came; the text names what did.

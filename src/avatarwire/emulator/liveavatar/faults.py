@@ -49,9 +49,9 @@ class Faults:
         stop_reading_after: take nothing more off the connection, pings included, once this many
             messages have arrived on it; None: never, and what had stopped goes on.
         delay_s: how much later than usual everything is sent, answers to REST calls included.
-        garble_every: send only the first half of every so manieth message; None: of none.
-        duplicate_every: send every so manieth message twice.
-        reorder_every: send every so manieth message after the one that follows it.
+        garble_every: send only the first half of every n-th message; None: of none.
+        duplicate_every: send every n-th message twice.
+        reorder_every: send every n-th message after the one that follows it.
         token_life_s: how long a one-time URL can be dialled, in seconds; None: until it is used.
         starts: one entry for each coming start that fails, oldest first.
         handshakes: one entry for each coming connection that is refused, oldest first: an HTTP

@@ -35,7 +35,9 @@ class LiveAvatarEmulator:
     rendered. Sessions and all that they received are kept until the emulator is dropped.
 
     Args:
-        host: the address to listen on; loopback unless you decide otherwise.
+        host: the address to listen on; loopback unless you decide otherwise. Pages of other
+            sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
+            and loopback addresses are, elsewhere any address, this machine's name and ``host``.
         port: 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         greeting: the text that each new user types after ``session.ready``; None: nothing.

@@ -115,7 +115,7 @@ class LiveSession(RecordedSession[Faults]):
         return [(format_, bytes(pcm)) for format_, pcm in self._player.runs]
 
     async def send_text(self, text: str, request_id: str | None = None) -> str:
-        """Send ``input.text`` as if the user had typed ``text``; give its request id."""
+        """Send ``input.text`` as if the user had typed ``text``; return its request id."""
         request_id = request_id or str(uuid.uuid4())
         await self.send_event(MessageBuilder.input_text(request_id, text))
         return request_id
@@ -173,7 +173,7 @@ class LiveSession(RecordedSession[Faults]):
         await self._send(bytes(message), "binary")
 
     async def wait_for(self, event_name: str, timeout_s: float = 5.0) -> Event:
-        """Give the next event of that name that no earlier ``wait_for`` has given.
+        """Return the next event of that name that no earlier ``wait_for`` has given.
 
         Raises:
             TimeoutError: none came; the text names what did.
@@ -342,7 +342,7 @@ class LiveSession(RecordedSession[Faults]):
 
 
 def _label(event: Event) -> str:
-    """Give what the log says of an event: its name, and which state."""
+    """Return what the log says of an event: its name, and which state."""
     name = printable(str(event.get("event")))
     data = event.get("data")
     state = data.get("state") if isinstance(data, dict) else None
