@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self, host: str, port: int, record_dir: str | PathLike[str] | None) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         self.ending: asyncio.Event = asyncio.Event()
         self.resources: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
         self._record_dir = None if record_dir is None else Path(record_dir)

@@ -1,8 +1,6 @@
 """What a session received and sent, and how it is written down."""
 
 import base64
-import contextlib
-import itertools
 import json
 import logging
 import re
@@ -83,15 +81,17 @@ class Recording:
         return self._paths[wanted]
 
     def _create(self, name: str, kind: str) -> Path:
-        for number in itertools.count(1):
-            path = self._directory / (
-                f"{name}.{kind}" if number == 1 else f"{name}.{number}.{kind}"
-            )
+        path = self._directory / f"{name}.{kind}"
+        number = 1
+        while True:
             # Only the file system knows which names are one, as upper and lower case can be.
-            with contextlib.suppress(FileExistsError):
+            try:
                 path.touch(exist_ok=False)
-                break
-        return path
+            except FileExistsError:
+                number += 1
+                path = self._directory / f"{name}.{number}.{kind}"
+            else:
+                return path
 
 
 def printable(name: str) -> str:
