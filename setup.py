@@ -25,7 +25,7 @@ setup(
         build_dir="build/asan/cython" if SANITIZED else "build/cython",
         emit_linenums=SANITIZED,
         compiler_directives={
-            # "boundscheck" stays on: a wrong index into a list is an error, not a dead process.
+            "boundscheck": False,
             "wraparound": False,
             "initializedcheck": False,
             "auto_pickle": False,

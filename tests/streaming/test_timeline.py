@@ -633,15 +633,17 @@ KEEP_MS = st.sampled_from([0, 0, 0.07, 100, 2000])
 class AnyOrder(RuleBasedStateMachine):
     """Any call, at any time: an end and a gap come where they please, and more than once."""
 
-    @initialize(keep_ms=KEEP_MS, sizes=PIECES)
-    def begin(self, keep_ms, sizes):
+    @initialize(keep_ms=KEEP_MS, sizes=PIECES, sent_bytes=SIZES)
+    def begin(self, keep_ms, sizes, sent_bytes):
+        """Begin where most can go wrong: with a part sent, often not all of a chunk."""
         self.twins = Twins(keep_ms, sizes)
+        self.front(sent_bytes, is_sent=True)
 
     @precondition(lambda self: self.twins.model.is_over)
-    @rule(keep_ms=KEEP_MS, sizes=PIECES)
-    def next_turn(self, keep_ms, sizes):
+    @rule(keep_ms=KEEP_MS, sizes=PIECES, sent_bytes=SIZES)
+    def next_turn(self, keep_ms, sizes, sent_bytes):
         """Go on with another one: of what comes after an end there is not much to try."""
-        self.twins = Twins(keep_ms, sizes)
+        self.begin(keep_ms, sizes, sent_bytes)
 
     @rule(sizes=PIECES)
     def put(self, sizes):

@@ -23,6 +23,7 @@ cdef enum:
 cdef double EPSILON_S = 1e-6
 
 
+@cython.boundscheck(True)  # a wrong index into a list is an error, not a dead process
 @cython.final
 cdef class Timeline:
     """What becomes of a turn's sound, from the queue to the listener.
