@@ -8,10 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, default_int_handler, signal
 
 import httpx
 import pytest
@@ -153,6 +153,15 @@ async def test_a_command_that_is_not_there_is_told_at_once() -> None:
     assert emulator.sessions == []
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """A shell lets what it runs in the background ignore Ctrl-C, and so would our examples."""
+    before = signal(SIGINT, default_int_handler)
+    yield
+    signal(SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     "name", ["text_agent.py", "voice_of_a_command.py", "listening_agent.py", "many_sessions.py"]
 )

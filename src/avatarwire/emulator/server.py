@@ -166,6 +166,9 @@ def _without_request_bytes(record: logging.LogRecord) -> bool:
     """Leave out the traceback of a malformed request: it quotes what the client sent."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
         record.exc_info = None
+        # So aiohttp up to 3.14.3 calls one that follows a declined upgrade.
+        if record.msg == "Unhandled exception":
+            record.msg = "Error handling request: it is malformed"
     return True
 
 
