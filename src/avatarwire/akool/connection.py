@@ -83,7 +83,9 @@ class AkoolConnection:
                     f" {self._config.connection_timeout:g} s"
                 ) from None
             if isinstance(exc, ConnectionError) and exc.code in _REFUSED_KEY:
-                raise AuthenticationError(f"the API key was refused: {exc}", code=exc.code) from exc
+                raise AuthenticationError(
+                    f"the API key was refused: {exc}", code=exc.code, setting="api_key"
+                ) from exc
             raise
         self._heartbeat = asyncio.create_task(self._beat(), name="avatarwire heartbeat")
 
@@ -198,7 +200,7 @@ class AkoolConnection:
         try:
             await self._link.open()
         except ConnectFailedError as exc:
-            raise ConnectionError(str(exc), code=exc.status) from exc
+            raise ConnectionError(str(exc), code=exc.status, setting=exc.setting) from exc
         except ValueError as exc:
             raise ConnectionError(f"{self._address} cannot be dialled: {exc}") from exc
         try:

@@ -147,6 +147,7 @@ class Supervisor:
         raise RetryError(
             f"Failed to connect after {attempts} attempts: {last}",
             code=None if last is None else last.code,
+            setting=None if last is None else last.setting,
         ) from last
 
     async def _candidates(self, failed: set[tuple[str, int]]) -> list[Instance]:
@@ -158,7 +159,9 @@ class Supervisor:
                 async with transport.shared_client(self._config.ssl_context) as client:
                     instances = await discover(client, self._config)
             except RestError as exc:
-                raise ServiceDiscoveryError(f"service discovery failed: {exc}") from exc
+                raise ServiceDiscoveryError(
+                    f"service discovery failed: {exc}", setting=exc.setting
+                ) from exc
             candidates = ordered(instances, self._config, failed)
         self.available_count = len(candidates)
         return candidates
