@@ -9,7 +9,7 @@ from commands import run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
-from avatarwire.cli.speech import Received
+from avatarwire.cli.job import ReceivedSpeech
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import Faults, LiveAvatarEmulator
 from avatarwire.liveavatar.messages import MessageBuilder
@@ -307,8 +307,8 @@ async def test_other_pcm_than_was_sent_is_a_failure(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "avatarwire.cli.on_liveavatar.LiveAvatarJob.received",
-        lambda self: Received(b"other!", None),
+        "avatarwire.cli.platforms.liveavatar_job.LiveAvatarJob.received",
+        lambda self: ReceivedSpeech(b"other!", None),
     )
     assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
     output, errors = capsys.readouterr()
@@ -323,7 +323,7 @@ def test_ctrl_c_ends_quietly(
         work.close()  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.stream.asyncio.run", interrupt)
+    monkeypatch.setattr("avatarwire.cli.ending.asyncio.run", interrupt)
     options = ["--url", "http://x", "--api-key", "k", "--avatar-id", "a"]
     assert run(["stream", str(sound), *options]) == 130
     assert capsys.readouterr() == ("", "")
