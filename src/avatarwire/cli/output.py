@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO, cast
 
 __all__ = ["OutputError", "shown", "standard_streams"]
@@ -21,25 +21,26 @@ class OutputError(Exception):
 
 
 class _Stream:
-    """A text stream that puts ``?`` for what its encoding lacks.
+    """A text stream that puts something in the place of what its encoding lacks.
 
-    It has no ``buffer``: click would write UTF-8 through it where the encoding is ASCII.
+    It has no ``buffer``: click would write UTF-8 through it where the encoding is ASCII. Once it
+    has failed it fails for good, since whoever writes may pass over an error.
     """
 
     def __init__(self, stream: TextIO, errors: str) -> None:
         self._stream = stream
+        self._failure: OSError | None = None
         self.encoding: str = stream.encoding or "utf-8"
         self.errors: str = errors
 
     def write(self, text: str) -> int:
         written = text.encode(self.encoding, self.errors).decode(self.encoding)
-        with self._failing():
-            self._stream.write(written)
+        if written:
+            self._do(lambda: self._stream.write(written))
         return len(text)
 
     def flush(self) -> None:
-        with self._failing():
-            self._stream.flush()
+        self._do(self._stream.flush)
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -47,16 +48,18 @@ class _Stream:
     def fileno(self) -> int:
         return self._stream.fileno()
 
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as exc:
-            self._discard()
-            self._told(exc)
+    def _do(self, act: Callable[[], object]) -> None:
+        if self._failure is None:
+            try:
+                act()
+            except OSError as exc:
+                self._failure = exc
+                self._discard()
+        if self._failure is not None:
+            self._tell(self._failure)
 
-    def _told(self, exc: OSError) -> None:
-        raise OutputError(f"cannot write the output: {exc.strerror or exc}") from exc
+    def _tell(self, failure: OSError) -> None:
+        raise OutputError(f"cannot write the output: {failure.strerror or failure}") from failure
 
     def _discard(self) -> None:
         # What is left in the buffer would fail again, in a traceback, when the interpreter ends.
@@ -69,7 +72,7 @@ class _Stream:
 class _ErrorStream(_Stream):
     """Standard error: when it fails there is nobody left to tell."""
 
-    def _told(self, exc: OSError) -> None:
+    def _tell(self, failure: OSError) -> None:
         pass
 
 

@@ -1,11 +1,10 @@
 """How a platform is run on this machine until a signal ends it."""
 
 import asyncio
+import contextlib
 import logging
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 import click
 
@@ -76,23 +75,25 @@ def _run(emulator: Emulator, platform: Platform, host: str, port: int, record: s
 
 
 async def _serve(emulator: Emulator, platform: Platform, *, loopback: bool) -> None:
-    async with emulator:
-        url, ways = platform.introduce(emulator)
-        click.echo(f"{platform.title} platform at {url} (Ctrl-C ends it)")
-        if not loopback:
-            click.echo("Other machines can reach it, without a key.")
-        if asked_for := click.get_current_context().meta[ASKED_FOR]:
-            click.echo(f"It misbehaves as asked: {', '.join(asked_for)}")
-        click.echo("Point a client at it, with any key and any avatar:")
-        for way in ways:
-            click.echo(f"  {way}")
-        click.echo()
-        # Only a log that cannot be written ends it from within.
-        await _log_to_stdout()
+    # The log goes on until the platform has ended: it tells what becomes of open sessions.
+    with contextlib.ExitStack() as stack:
+        async with emulator:
+            url, ways = platform.introduce(emulator)
+            click.echo(f"{platform.title} platform at {url} (Ctrl-C ends it)")
+            if not loopback:
+                click.echo("Other machines can reach it, without a key.")
+            if asked_for := click.get_current_context().meta[ASKED_FOR]:
+                click.echo(f"It misbehaves as asked: {', '.join(asked_for)}")
+            click.echo("Point a client at it, with any key and any avatar:")
+            for way in ways:
+                click.echo(f"  {way}")
+            click.echo()
+            await stack.enter_context(_log_to_stdout())
 
 
-def _log_to_stdout() -> asyncio.Future[None]:
-    """Log what happens on the platform; return a future of the error that ends that."""
+@contextlib.contextmanager
+def _log_to_stdout() -> Iterator[asyncio.Future[None]]:
+    """Log what happens on the platform; give a future of the error that ends that."""
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     handler = _LogHandler(broken)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -100,22 +101,28 @@ def _log_to_stdout() -> asyncio.Future[None]:
     events.addHandler(handler)
     events.setLevel(logging.INFO)
     events.propagate = False
-    return broken
+    try:
+        yield broken
+    finally:
+        events.removeHandler(handler)
 
 
-class _LogHandler(logging.StreamHandler[TextIO]):
-    """Hands over the error of a line that cannot be written: whoever logs cannot handle it."""
+class _LogHandler(logging.Handler):
+    """Prints what is logged; hands over the error of a line that cannot be written.
+
+    Whoever logs could not handle it.
+    """
 
     def __init__(self, broken: asyncio.Future[None]) -> None:
-        super().__init__(sys.stdout)
+        super().__init__()
         self._broken = broken
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        exc = sys.exc_info()[1]
-        if not isinstance(exc, OutputError):
-            super().handleError(record)
-        elif not self._broken.done():
-            self._broken.set_exception(exc)
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            click.echo(self.format(record))
+        except OutputError as exc:
+            if not self._broken.done():
+                self._broken.set_exception(exc)
 
 
 def _say_goodbye(emulator: Emulator, record: str | None) -> None:
