@@ -1,11 +1,15 @@
 import asyncio
 import json
+import shlex
+import subprocess
 from collections import deque
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
-from commands import run_command
+from commands import COMMAND, WITHOUT_SETTINGS, run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
@@ -56,6 +60,82 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
     assert lines[3].split() == ["outcome", "completed"]
     assert "identical" in lines[7]
     assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
+
+
+async def pipe(data: bytes, command: str) -> tuple[int | None, str, str]:
+    """Run a shell's command with this at the other end of a pipe; ``$AW`` is ours."""
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command),
+        env=WITHOUT_SETTINGS | {"AW": shlex.join(COMMAND)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(data), 30)
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "$AW stream - --no-pace --json",
+        "cat | $AW stream /dev/stdin --no-pace --json",
+        "exec 3<&0; $AW stream <(cat <&3) --no-pace --json",
+    ],
+)
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+async def test_sound_from_a_pipe(sound: Path, kind: str, command: str) -> None:
+    if kind != "wav":
+        sound = encoded(sound, kind)
+    code, output, errors = await pipe(sound.read_bytes(), command)
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert (figures["identical"], figures["sample_rate"]) == (True, 24000)
+    assert figures["audio_s"] == pytest.approx(0.203, abs=0.1)
+
+
+async def test_a_file_for_standard_input(sound: Path) -> None:
+    code, output, errors = await pipe(b"", f"$AW stream - --no-pace --json < {sound}")
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["file"] == "-"
+    code, _, errors = await pipe(b"", f"$AW stream - --no-pace < {sound}")
+    assert (code, errors) == (0, "")
+
+
+async def test_raw_pcm_from_a_pipe() -> None:
+    code, output, errors = await pipe(PCM, "$AW stream - --raw 22050 --no-pace --json")
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert (figures["sample_rate"], figures["sent_sample_rate"]) == (22050, 24000)
+    assert figures["audio_s"] == pytest.approx(len(PCM) / 44100, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (b"", "", "an empty file"),
+        (b"no sound at all", "", "not sound that can be read"),
+        (b"RIFF", "", "not sound"),
+        (b"odd", "--raw 16000", "3 bytes are not 16-bit samples"),
+    ],
+)
+async def test_a_pipe_without_sound_is_one_line(data: bytes, options: str, words: str) -> None:
+    code, output, errors = await pipe(data, f"$AW stream - {options}")
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert words in errors
+
+
+def encoded(wav: Path, kind: str) -> Path:
+    path = wav.with_suffix(f".{kind}")
+    chunks, format_ = read(wav)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(kind, rate=format_.sample_rate, layout="mono")
+        samples = np.frombuffer(b"".join(chunks), "<i2").reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+        frame.sample_rate = format_.sample_rate
+        for part in (*av.AudioResampler(stream.format, "mono", 24000).resample(frame), None):
+            container.mux(stream.encode(part))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -190,6 +270,7 @@ async def test_another_platform_by_environment(sound: Path) -> None:
         (["--env", "prod"], "with --platform liveavatar there is no use for --env"),
         (["--agora-uid", "7"], "add --platform akool, or leave this out"),
         (["--nonsense"], "No such option"),
+        (["--raw", "1"], "4000<=x<=192000"),
     ],
 )
 def test_wrong_use_is_one_line(

@@ -121,8 +121,12 @@ class _LogHandler(logging.Handler):
         try:
             click.echo(self.format(record))
         except OutputError as exc:
-            if not self._broken.done():
-                self._broken.set_exception(exc)
+            # A recording is written, and told, in a thread of its own.
+            self._broken.get_loop().call_soon_threadsafe(self._break, exc)
+
+    def _break(self, exc: OutputError) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(exc)
 
 
 def _say_goodbye(emulator: Emulator, record: str | None) -> None:

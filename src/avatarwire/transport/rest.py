@@ -225,15 +225,11 @@ async def _request(
 
 def _location(response: httpx.Response) -> str | None:
     """Return where a redirect points, as far as it can be shown."""
-    if not response.has_redirect_location:
+    if response.next_request is None:
         return None
-    try:
-        url = response.url.join(response.headers["Location"])
-    except httpx.InvalidURL:
-        return None
-    port = "" if url.port is None else f":{url.port}"
-    # Printable: a URL's path is kept percent-encoded.
-    return f"{url.scheme}://{url.host}{port}{url.raw_path.partition(b'?')[0].decode('ascii')}"
+    url = response.next_request.url
+    path = url.raw_path.partition(b"?")[0]
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
 
 
 def _endpoint(url: str) -> str:
