@@ -12,7 +12,6 @@ from commands import COMMAND, WITHOUT_SETTINGS, run_command
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
 from avatarwire.cli.job import ReceivedSpeech
-from avatarwire.emulator import LiveAvatarEmulator
 
 PCM = bytes(range(256)) * 38  # 203 ms at 24 kHz: five frames and a short one
 
