@@ -94,7 +94,7 @@ def serve(command: list[str], folder: Path) -> LiveAvatarEmulator | AkoolEmulato
     write_wav(folder / "speech.wav", USER, PcmFormat(16000))
     with pytest.MonkeyPatch.context() as patch:
         made: list[LiveAvatarEmulator | AkoolEmulator] = []
-        patch.setattr("avatarwire.cli.serve._run", lambda emulator, *_: made.append(emulator))
+        patch.setattr("avatarwire.cli.serving._run", lambda emulator, *_: made.append(emulator))
         patch.chdir(folder)
         assert cli.run([*command, "--port", "0"]) == 0
     return made[0]

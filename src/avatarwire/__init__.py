@@ -40,6 +40,8 @@ if TYPE_CHECKING:
         SessionLost,
         SessionLostError,
         SessionStartError,
+        SettingError,
+        SettingTypeError,
         UnusableAnswerError,
     )
     from avatarwire.liveavatar.agent import AvatarAgent
@@ -91,6 +93,8 @@ __all__ = [
     "SessionStartError",
     "SessionStartResult",
     "SessionState",
+    "SettingError",
+    "SettingTypeError",
     "UnusableAnswerError",
     "__version__",
     "client_message",
@@ -107,7 +111,7 @@ _HOMES = {
         "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
         " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError"
         " PromptStreamStateError ResponseStreamStateError RestError SessionLost SessionLostError"
-        " SessionStartError UnusableAnswerError"
+        " SessionStartError SettingError SettingTypeError UnusableAnswerError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
     "avatarwire.liveavatar.events": "ResourceTransitionData ResponseStateEvent",

@@ -11,18 +11,22 @@
     ├── SessionLostError                   also ConnectionError: the session ended under the caller
     │   (``SessionLost`` is the same class)
     ├── BacklogFullError                   also ConnectionError: too much waits for a reconnection
+    ├── SettingError                       also ValueError: a setting that cannot work
+    ├── SettingTypeError                   also TypeError: a setting of the wrong type
     ├── ResponseStreamStateError           also RuntimeError: a text response out of its order
     ├── PromptStreamStateError             also RuntimeError: a streamed prompt out of its order
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
-Akool's own are in ``avatarwire.akool.exceptions``. Beside all of them are four builtin ones:
+Akool's own are in ``avatarwire.akool.exceptions``. Each has ``setting``: the name of the setting
+to blame, such as ``"base_url"``, or None. Beside all of them are four builtin ones:
 ``TypeError`` and ``ValueError`` for a wrong argument, a plain ``RuntimeError`` for a call at the
 wrong moment (a second audio stream while one is open), and ``TimeoutError`` where a call was given
 a timeout.
 """
 
 from enum import Enum
+from typing import Any, Self
 
 
 class ErrorCode(Enum):
@@ -38,7 +42,16 @@ class ErrorCode(Enum):
 
 
 class AvatarwireError(Exception):
-    """Base of every error that the package raises on purpose."""
+    """Base of every error that the package raises on purpose.
+
+    Attributes:
+        setting: the name of the setting to blame, as the configuration calls it, such as
+            ``"base_url"``; None when no single setting is known to be wrong.
+    """
+
+    def __init__(self, *words: object, setting: str | None = None) -> None:
+        super().__init__(*words)
+        self.setting = setting
 
 
 class SessionStartError(AvatarwireError):
@@ -52,15 +65,26 @@ class SessionStartError(AvatarwireError):
         advice: which setting to look at, where the words are ours; may be empty.
     """
 
-    def __init__(self, code: int, error_code: ErrorCode, message: str, advice: str = "") -> None:
+    def __init__(
+        self,
+        code: int,
+        error_code: ErrorCode,
+        message: str,
+        advice: str = "",
+        *,
+        setting: str | None = None,
+    ) -> None:
         self.code = code
         self.error_code = error_code
         self.message = message
         self.advice = advice
-        super().__init__(f"[{code}] {error_code.name}: {message}{': ' if advice else ''}{advice}")
+        super().__init__(
+            f"[{code}] {error_code.name}: {message}{': ' if advice else ''}{advice}",
+            setting=setting,
+        )
 
-    def __reduce__(self) -> tuple[type["SessionStartError"], tuple[int, ErrorCode, str, str]]:
-        return type(self), (self.code, self.error_code, self.message, self.advice)
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
+        return type(self), (self.code, self.error_code, self.message, self.advice), vars(self)
 
 
 class RestError(AvatarwireError):
@@ -89,8 +113,10 @@ class ConnectFailedError(AvatarwireError, ConnectionError):
         status: the HTTP status that refused it; None when it failed in another way.
     """
 
-    def __init__(self, message: str = "", status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str = "", status: int | None = None, *, setting: str | None = None
+    ) -> None:
+        super().__init__(message, setting=setting)
         self.status = status
 
 
@@ -113,8 +139,8 @@ class SessionLostError(AvatarwireError, ConnectionError):
             f"the session has ended (close code {code}{': ' if reason else ''}{reason})"
         )
 
-    def __reduce__(self) -> tuple[type["SessionLostError"], tuple[int, str]]:
-        return type(self), (self.code, self.reason)
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
+        return type(self), (self.code, self.reason), vars(self)
 
 
 SessionLost = SessionLostError
@@ -133,11 +159,20 @@ class BacklogFullError(AvatarwireError, ConnectionError):
         self.limit_bytes = limit_bytes
         super().__init__(
             f"the connection is being restored and {waiting_bytes:,} of {limit_bytes:,} bytes wait"
-            " already: send less, or raise reconnect_buffer_bytes"
+            " already: send less, or raise reconnect_buffer_bytes",
+            setting="reconnect_buffer_bytes",
         )
 
-    def __reduce__(self) -> tuple[type["BacklogFullError"], tuple[int, int]]:
-        return type(self), (self.waiting_bytes, self.limit_bytes)
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
+        return type(self), (self.waiting_bytes, self.limit_bytes), vars(self)
+
+
+class SettingError(AvatarwireError, ValueError):
+    """A setting that cannot work; ``setting`` names it."""
+
+
+class SettingTypeError(AvatarwireError, TypeError):
+    """A setting of another type than it has; ``setting`` names it."""
 
 
 class ResponseStreamStateError(AvatarwireError, RuntimeError):
@@ -166,3 +201,6 @@ class MissingExtraError(AvatarwireError, ImportError):
         self.feature = feature
         self.extra = extra
         super().__init__(f'{feature} needs an extra: pip install "avatarwire[{extra}]"')
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
+        return type(self), (self.feature, self.extra), vars(self)

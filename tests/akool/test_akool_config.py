@@ -27,8 +27,9 @@ def config(**changes):
     ],
 )
 def test_a_missing_key_or_avatar_is_an_authentication_error(changes):
-    with pytest.raises(AuthenticationError, match=next(iter(changes))):
+    with pytest.raises(AuthenticationError, match=next(iter(changes))) as caught:
         config(**changes)
+    assert caught.value.setting == next(iter(changes))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,9 @@ def test_a_missing_key_or_avatar_is_an_authentication_error(changes):
     ],
 )
 def test_a_setting_that_cannot_work_is_a_configuration_error(changes):
-    with pytest.raises(ConfigurationError, match=next(iter(changes))):
+    with pytest.raises(ConfigurationError, match=next(iter(changes))) as caught:
         config(**changes)
+    assert caught.value.setting == next(iter(changes))
 
 
 def test_a_url_is_not_quoted_by_the_error_that_refuses_it():

@@ -96,6 +96,33 @@ def test_every_other_answer_is_its_error(status, body, error, words, code):
     assert failed.value.code == code
 
 
+def test_a_redirect_of_discovery_says_where_to():
+    moved = Response(301, None, f"https://h.test/{KEY}")
+    with pytest.raises(
+        ServiceDiscoveryError, match=r"it points to https://h.test/\*\*\*$"
+    ) as failed:
+        instances_in(moved, KEY)
+    assert failed.value.setting == "discovery_url"
+
+
+@pytest.mark.parametrize(
+    ("answer", "setting"),
+    [
+        (Response(401, None), "api_key"),
+        (Response(404, None), "discovery_url"),
+        (Response(429, None), None),
+        (Response(503, None), None),
+        (Response(200, None), "discovery_url"),
+        (Response(200, {"data": {}}), "discovery_url"),
+        (Response(200, {"code": 5000}), "avatar_id"),
+    ],
+)
+def test_the_setting_to_blame_is_named(answer, setting):
+    with pytest.raises((AuthenticationError, ServiceDiscoveryError)) as failed:
+        instances_in(answer, KEY)
+    assert failed.value.setting == setting
+
+
 def test_an_answer_that_quotes_the_key_does_not_spread_it():
     with pytest.raises(AuthenticationError) as failed:
         instances_in(Response(200, {"code": 4001, "msg": f"unknown key {KEY}"}), KEY)

@@ -15,8 +15,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Faults]:
         seen.append(faults)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
-    monkeypatch.setattr("avatarwire.cli.serve.AkoolEmulator", stop_at_once)
+    monkeypatch.setattr("avatarwire.cli.platforms.liveavatar.LiveAvatarEmulator", stop_at_once)
+    monkeypatch.setattr("avatarwire.cli.platforms.akool.AkoolEmulator", stop_at_once)
     return seen
 
 

@@ -1,18 +1,17 @@
 import asyncio
 import json
-from collections import deque
+import shlex
+import subprocess
 from pathlib import Path
-from typing import Any
 
+import av
+import numpy as np
 import pytest
-from commands import run_command
+from commands import COMMAND, WITHOUT_SETTINGS, run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
-from avatarwire.cli.speech import Received
-from avatarwire.codec import AudioFrame
-from avatarwire.emulator import Faults, LiveAvatarEmulator
-from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.cli.job import ReceivedSpeech
 
 PCM = bytes(range(256)) * 38  # 203 ms at 24 kHz: five frames and a short one
 
@@ -26,14 +25,6 @@ def sound(tmp_path: Path) -> Path:
 
 async def stream(*args: object, **environment: str) -> tuple[int | None, str, str]:
     return await run_command("stream", *args, **environment)
-
-
-def use(emulator: LiveAvatarEmulator) -> dict[str, str]:
-    return {
-        "AVATARWIRE_URL": emulator.base_url,
-        "AVATARWIRE_API_KEY": "sk-test",
-        "AVATARWIRE_AVATAR_ID": "ava",
-    }
 
 
 async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) -> None:
@@ -56,6 +47,82 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
     assert lines[3].split() == ["outcome", "completed"]
     assert "identical" in lines[7]
     assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
+
+
+async def pipe(data: bytes, command: str) -> tuple[int | None, str, str]:
+    """Run a shell's command with this at the other end of a pipe; ``$AW`` is ours."""
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command),
+        env=WITHOUT_SETTINGS | {"AW": shlex.join(COMMAND)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(data), 30)
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "$AW stream - --no-pace --json",
+        "cat | $AW stream /dev/stdin --no-pace --json",
+        "exec 3<&0; $AW stream <(cat <&3) --no-pace --json",
+    ],
+)
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+async def test_sound_from_a_pipe(sound: Path, kind: str, command: str) -> None:
+    if kind != "wav":
+        sound = encoded(sound, kind)
+    code, output, errors = await pipe(sound.read_bytes(), command)
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert (figures["identical"], figures["sample_rate"]) == (True, 24000)
+    assert figures["audio_s"] == pytest.approx(0.203, abs=0.1)
+
+
+async def test_a_file_for_standard_input(sound: Path) -> None:
+    code, output, errors = await pipe(b"", f"$AW stream - --no-pace --json < {sound}")
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["file"] == "-"
+    code, _, errors = await pipe(b"", f"$AW stream - --no-pace < {sound}")
+    assert (code, errors) == (0, "")
+
+
+async def test_raw_pcm_from_a_pipe() -> None:
+    code, output, errors = await pipe(PCM, "$AW stream - --raw 22050 --no-pace --json")
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert (figures["sample_rate"], figures["sent_sample_rate"]) == (22050, 24000)
+    assert figures["audio_s"] == pytest.approx(len(PCM) / 44100, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (b"", "", "an empty file"),
+        (b"no sound at all", "", "not sound that can be read"),
+        (b"RIFF", "", "not sound"),
+        (b"odd", "--raw 16000", "3 bytes are not 16-bit samples"),
+    ],
+)
+async def test_a_pipe_without_sound_is_one_line(data: bytes, options: str, words: str) -> None:
+    code, output, errors = await pipe(data, f"$AW stream - {options}")
+    assert (code, output, errors.count("\n")) == (1, "", 1)
+    assert words in errors
+
+
+def encoded(wav: Path, kind: str) -> Path:
+    path = wav.with_suffix(f".{kind}")
+    chunks, format_ = read(wav)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(kind, rate=format_.sample_rate, layout="mono")
+        samples = np.frombuffer(b"".join(chunks), "<i2").reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+        frame.sample_rate = format_.sample_rate
+        for part in (*av.AudioResampler(stream.format, "mono", 24000).resample(frame), None):
+            container.mux(stream.encode(part))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -100,39 +167,6 @@ async def test_an_interrupt_that_comes_too_late_is_told(sound: Path) -> None:
     assert "lateness" not in output  # nothing had a deadline
 
 
-async def test_a_turn_that_nobody_confirms_is_a_failure(
-    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        emulator.faults.stop_reading_after = 5
-        for name, value in use(emulator).items():
-            monkeypatch.setenv(name, value)
-        assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
-    output, errors = capsys.readouterr()
-    assert "timed out: 0.20 s sent, 0.00 s dropped, not known to have been played\n" in output
-    assert errors.startswith("avatarwire: the platform never said that it had played the file; see")
-    assert errors.count("\n") == 1
-
-
-@pytest.mark.parametrize("asked_for", [False, True])
-async def test_an_interrupt_of_the_platforms_is_a_failure(tmp_path: Path, asked_for: bool) -> None:
-    path = tmp_path / "a.wav"
-    write_wav(path, PCM * 30, PcmFormat(24000))
-    options = ["--interrupt-after", "0.2"] if asked_for else []
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        streaming = asyncio.create_task(stream(path, *options, **use(emulator)))
-        while not emulator.sessions:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        await emulator.sessions[0].wait_for("response.audio.start", 30)
-        if not asked_for:
-            await emulator.sessions[0].send_event(MessageBuilder.control_interrupt())
-        code, output, errors = await streaming
-    assert "interrupted: " in output
-    assert code == (0 if asked_for else 1)
-    assert ("somebody speaks to this avatar" in errors) is not asked_for
-
-
 async def test_without_pace_and_with_a_lead(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     write_wav(path, PCM * 8, PcmFormat(24000))
@@ -144,30 +178,6 @@ async def test_without_pace_and_with_a_lead(tmp_path: Path) -> None:
     # 1.6 s of sound: all of it at once, and never more than the lead ahead.
     assert drift_ms[0] < -400
     assert drift_ms[1] > -220
-
-
-async def test_another_platform_by_environment(sound: Path) -> None:
-    async with LiveAvatarEmulator(api_key="sk-test", greeting=None) as emulator:
-        code, output, errors = await stream(sound, "--voice-id", "v", "--sandbox", **use(emulator))
-        assert (code, errors) == (0, "")
-        assert "not compared" in output
-        (session,) = emulator.sessions
-        assert session.start_requests[0]["avatarId"] == "ava"
-        assert session.start_requests[0]["voiceId"] == "v"
-        assert session.sandbox is True
-        assert session.closed == 1000
-        (turn,) = session.turns
-        assert (turn.pcm, turn.outcome) == (PCM, "finished")
-        received = [e for e in session.transcript if e.direction == "received"]
-        frames = [(e.time_s, AudioFrame.unpack(e.data)) for e in received if e.kind == "binary"]
-        assert [frame.timestamp for _, frame in frames] == [0, 40, 80, 120, 160, 200]
-        names = [json.loads(e.data)["event"] for e in received if e.kind == "text"]
-        assert names == [
-            "session.ready",
-            "response.audio.start",
-            "response.audio.finish",
-            "session.stop",
-        ]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +200,7 @@ async def test_another_platform_by_environment(sound: Path) -> None:
         (["--env", "prod"], "with --platform liveavatar there is no use for --env"),
         (["--agora-uid", "7"], "add --platform akool, or leave this out"),
         (["--nonsense"], "No such option"),
+        (["--raw", "1"], "4000<=x<=192000"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -224,91 +235,18 @@ async def test_a_result_that_cannot_be_saved_is_one_line(sound: Path, tmp_path: 
     assert errors == f"avatarwire: cannot write {target}: its folder does not exist\n"
 
 
-async def test_nobody_there_is_one_line(sound: Path) -> None:
-    async with LiveAvatarEmulator() as emulator:
-        settings = use(emulator)
-    code, output, errors = await stream(sound, **settings)
-    assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert errors.startswith(f"avatarwire: no session at {emulator.base_url}: ")
-    assert "check --url" in errors
-    assert "base_url" not in errors
-
-
 async def test_an_account_of_the_environment_waits_for_a_url(sound: Path) -> None:
     environment = {"AVATARWIRE_API_KEY": "sk-test", "AVATARWIRE_AVATAR_ID": "ava"}
     code, _, errors = await stream(sound, "--no-pace", **environment)
     assert (code, errors) == (0, "")
 
 
-async def test_a_start_that_is_tried_again_is_told(sound: Path) -> None:
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        emulator.fail_next_start(code=40001)
-        code, _, errors = await stream(sound, "--no-pace", **use(emulator))
-    assert code == 0
-    assert errors.startswith("the start failed ([40001] NO_ORCHESTRATION_POD: ")
-    assert "once more in " in errors
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ({"code": 40004}, "PRINCIPAL_UNIDENTIFIED"),
-        ({"code": 40005}, "end another session first"),
-        ({"status": 401}, "HTTP 401 without JSON; check --api-key or AVATARWIRE_API_KEY\n"),
-        ({"status": 404}, "HTTP 404 without JSON; check --url, and that"),
-        ({"status": 403}, "may use this avatar"),
-        ({"html": True}, "check --url"),
-        ({"agent_ws_url": ""}, "agentWsUrl"),
-        ({"agent_ws_url": "ftp://x"}, "failed"),
-        ({"agent_ws_url": "ws://127.0.0.1:9"}, "no proxy or firewall keeps WebSockets out"),
-    ],
-)
-async def test_a_platform_that_refuses_is_one_line(
-    sound: Path, fault: dict[str, object], words: str
-) -> None:
-    async with LiveAvatarEmulator() as emulator:
-        emulator.fail_next_start(**fault)  # type: ignore[arg-type]
-        code, output, errors = await stream(sound, **use(emulator))
-    assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert words in errors
-    assert "sk-test" not in errors
-
-
-async def test_a_session_that_is_lost_is_one_line(sound: Path) -> None:
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        emulator.faults.close_after_messages = 4
-        code, output, errors = await stream(sound, **use(emulator))
-    assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert f"the session at {emulator.base_url} failed: " in errors
-    assert "(close code 1011: fault on demand); run it again, and" in errors
-
-
-@pytest.mark.parametrize(
-    ("faults", "words"),
-    [
-        (
-            {"cut_after_frames": 2},
-            "the connection was lost without a goodbye (close code 1006); check the network",
-        ),
-        ({"token_life_s": 0}, "HTTP 403; the address that the platform gave is spent, expired or"),
-        ({"handshakes": deque([1011])}, "run it again"),
-    ],
-)
-async def test_a_session_that_fails_says_what_to_do(
-    sound: Path, faults: dict[str, Any], words: str
-) -> None:
-    async with LiveAvatarEmulator(greeting=None, faults=Faults(**faults)) as emulator:
-        code, output, errors = await stream(sound, **use(emulator))
-    assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert words in errors
-
-
 async def test_other_pcm_than_was_sent_is_a_failure(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "avatarwire.cli.on_liveavatar.LiveAvatarJob.received",
-        lambda self: Received(b"other!", None),
+        "avatarwire.cli.platforms.liveavatar_job.LiveAvatarJob.received",
+        lambda self: ReceivedSpeech(b"other!", None),
     )
     assert await asyncio.to_thread(run, ["stream", str(sound)]) == 1
     output, errors = capsys.readouterr()
@@ -323,7 +261,7 @@ def test_ctrl_c_ends_quietly(
         work.close()  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.stream.asyncio.run", interrupt)
+    monkeypatch.setattr("avatarwire.cli.ending.asyncio.run", interrupt)
     options = ["--url", "http://x", "--api-key", "k", "--avatar-id", "a"]
     assert run(["stream", str(sound), *options]) == 130
     assert capsys.readouterr() == ("", "")

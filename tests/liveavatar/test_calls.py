@@ -14,6 +14,8 @@ from avatarwire import (
 )
 
 META = {"trace": "t-1"}
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(500)
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(500)
 
 # (call, positional arguments, keywords, the event that must arrive)
 CALLS = [
@@ -232,7 +234,26 @@ async def test_all_frames_of_a_call_leave_in_one_write(agent, session, dials, mo
         ("send_audio_frame", (7,), {}, TypeError, "not int"),
         ("send_audio_frame", (AudioFrame(payload=bytes(65_528)),), {}, ValueError, "65,536"),
         ("send_image_frame", (ImageFrame(payload=bytes(65_525)),), {}, ValueError, "compress"),
-        ("send_image_frame", (AudioFrame().pack(),), {}, ValueError, "audio frame"),
+        ("send_image_frame", (AudioFrame().pack(),), {}, ValueError, "audio frame: an image file"),
+        ("send_image_frame", (JPEG,), {}, ValueError, "a JPEG file, not a packed ImageFrame: an"),
+        ("send_image_frame", (PNG,), {}, ValueError, r"PNG file.* send_image_frame\(ImageFrame\("),
+        (
+            "send_image_frame",
+            (b"RIFF\xf4\1\0\0WEBPVP8 " + bytes(99),),
+            {},
+            ValueError,
+            "a WebP file",
+        ),
+        ("send_image_frame", (b"GIF89a" + bytes(99),), {}, ValueError, "a GIF file"),
+        ("send_image_frame", (b"BM" + bytes(99),), {}, ValueError, "a BMP file"),
+        (
+            "send_image_frame",
+            (ImageFrame().pack()[:-1],),
+            {},
+            ValueError,
+            "not a packed ImageFrame",
+        ),
+        ("send_audio_frame", (PNG,), {}, ValueError, "a PNG file, not a packed AudioFrame"),
         ("send_custom_event", (None, ""), {}, ValueError, "event must be a name"),
         ("send_custom_event", (None, 3), {}, TypeError, "event must be str"),
         ("send_custom_event", (3, "x"), {}, TypeError, "request_id must be str"),
@@ -253,6 +274,14 @@ async def test_bad_input_is_refused_and_the_session_goes_on(
     await marker(agent, session)
     received = [entry for entry in session.transcript if entry.direction == "received"]
     assert len(received) == 2, "session.ready and the marker, nothing else"
+
+
+async def test_a_frame_that_begins_like_an_image_file_is_a_frame(agent, session):
+    frame = AudioFrame(channel=0, key=False, seq=0x24D, payload=b"sound!")
+    assert frame.pack().startswith(b"BM")
+    await agent.send_audio_frame(frame.pack())
+    await marker(agent, session)
+    assert any(entry.data == frame.pack() for entry in session.transcript if entry.data)
 
 
 async def test_largest_messages_are_accepted(agent, session):

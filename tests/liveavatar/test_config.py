@@ -5,7 +5,13 @@ from dataclasses import fields
 
 import pytest
 
-from avatarwire import AvatarAgent, AvatarAgentConfig, SessionStartResult
+from avatarwire import (
+    AvatarAgent,
+    AvatarAgentConfig,
+    SessionStartResult,
+    SettingError,
+    SettingTypeError,
+)
 
 
 def test_defaults_are_those_of_the_published_sdk():
@@ -51,8 +57,10 @@ def test_defaults_are_those_of_the_published_sdk():
     ],
 )
 def test_unusable_field_is_named(changes, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as caught:
         AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
+    assert isinstance(caught.value, SettingError)
+    assert caught.value.setting == next(iter(changes))
 
 
 @pytest.mark.parametrize(
@@ -71,8 +79,10 @@ def test_unusable_field_is_named(changes, words):
     ],
 )
 def test_wrong_type_is_named(changes, words):
-    with pytest.raises(TypeError, match=words):
+    with pytest.raises(TypeError, match=words) as caught:
         AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
+    assert isinstance(caught.value, SettingTypeError)
+    assert caught.value.setting == next(iter(changes))
 
 
 def test_no_secret_in_a_repr():

@@ -48,6 +48,22 @@ async def platform(*answers):
 
 
 @contextlib.asynccontextmanager
+async def redirecting(location):
+    """A server that has moved."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            f"HTTP/1.1 308 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
 async def api_for(base_url, **changes):
     config = AvatarAgentConfig(KEY, "avatar-1", base_url=base_url, **{"timeout": 2.0, **changes})
     async with shared_client() as client:
@@ -135,6 +151,23 @@ async def test_every_refusal_has_its_error(status, body, code, error_code, words
     assert caught.value.error_code is ErrorCode(error_code)
     assert str(caught.value).startswith(f"[{code}] {error_code}: ")
     assert KEY not in str(caught.value)
+    about_the_key = {"PRINCIPAL_UNIDENTIFIED", "SESSION_ACCESS_DENIED"}
+    if code == 403 or (code < 500 and code != 429 and error_code not in about_the_key):
+        assert caught.value.setting == "base_url"
+    else:
+        assert caught.value.setting == ("api_key" if error_code in about_the_key else None)
+
+
+async def test_a_platform_that_has_moved_says_where_to():
+    moved = f"https://avatar.example.com/vih/v1/session/start?key={KEY}"
+    async with redirecting(moved) as url, api_for(url) as api:
+        with pytest.raises(SessionStartError) as caught:
+            await api.start()
+    assert str(caught.value) == (
+        "[308] SESSION_START_FAILED: the platform answered HTTP 308, a redirect, which is not"
+        " followed: is base_url right? it points to https://avatar.example.com/vih"
+    )
+    assert caught.value.setting == "base_url"
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,27 @@ async def test_any_complete_answer_is_an_outcome(answer, expected, everything_lo
     assert KEY not in logged(everything_logged.records)
 
 
+@pytest.mark.parametrize(
+    ("status", "location", "shown"),
+    [
+        ("301", "https://h.test/v1/x", "https://h.test/v1/x"),
+        ("302", "https://user:hush@h.test:8443/a?token=hush#hush", "https://h.test:8443/a"),
+        ("307", "/v2/x", "http://127.0.0.1:PORT/v2/x"),
+        ("308", "//h.test/", "http://h.test/"),
+        ("308", "https://h.test/\u00e9".encode().decode("latin-1"), "https://h.test/%C3%A9"),
+        ("308", "http://[::1]:8443/x", "http://[::1]:8443/x"),
+        ("200", "https://h.test/", None),
+    ],
+)
+async def test_where_a_redirect_points_is_told_without_its_secrets(status, location, shown):
+    head = f"Location: {location}\r\n".encode("latin-1")
+    async with platform(http(f"{status} X".encode(), b"", head)) as state:
+        answer = await post(state.url)
+    port = state.url.split(":")[2].split("/")[0]
+    assert answer.location == (shown and shown.replace("PORT", port))
+    assert "hush" not in repr(answer)
+
+
 async def failure(url, **options):
     with pytest.raises(RestError) as failed:
         await post(url, **options)

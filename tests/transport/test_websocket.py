@@ -580,8 +580,9 @@ async def test_what_is_no_websocket_url(url, everything_logged):
 
 
 async def test_tls_settings_need_wss():
-    with pytest.raises(ValueError, match="wss"):
+    with pytest.raises(ValueError, match="wss") as caught:
         await connect("ws://h/", open_timeout_s=5, ssl_context=ssl.create_default_context())
+    assert caught.value.setting == "ssl_context"
 
 
 def test_ipv6_and_default_ports():

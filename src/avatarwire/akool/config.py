@@ -88,26 +88,34 @@ class ClientConfig:
         if _is_url(self.avatar_id) and not _is_url(self.discovery_url):
             self.avatar_id, self.discovery_url = self.discovery_url, self.avatar_id
         elif _is_url(self.avatar_id) and self.discovery_url == DISCOVERY_URL:
-            raise AuthenticationError("avatar_id is required: the second argument is a URL")
+            raise AuthenticationError(
+                "avatar_id is required: the second argument is a URL", setting="avatar_id"
+            )
         for name, value in (("api_key", self.api_key), ("avatar_id", self.avatar_id)):
             if not isinstance(value, str) or not value.strip():
-                raise AuthenticationError(f"{name} is required: a non-empty str")
+                raise AuthenticationError(f"{name} is required: a non-empty str", setting=name)
         if not (self.api_key.isascii() and self.api_key.isprintable()) or (
             self.api_key != self.api_key.strip()
         ):
             raise AuthenticationError(
                 "api_key has a space or a line break at an end, or characters that no HTTP header"
-                " can carry: check how it was copied"
+                " can carry: check how it was copied",
+                setting="api_key",
             )
         if self.session_id is not None and not isinstance(self.session_id, str):
             raise ConfigurationError(
-                f"session_id must be str, not {type(self.session_id).__name__}"
+                f"session_id must be str, not {type(self.session_id).__name__}",
+                setting="session_id",
             )
         self.session_id = self.session_id or str(uuid.uuid4())
         if self.env not in {"test", "prod"}:
-            raise ConfigurationError(f'env must be "test" or "prod", not {self.env!r}')
+            raise ConfigurationError(
+                f'env must be "test" or "prod", not {self.env!r}', setting="env"
+            )
         if self.wire not in {"envelope", "flat"}:
-            raise ConfigurationError(f'wire must be "envelope" or "flat", not {self.wire!r}')
+            raise ConfigurationError(
+                f'wire must be "envelope" or "flat", not {self.wire!r}', setting="wire"
+            )
         self._check_numbers()
         # The addresses too: a wrong one is told here, not when it is dialled.
         _split(self.discovery_url, "discovery_url", {"http", "https"})
@@ -131,7 +139,8 @@ class ClientConfig:
             return None
         if not isinstance(self.server_url, str):
             raise ConfigurationError(
-                f"server_url must be str, not {type(self.server_url).__name__}"
+                f"server_url must be str, not {type(self.server_url).__name__}",
+                setting="server_url",
             )
         address = self.server_url.strip()
         url = _split(
@@ -158,12 +167,14 @@ class ClientConfig:
                 or not (math.isfinite(value) and value > 0)
             ):
                 raise ConfigurationError(
-                    f"{name} must be a positive number of seconds, not {value!r}"
+                    f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
         for name in ("max_retry_attempts", "reconnect_max_attempts"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name} must be a whole number from 1, not {value!r}")
+                raise ConfigurationError(
+                    f"{name} must be a whole number from 1, not {value!r}", setting=name
+                )
 
 
 def _is_url(text: object) -> bool:
@@ -195,5 +206,7 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
     if parts is None or not usable:
         names = ", ".join(f"{scheme}://" for scheme in sorted(schemes))
         example = "host:port" if name == "server_url" else DISCOVERY_URL
-        raise ConfigurationError(f"{name} must be a URL of {names} with a host, such as {example}")
+        raise ConfigurationError(
+            f"{name} must be a URL of {names} with a host, such as {example}", setting=name
+        )
     return parts

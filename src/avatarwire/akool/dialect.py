@@ -108,7 +108,9 @@ class AkoolDialect(Dialect[Received]):
                 async with transport.shared_client(config.ssl_context) as client:
                     instances = await discover(client, config)
             except RestError as exc:
-                raise ServiceDiscoveryError(f"service discovery failed: {exc}") from exc
+                raise ServiceDiscoveryError(
+                    f"service discovery failed: {exc}", setting=exc.setting
+                ) from exc
             candidates = ordered(instances, config, self._failed)
         self.available_count = len(candidates)
         return [self._endpoint(instance) for instance in candidates]
@@ -185,8 +187,8 @@ class AkoolDialect(Dialect[Received]):
                     f"{': ' if words else ''}{words})",
                     code=code,
                 )
-            case ConnectFailedError(status=status):
-                named = ConnectionError(str(error), code=status)
+            case ConnectFailedError(status=status, setting=setting):
+                named = ConnectionError(str(error), code=status, setting=setting)
             case HandshakeTimeoutError():
                 named = ConnectionError(
                     f"{address}: the platform did not confirm the connection within"
@@ -200,7 +202,9 @@ class AkoolDialect(Dialect[Received]):
         """Return the error of an opening that failed: a key that was refused has its own name."""
         named = self.named(error)
         if isinstance(named, ConnectionError) and named.code in _REFUSED_KEY:
-            refused = AuthenticationError(f"the API key was refused: {named}", code=named.code)
+            refused = AuthenticationError(
+                f"the API key was refused: {named}", code=named.code, setting="api_key"
+            )
             refused.__cause__ = named
             return refused
         return named

@@ -45,14 +45,16 @@ async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[In
         )
     except RestError as exc:
         raise ServiceDiscoveryError(
-            f"service discovery failed: {exc}: is it running? check discovery_url"
+            f"service discovery failed: {exc}: is it running? check discovery_url",
+            setting=exc.setting or "discovery_url",
         ) from None
     instances = instances_in(answer, config.api_key)
     available = [instance for instance in instances if instance.is_available]
     if not available:
         raise ServiceDiscoveryError(
             f"no instance is available ({len(instances)} named): try again later,"
-            f" or another env than {config.env!r}"
+            f" or another env than {config.env!r}",
+            setting="env",
         )
     return available
 
@@ -76,24 +78,31 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
     said = f": {redacted(words, api_key)}" if isinstance(words, str) and words else ""
     if answer.status == 401 or code == BAD_KEY:
         raise AuthenticationError(
-            f"the platform refused the API key{said}", code=code or answer.status
+            f"the platform refused the API key{said}",
+            code=code or answer.status,
+            setting="api_key",
         )
     if answer.status != 200:
         is_theirs = answer.status == 429 or answer.status >= 500
         advice = "" if is_theirs else ": is discovery_url right?"
+        if answer.location is not None:
+            advice += f" it points to {redacted(answer.location, api_key)}"
         raise ServiceDiscoveryError(
             f"service discovery was answered with HTTP {answer.status}{said}{advice}",
             code=answer.status,
+            setting=None if is_theirs else "discovery_url",
         )
     if not body:
         raise ServiceDiscoveryError(
-            "service discovery was answered without JSON: is discovery_url right?"
+            "service discovery was answered without JSON: is discovery_url right?",
+            setting="discovery_url",
         )
     if code not in {None, SUCCESS} or body.get("success") is False:
         raise ServiceDiscoveryError(
             f"service discovery was refused{'' if code is None else f' with code {code}'}{said}:"
             " are avatar_id and env right?",
             code=code,
+            setting="avatar_id",
         )
     data = body.get("data")
     entries = None
@@ -102,7 +111,8 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
     if not isinstance(entries, list):
         raise ServiceDiscoveryError(
             "service discovery's answer names neither instances nor services: is discovery_url"
-            " right?"
+            " right?",
+            setting="discovery_url",
         )
     read = [_instance(entry) for entry in entries]
     instances = [instance for instance in read if instance is not None]

@@ -33,8 +33,8 @@ class AkoolStreamingAvatarError(AvatarwireError):
             None when there was none.
     """
 
-    def __init__(self, *words: object, code: int | None = None) -> None:
-        super().__init__(*words)
+    def __init__(self, *words: object, code: int | None = None, setting: str | None = None) -> None:
+        super().__init__(*words, setting=setting)
         self.code = code
 
 

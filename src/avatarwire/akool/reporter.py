@@ -114,6 +114,10 @@ def retry_error(
     last = dialect.named_for_opening(cause)
     if isinstance(last, AuthenticationError) or (is_first and dialect.is_told_at_once(cause)):
         return last
-    error = RetryError(f"Failed to connect after {attempts} attempts: {last}", code=last.code)
+    error = RetryError(
+        f"Failed to connect after {attempts} attempts: {last}",
+        code=last.code,
+        setting=last.setting,
+    )
     error.__cause__ = last
     return error

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -11,6 +10,11 @@ from av.error import FFmpegError
 
 from avatarwire.audio.formats import PcmFormat
 from avatarwire.errors import AudioFormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from avatarwire.audio.files import Gathered
 
 __all__ = ["chunks", "probe"]
 
@@ -20,7 +24,7 @@ _EXACT = {"flac", "w64", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
 _ROUNDING_MS = 100
 
 
-def probe(path: Path) -> PcmFormat:
+def probe(path: "Path | Gathered") -> PcmFormat:
     """Give the format in which ``chunks`` yields the file."""
     with path.open("rb") as file, _errors(path), _open(file) as container:
         for frame in container.decode(_stream(path, container)):
@@ -29,7 +33,7 @@ def probe(path: Path) -> PcmFormat:
     raise AudioFormatError(f"{path}: without any sound in it; record it again")
 
 
-def chunks(path: Path, format_: PcmFormat) -> Iterator[bytes]:
+def chunks(path: "Path | Gathered", format_: PcmFormat) -> Iterator[bytes]:
     """Decode the file to ``format_``, as ``probe`` gave it, a second at a time."""
     size = format_.bytes_per_second
     buffer = bytearray()
@@ -58,14 +62,14 @@ def _open(file: BinaryIO) -> InputContainer:
     return av.open(file, "r", options={"protocol_whitelist": "none"})
 
 
-def _stream(path: Path, container: InputContainer) -> av.AudioStream:
+def _stream(path: "Path | Gathered", container: InputContainer) -> av.AudioStream:
     if not container.streams.audio:
         what = "a video" if container.streams.video else container.format.long_name
         raise AudioFormatError(f"{path}: {what} without sound; choose a file that has some")
     return container.streams.audio[0]
 
 
-def _pcm(path: Path, container: InputContainer, format_: PcmFormat) -> Iterator[bytes]:
+def _pcm(path: "Path | Gathered", container: InputContainer, format_: PcmFormat) -> Iterator[bytes]:
     layout = "mono" if format_.channels == 1 else "stereo"
     resampler = av.AudioResampler("s16", layout, format_.sample_rate)
     shape = None
@@ -84,7 +88,7 @@ def _pcm(path: Path, container: InputContainer, format_: PcmFormat) -> Iterator[
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def _errors(path: "Path | Gathered") -> Iterator[None]:
     try:
         yield
     except FFmpegError as exc:

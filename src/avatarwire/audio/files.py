@@ -1,5 +1,6 @@
 """Sound files: 16-bit WAV by the standard library alone, all else through the ``audio`` extra."""
 
+import io
 import shlex
 import struct
 import wave
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from avatarwire.audio.formats import SAMPLE_BYTES, PcmFormat
 from avatarwire.errors import AudioFormatError, MissingExtraError
@@ -40,7 +41,7 @@ _OTHER_FILES = (
 )
 
 
-def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
+def read(source: FilePath | BinaryIO) -> tuple[Iterator[bytes], PcmFormat]:
     """Open a sound file at its own rate, mono or stereo; more channels are mixed to stereo.
 
     A 16-bit PCM WAV needs nothing. Any other file that FFmpeg reads (another WAV, MP3, Opus, Ogg,
@@ -51,6 +52,10 @@ def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
     returns; other damage beyond the start is an error when the iterator reaches it. MP3 and Ogg do
     not tell their length: cut between two of their frames, they are a shorter file.
 
+    Args:
+        source: a path, of a pipe too, or a binary file such as ``sys.stdin.buffer``; what cannot
+            seek is read whole before this returns.
+
     Returns:
         the PCM in chunks of a second (the last may be shorter), and its format.
 
@@ -59,7 +64,7 @@ def read(path: FilePath) -> tuple[Iterator[bytes], PcmFormat]:
         MissingExtraError: the file needs the extra, and it is not installed.
         OSError: the file cannot be read.
     """
-    path = Path(path)
+    path = _seekable(source)
     wav = _parse_wav(path)
     if wav is None:
         return _decode(path, _kind(path))
@@ -89,6 +94,35 @@ def write_wav(path: FilePath, pcm: bytes | bytearray | memoryview, format: PcmFo
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came through a pipe, which is read once and forwards; used in the place of a path.
+
+    Attributes:
+        name: for the errors.
+        data: all of it.
+    """
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self, _mode: str) -> BinaryIO:
+        """Open it for reading."""
+        return io.BytesIO(self.data)
+
+
+def _seekable(source: FilePath | BinaryIO) -> Path | Gathered:
+    if not isinstance(source, str | PathLike):
+        return Gathered(str(getattr(source, "name", "the sound")), source.read())
+    path = Path(source)
+    if path.is_file() or path.is_dir() or not path.exists():
+        return path
+    return Gathered(str(path), path.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
 class _Wav:
     """What the header of a WAV says, and what there is."""
 
@@ -115,13 +149,13 @@ class _Wav:
         return f"{self.bits}-bit {name}, {self.sample_rate} Hz {layout}"
 
 
-def _parse_wav(path: Path) -> _Wav | None:
+def _parse_wav(path: Path | Gathered) -> _Wav | None:
     """Read the header; None: not a WAV.
 
     By hand, since the standard library's ``wave`` knows the extensible header, which 24-bit and
     many 16-bit files have, from Python 3.12 on only.
     """
-    size = path.stat().st_size
+    size = len(path.data) if isinstance(path, Gathered) else path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
         if not head:
@@ -143,7 +177,7 @@ def _parse_wav(path: Path) -> _Wav | None:
     raise AudioFormatError(f"{path}: a WAV cut off within its header; copy it again")
 
 
-def _check(path: Path, wav: _Wav) -> None:
+def _check(path: Path | Gathered, wav: _Wav) -> None:
     if not wav.promised_bytes:
         raise AudioFormatError(f"{path}: a WAV without any sound in it; record it again")
     if wav.present_bytes <= 0:
@@ -157,7 +191,7 @@ def _check(path: Path, wav: _Wav) -> None:
         )
 
 
-def _chunks(path: Path, wav: _Wav, format_: PcmFormat) -> Iterator[bytes]:
+def _chunks(path: Path | Gathered, wav: _Wav, format_: PcmFormat) -> Iterator[bytes]:
     # Opened here, not handed in: an iterator that nobody starts then holds no file open.
     with path.open("rb") as file:
         file.seek(wav.start_bytes)
@@ -167,7 +201,7 @@ def _chunks(path: Path, wav: _Wav, format_: PcmFormat) -> Iterator[bytes]:
             yield chunk
 
 
-def _decode(path: Path, kind: str) -> tuple[Iterator[bytes], PcmFormat]:
+def _decode(path: Path | Gathered, kind: str) -> tuple[Iterator[bytes], PcmFormat]:
     try:
         from avatarwire.audio import _decoding  # noqa: PLC0415 - heavy
     except ModuleNotFoundError as exc:
@@ -176,7 +210,7 @@ def _decode(path: Path, kind: str) -> tuple[Iterator[bytes], PcmFormat]:
     return _decoding.chunks(path, format_), format_
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path | Gathered) -> str:
     """Say what a file is that is not a WAV."""
     with path.open("rb") as file:
         head = file.read(12)
@@ -186,6 +220,8 @@ def _kind(path: Path) -> str:
     return next(names, "an unknown kind of file")
 
 
-def _ffmpeg(path: Path) -> str:
+def _ffmpeg(path: Path | Gathered) -> str:
+    if isinstance(path, Gathered):
+        return "ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav"
     target = path.with_name(f"{path.stem}-mended.wav")
     return f"ffmpeg -i {shlex.quote(str(path))} -c:a pcm_s16le {shlex.quote(str(target))}"

@@ -1,17 +1,18 @@
 """The command's root: its subcommands, and how an error is told."""
 
+import sys
 from collections.abc import Sequence
 
 import click
 
 from avatarwire import __version__
 from avatarwire.cli.doctor import doctor
+from avatarwire.cli.ending import Ending
+from avatarwire.cli.output import OutputError, shown, standard_streams
 from avatarwire.cli.serve import serve
 from avatarwire.cli.stream import stream
 
 __all__ = ["cli", "run"]
-
-INTERRUPTED = 130  # what shells give for Ctrl-C
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,19 +30,30 @@ cli.add_command(stream)
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Run the command and give its exit code; an error is one line on stderr."""
+    """Run the command and return its exit code; an error is one line on stderr."""
+    with Ending() as ending, standard_streams():
+        try:
+            code = _run(args, ending)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OutputError as exc:
+            return _fail(str(exc), 1 if ending.number is None else ending.exit_code)
+    return code
+
+
+def _run(args: Sequence[str] | None, ending: Ending) -> int:
     try:
-        result = cli.main(args=args, prog_name="avatarwire", standalone_mode=False)
+        result = cli.main(args=args, prog_name="avatarwire", standalone_mode=False, obj=ending)
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx is not None else "avatarwire"
         return _fail(f"{exc.format_message()} See: {command} --help", exc.exit_code)
     except click.ClickException as exc:
         return _fail(exc.format_message(), exc.exit_code)
     except click.Abort:
-        return INTERRUPTED
+        return ending.exit_code
     return result if isinstance(result, int) else 0
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"avatarwire: {' '.join(message.split())}", err=True)
+    click.echo(f"avatarwire: {shown(' '.join(message.split()))}", err=True)
     return code

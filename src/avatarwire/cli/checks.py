@@ -1,23 +1,24 @@
-"""What the doctor's checks of either platform have in common."""
+"""What the doctor's checks of all platforms have in common."""
 
 import array
 import math
 import sys
+from functools import cached_property
 
 import click
 
-from avatarwire.cli.speech import Settings
+from avatarwire.cli.job import Settings, Speaker
+from avatarwire.cli.output import shown
+from avatarwire.streaming import Playout
 
 __all__ = [
     "CONNECTION_LOST",
     "HERE",
     "NO_PROXY",
-    "TONE_HZ",
-    "TONE_S",
-    "Report",
-    "has_account",
+    "Checklist",
+    "Tone",
     "key_accepted",
-    "known_tone",
+    "lacks_account",
 ]
 
 TONE_HZ = 440
@@ -27,7 +28,7 @@ CONNECTION_LOST = "the connection was lost; try again, and check the network if 
 NO_PROXY = "no proxy or firewall keeps WebSockets out"
 
 
-class Report:
+class Checklist:
     """Prints one line for each check, and counts what failed."""
 
     def __init__(self) -> None:
@@ -55,42 +56,60 @@ class Report:
 
     def _tell(self, verdict: str, check: str, words: str) -> None:
         self._told.add(check)
-        click.echo(f"{verdict:<9}{check:<15}{' '.join(words.split())}")
+        click.echo(f"{verdict:<9}{check:<15}{shown(' '.join(words.split()))}")
 
 
-def has_account(report: Report, settings: Settings, avatar_check: str) -> bool:
-    """Tell whether there is a key and an avatar; a platform on this machine needs none.
+def lacks_account(checklist: Checklist, settings: Settings, avatar_check: str) -> bool:
+    """Tell in the checklist what the account lacks; return whether it lacks anything.
+
+    A platform on this machine needs no account.
 
     Args:
-        report: where to tell what is missing.
+        checklist: where to tell it.
         settings: what was given.
         avatar_check: the first check that needs the avatar.
     """
     if settings.url is None:
-        return True
+        return False
     if not settings.api_key:
-        report.failed("key", "none is given: set AVATARWIRE_API_KEY or --api-key")
-        return False
+        checklist.failed("key", "none is given: set AVATARWIRE_API_KEY or --api-key")
+        return True
     if not settings.avatar_id:
-        report.failed(avatar_check, "no avatar: set AVATARWIRE_AVATAR_ID or --avatar-id")
-        return False
-    return True
+        checklist.failed(avatar_check, "no avatar: set AVATARWIRE_AVATAR_ID or --avatar-id")
+        return True
+    return False
 
 
 def key_accepted(settings: Settings) -> str:
-    """Say what it means that the key was accepted."""
+    """Return what it means that the key was accepted."""
     return "accepted" if settings.url is not None else "none is needed here, and none was tried"
 
 
-def known_tone(sample_rate: int) -> bytes:
-    """Make a tone that a person recognises, as 16-bit mono PCM."""
-    samples = array.array(
-        "h",
-        (
-            round(8000 * math.sin(2 * math.pi * TONE_HZ * n / sample_rate))
-            for n in range(sample_rate * TONE_S)
-        ),
-    )
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+class Tone:
+    """A tone that a person recognises, as 16-bit mono PCM.
+
+    Args:
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate: int = sample_rate
+
+    def __str__(self) -> str:
+        return f"{TONE_HZ} Hz for {TONE_S} s at {self.sample_rate} Hz"
+
+    @cached_property
+    def pcm(self) -> bytes:
+        """The samples."""
+        per_sample = 2 * math.pi * TONE_HZ / self.sample_rate
+        count = self.sample_rate * TONE_S
+        samples = array.array("h", (round(8000 * math.sin(per_sample * n)) for n in range(count)))
+        if sys.byteorder == "big":
+            samples.byteswap()
+        return samples.tobytes()
+
+    async def play(self, session: Speaker) -> Playout:
+        """Play it as one turn, and return what became of it."""
+        async with session.audio_stream(sample_rate=self.sample_rate) as stream:
+            await stream.write(self.pcm)
+        return await stream.wait_playout()

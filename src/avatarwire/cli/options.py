@@ -2,74 +2,23 @@
 
 import functools
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import click
 
-from avatarwire.cli.speech import Settings
+from avatarwire.cli.job import Settings
+from avatarwire.cli.platform import ACCOUNT, Option
+from avatarwire.cli.platforms import PLATFORMS
 from avatarwire.cli.usage import refuse_unheard
 
-__all__ = ["ACCOUNT", "AGORA", "PLATFORMS", "platform_options"]
-
-ACCOUNT = ("api_key", "avatar_id")
-AGORA = ("agora_app_id", "agora_channel", "agora_token", "agora_uid")
-PLATFORMS = ("liveavatar", "akool")
+__all__ = ["platform_options"]
 
 _Command: TypeAlias = Callable[..., int]
 
 
-def _agora(name: str, words: str) -> Callable[[_Command], _Command]:
-    return click.option(
-        f"--agora-{name}",
-        envvar=f"AVATARWIRE_AGORA_{name.replace('-', '_').upper()}",
-        show_envvar=True,
-        help=f"The Agora {words}; goes with Akool's --url.",
-    )
-
-
-_OPTIONS = (
-    click.option(
-        "--platform",
-        type=click.Choice(PLATFORMS),
-        default="liveavatar",
-        envvar="AVATARWIRE_PLATFORM",
-        show_default=True,
-        show_envvar=True,
-        help="What to speak to.",
-    ),
-    click.option(
-        "--url",
-        envvar="AVATARWIRE_URL",
-        show_envvar=True,
-        help="The platform's base URL; Akool's discovery, or ws:// or wss:// for one of its "
-        "servers. Without it, a platform on this machine.",
-    ),
-    click.option(
-        "--api-key", envvar="AVATARWIRE_API_KEY", show_envvar=True, help="Goes with --url."
-    ),
-    click.option(
-        "--avatar-id", envvar="AVATARWIRE_AVATAR_ID", show_envvar=True, help="Goes with --url."
-    ),
-    click.option("--voice-id", help="Another voice than the avatar's own."),
-    click.option("--sandbox", is_flag=True, help="Use Live Avatar's sandbox."),
-    click.option(
-        "--env",
-        type=click.Choice(["test", "prod"]),
-        default="test",
-        envvar="AVATARWIRE_ENV",
-        show_default=True,
-        show_envvar=True,
-        help="Akool's environment.",
-    ),
-    _agora("app-id", "application"),
-    _agora("channel", "channel"),
-    _agora("token", "RTC token"),
-    _agora("uid", "user id of the avatar"),
-)
-
-
 def platform_options(command: _Command) -> _Command:
     """Give a command these options, as ``platform`` and ``settings``."""
+    own_options = {name: it for one in PLATFORMS.values() for name, it in one.options.items()}
 
     @functools.wraps(command)
     def with_settings(
@@ -79,32 +28,61 @@ def platform_options(command: _Command) -> _Command:
         api_key: str | None,
         avatar_id: str | None,
         voice_id: str | None,
-        sandbox: bool,
-        env: str,
-        agora_app_id: str | None,
-        agora_channel: str | None,
-        agora_token: str | None,
-        agora_uid: str | None,
-        **others: object,
+        **others: Any,  # noqa: ANN401 - the command's own, and the platforms'
     ) -> int:
-        if platform != "akool":
-            remedy = "add --platform akool, or leave this out"
-            refuse_unheard(f"with --platform {platform}", remedy, "env", *AGORA)
+        own = {name: others.pop(name) for name in own_options}
+        _refuse_others(platform)
         if url is None:
             remedy = "name a platform by --url, or leave this out"
-            refuse_unheard("without --url", remedy, *ACCOUNT, *AGORA)
+            refuse_unheard("without --url", remedy, *PLATFORMS[platform].needs)
         settings = Settings(
-            url=url,
-            api_key=api_key,
-            avatar_id=avatar_id,
-            voice_id=voice_id,
-            sandbox=sandbox,
-            env=env,
-            agora=(agora_app_id, agora_channel, agora_token, agora_uid),
+            url=url, api_key=api_key, avatar_id=avatar_id, voice_id=voice_id, own=own
         )
         return command(platform=platform, settings=settings, **others)
 
     made: _Command = with_settings
-    for option in reversed(_OPTIONS):  # as decorators would be: the last one is at the bottom
+    for option in reversed([*_common(), *own_options.values()]):  # a decorator's order
         made = option(made)
     return made
+
+
+def _refuse_others(platform: str) -> None:
+    """Refuse options that only other platforms have."""
+    chosen = PLATFORMS[platform]
+    for name, other in PLATFORMS.items():
+        unknown = [it for it in other.options if it not in {*chosen.options, *chosen.refuses}]
+        remedy = f"add --platform {name}, or leave this out"
+        refuse_unheard(f"with --platform {platform}", remedy, *unknown)
+
+
+def _common() -> tuple[Option, ...]:
+    hints = "".join(f"; {one.url_hint}" for one in PLATFORMS.values() if one.url_hint)
+    api_key, avatar_id = (
+        click.option(
+            f"--{name.replace('_', '-')}",
+            envvar=f"AVATARWIRE_{name.upper()}",
+            show_envvar=True,
+            help="Goes with --url.",
+        )
+        for name in ACCOUNT
+    )
+    return (
+        click.option(
+            "--platform",
+            type=click.Choice(list(PLATFORMS)),
+            default=next(iter(PLATFORMS)),
+            envvar="AVATARWIRE_PLATFORM",
+            show_default=True,
+            show_envvar=True,
+            help="What to speak to.",
+        ),
+        click.option(
+            "--url",
+            envvar="AVATARWIRE_URL",
+            show_envvar=True,
+            help=f"The platform's base URL{hints}. Without it, a platform on this machine.",
+        ),
+        api_key,
+        avatar_id,
+        click.option("--voice-id", help="Another voice than the avatar's own."),
+    )

@@ -69,7 +69,7 @@ class Report:
         return self.cpu_s * 1000 / max(self.playout.sent_ms / 1000, 0.001)
 
     def as_json(self) -> str:
-        """Give the report as one JSON object."""
+        """Return the report as one JSON object."""
         values: dict[str, Any] = {
             "file": self.name,
             "platform": self.platform,

@@ -1,6 +1,5 @@
 """``avatarwire stream``: one file through a whole session, in real time."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,19 +10,17 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from avatarwire import AvatarwireError
 from avatarwire.audio import PcmFormat, write_wav
-from avatarwire.cli.on_akool import AkoolJob
-from avatarwire.cli.on_liveavatar import LiveAvatarJob
-from avatarwire.cli.options import ACCOUNT, AGORA, platform_options
+from avatarwire.cli.ending import run_in_order
+from avatarwire.cli.job import Delivery, Job, Outcome, Settings, Speech
+from avatarwire.cli.options import platform_options
+from avatarwire.cli.output import shown
+from avatarwire.cli.platforms import PLATFORMS
 from avatarwire.cli.report import Report
-from avatarwire.cli.speech import Job, Manner, Outcome, Settings, Speech
+from avatarwire.cli.sound import MAX_RATE, MIN_RATE
 from avatarwire.cli.usage import refuse_incomplete, refuse_unheard
 
 __all__ = ["stream"]
 
-_JOBS: dict[str, Callable[[Settings], contextlib.AbstractContextManager[Job]]] = {
-    "liveavatar": LiveAvatarJob.open,
-    "akool": AkoolJob.open,
-}
 _WHY_NOT_PLAYED = {
     "timed_out": "the platform never said that it had played the file; see whether a browser shows"
     " the avatar, and whether this avatar takes the developer's voice",
@@ -33,8 +30,15 @@ _WHY_NOT_PLAYED = {
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @platform_options
+@click.option(
+    "--raw",
+    "raw_rate",
+    metavar="HZ",
+    type=click.IntRange(MIN_RATE, MAX_RATE),
+    help="FILE is no sound file but PCM at this rate: 16-bit, little-endian, mono.",
+)
 @click.option(
     "--save",
     metavar="OUT.wav",
@@ -60,29 +64,33 @@ def stream(
     file: str,
     platform: str,
     settings: Settings,
+    raw_rate: int | None,
     save: str | None,
     lead_ms: float,
     no_pace: bool,
     interrupt_after: float | None,
     as_json: bool,
 ) -> int:
-    """Stream FILE, any sound file, as one turn of speech in real time."""
+    """Stream FILE, any sound file, as one turn of speech in real time.
+
+    Where FILE is -, standard input is read: synthesiser | avatarwire stream -
+    """
     _check_use(platform, settings, save=save, no_pace=no_pace)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
     console = Console()
-    speech = Speech.of(file)
+    speech = Speech.of(file, raw_rate)
     with contextlib.ExitStack() as stack:
-        job: Job = stack.enter_context(_JOBS[platform](settings))
+        job: Job = stack.enter_context(PLATFORMS[platform].open_job(settings))
         sent = job.sent_format(speech.format)
         speech.sent_pcm(sent, 0)  # here, where a missing extra costs nobody a session
         show_bar = console.is_terminal and not as_json
         advance = _bar(stack, console, speech) if show_bar else None
-        outcome = _run(job, speech, Manner(lead_ms, not no_pace, interrupt_after), advance)
+        outcome = _run(job, speech, Delivery(lead_ms, not no_pace, interrupt_after), advance)
 
     received = job.received()
     report = Report(
-        name=file,
+        name=click.format_filename(file),
         platform=job.url,
         written=speech.format,
         sent=sent,
@@ -114,7 +122,7 @@ def _check_use(platform: str, settings: Settings, *, save: str | None, no_pace: 
         refuse_unheard("with --no-pace", "leave out one of the two", "lead_ms")
     if settings.url is None:
         return
-    refuse_incomplete("--url", *(ACCOUNT + AGORA if platform == "akool" else ACCOUNT))
+    refuse_incomplete("--url", *PLATFORMS[platform].needs)
     if save is not None:
         raise click.UsageError("--save works with the local platform only: leave out --url.")
 
@@ -129,26 +137,27 @@ def _save(path: str, pcm: bytes, format_: PcmFormat) -> None:
 def _bar(stack: contextlib.ExitStack, console: Console, speech: Speech) -> Callable[[float], None]:
     total = speech.format.ms(len(speech.pcm)) / 1000
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
     )
-    progress = stack.enter_context(Progress(*columns, console=console))
-    task = progress.add_task(speech.name, total=total)
+    # Drawn from here: a thread of its own could not say that the terminal is gone.
+    progress = stack.enter_context(Progress(*columns, console=console, auto_refresh=False))
+    task = progress.add_task(shown(speech.name), total=total)
 
     def advance(seconds: float) -> None:
-        progress.update(task, completed=seconds)
+        progress.update(task, completed=seconds, refresh=True)
 
     return advance
 
 
 def _run(
-    job: Job, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+    job: Job, speech: Speech, delivery: Delivery, advance: Callable[[float], None] | None
 ) -> Outcome:
     """Stream the speech; every failure on the way becomes one line."""
     try:
-        return asyncio.run(job.stream(speech, manner, advance))
-    except KeyboardInterrupt:
-        raise click.Abort from None
+        return run_in_order(lambda: job.stream(speech, delivery, advance))
+    except click.Abort:  # a RuntimeError too
+        raise
     except (AvatarwireError, RuntimeError, OSError) as exc:
         raise click.ClickException(job.explain(exc)) from exc

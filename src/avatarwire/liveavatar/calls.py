@@ -41,6 +41,11 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 EXTERNAL_MARKER = {"purpose": "external"}
 EXTERNAL_FRAME_MS = 40
 
+_IMAGE_FILES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
+_FRAME_OF_AN_IMAGE = (
+    "an image file goes as send_image_frame(ImageFrame(format=…, width=…, height=…, payload=data))"
+)
+
 
 class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
     """The calls that need nothing but a way to send."""
@@ -284,15 +289,29 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
         ) from None
     wanted = FrameType.AUDIO if kind is AudioFrame else FrameType.IMAGE
     found = frame_type(data)
-    if found is not wanted:
-        raise ValueError(
-            f"the bytes are not a packed {kind.__name__} but "
-            f"{'no known frame' if found is None else f'an {found.name.lower()} frame'}: "
-            "raw PCM goes to send_audio"
-        )
-    if len(kind.unpack(data).pack()) != len(data):
+    try:
+        size = len(kind.unpack(data).pack()) if found is wanted else None
+    except ValueError as exc:  # cut short, or it only looks like a frame
+        _refuse_image_file(data, kind)
+        raise ValueError(f"not a packed {kind.__name__}: {exc}") from None
+    if size == len(data):
+        return data
+    _refuse_image_file(data, kind)
+    if size is not None:
         raise ValueError(f"there are bytes after the {kind.__name__}: pass one whole frame")
-    return data
+    what = "no known frame" if found is None else f"an {found.name.lower()} frame"
+    advice = "raw PCM goes to send_audio" if kind is AudioFrame else _FRAME_OF_AN_IMAGE
+    raise ValueError(f"the bytes are not a packed {kind.__name__} but {what}: {advice}")
+
+
+def _refuse_image_file(data: bytes, kind: type[AudioFrame] | type[ImageFrame]) -> None:
+    """Raise ValueError for an image file's own bytes, which a header's few bits cannot tell."""
+    names = (name for magic, name in _IMAGE_FILES.items() if data.startswith(magic))
+    image = "WebP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else next(names, None)
+    if image is not None:
+        raise ValueError(
+            f"the bytes are a {image} file, not a packed {kind.__name__}: {_FRAME_OF_AN_IMAGE}"
+        )
 
 
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from avatarwire._json import dumps
 from avatarwire.audio import FRAME_RATES
+from avatarwire.errors import SettingError, SettingTypeError
 from avatarwire.liveavatar.messages import require_finite
 
 if TYPE_CHECKING:
@@ -114,26 +115,35 @@ class AvatarAgentConfig:
         ):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} must be str, not {type(value).__name__}")
+                raise SettingTypeError(
+                    f"{name} must be str, not {type(value).__name__}", setting=name
+                )
             if not value or not value.strip():
-                raise ValueError(f"{name} is empty: {hint}")
+                raise SettingError(f"{name} is empty: {hint}", setting=name)
         key = self.api_key
         if not key.isascii() or not key.isprintable() or key != key.strip():
-            raise ValueError(
+            raise SettingError(
                 "api_key has a space or a line break at an end, or characters that no HTTP header"
-                " can carry: check how it was copied"
+                " can carry: check how it was copied",
+                setting="api_key",
             )
         if self.voice_id is not None and not isinstance(self.voice_id, str):
-            raise TypeError(f"voice_id must be str, not {type(self.voice_id).__name__}")
+            raise SettingTypeError(
+                f"voice_id must be str, not {type(self.voice_id).__name__}", setting="voice_id"
+            )
         self._validate_base_url()
         for name in ("timeout", "ping_interval", "ping_timeout"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
+                raise SettingError(
+                    f"{name} must be a positive number of seconds, not {value!r}", setting=name
+                )
         self._validate_reconnection()
         if self.tts_sample_rate not in {None, *FRAME_RATES}:
-            raise ValueError(
-                f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
+            raise SettingError(
+                "tts_sample_rate must be 16000, 24000, 48000 or None, not"
+                f" {self.tts_sample_rate!r}",
+                setting="tts_sample_rate",
             )
         self._validate_asr_interval()
         self._validate_voice_config()
@@ -143,12 +153,14 @@ class AvatarAgentConfig:
     def _validate_asr_interval(self) -> None:
         interval_ms = self.asr_partial_min_interval_ms
         if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float):
-            raise TypeError(
-                f"asr_partial_min_interval_ms must be a number, not {type(interval_ms).__name__}"
+            raise SettingTypeError(
+                f"asr_partial_min_interval_ms must be a number, not {type(interval_ms).__name__}",
+                setting="asr_partial_min_interval_ms",
             )
         if not 0 <= interval_ms < math.inf:
-            raise ValueError(
-                f"asr_partial_min_interval_ms must be 0 or more milliseconds, not {interval_ms!r}"
+            raise SettingError(
+                f"asr_partial_min_interval_ms must be 0 or more milliseconds, not {interval_ms!r}",
+                setting="asr_partial_min_interval_ms",
             )
 
     def _validate_external_audio_config(self) -> None:
@@ -156,71 +168,105 @@ class AvatarAgentConfig:
         if config is None:
             return
         if not isinstance(config, Mapping):
-            raise TypeError(f"external_audio_config must be a dict, not {type(config).__name__}")
+            raise SettingTypeError(
+                f"external_audio_config must be a dict, not {type(config).__name__}",
+                setting="external_audio_config",
+            )
         for name, value in config.items():
             choices = _EXTERNAL_AUDIO_CHOICES.get(name)
             if choices is None:
-                raise ValueError(
+                raise SettingError(
                     f"external_audio_config has the key {name!r}; it takes "
-                    + " and ".join(_EXTERNAL_AUDIO_CHOICES)
+                    + " and ".join(_EXTERNAL_AUDIO_CHOICES),
+                    setting="external_audio_config",
                 )
             if isinstance(value, bool) or value not in choices:
-                raise ValueError(
-                    f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}"
+                raise SettingError(
+                    f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}",
+                    setting="external_audio_config",
                 )
 
     def _validate_start_fields(self) -> None:
         if not isinstance(self.mode, str):
-            raise TypeError(f"mode must be str, not {type(self.mode).__name__}")
+            raise SettingTypeError(
+                f"mode must be str, not {type(self.mode).__name__}", setting="mode"
+            )
         if not self.mode.strip():
-            raise ValueError("mode is empty: websocketAgent is what this package speaks")
+            raise SettingError(
+                "mode is empty: websocketAgent is what this package speaks", setting="mode"
+            )
         fields = self.extra_start_fields
         if fields is None:
             return
         if not isinstance(fields, Mapping):
-            raise TypeError(f"extra_start_fields must be a dict, not {type(fields).__name__}")
+            raise SettingTypeError(
+                f"extra_start_fields must be a dict, not {type(fields).__name__}",
+                setting="extra_start_fields",
+            )
         taken = sorted(_START_FIELDS.intersection(fields))
         if taken:
-            raise ValueError(
+            raise SettingError(
                 f"extra_start_fields cannot override {', '.join(taken)}: the configuration has"
-                " a field of its own for each"
+                " a field of its own for each",
+                setting="extra_start_fields",
             )
         try:
             dumps(dict(fields))
         except TypeError as exc:
-            raise TypeError(f"extra_start_fields cannot be written as JSON: {exc}") from exc
-        require_finite("extra_start_fields", fields)
+            raise SettingTypeError(
+                f"extra_start_fields cannot be written as JSON: {exc}", setting="extra_start_fields"
+            ) from exc
+        try:
+            require_finite("extra_start_fields", fields)
+        except ValueError as exc:
+            raise SettingError(str(exc), setting="extra_start_fields") from None
 
     def _validate_voice_config(self) -> None:
         if self.voice_config is None:
             return
         if not isinstance(self.voice_config, Mapping):
-            raise TypeError(f"voice_config must be a dict, not {type(self.voice_config).__name__}")
+            raise SettingTypeError(
+                f"voice_config must be a dict, not {type(self.voice_config).__name__}",
+                setting="voice_config",
+            )
         for name, number in self.voice_config.items():
             if not isinstance(name, str):
-                raise TypeError(f"voice_config has the key {name!r}; keys are text such as 'speed'")
+                raise SettingTypeError(
+                    f"voice_config has the key {name!r}; keys are text such as 'speed'",
+                    setting="voice_config",
+                )
             if number is None:
                 continue
             if isinstance(number, bool) or not isinstance(number, int | float):
-                raise TypeError(
-                    f"voice_config[{name!r}] must be a number, not {type(number).__name__}"
+                raise SettingTypeError(
+                    f"voice_config[{name!r}] must be a number, not {type(number).__name__}",
+                    setting="voice_config",
                 )
             if isinstance(number, float) and not math.isfinite(number):
-                raise ValueError(f"voice_config[{name!r}] must be a finite number, not {number!r}")
+                raise SettingError(
+                    f"voice_config[{name!r}] must be a finite number, not {number!r}",
+                    setting="voice_config",
+                )
 
     def _validate_reconnection(self) -> None:
         for name in ("reconnect_base_delay", "reconnect_max_delay"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+                raise SettingError(
+                    f"{name} must be a number of seconds, 0 or more, not {value!r}", setting=name
+                )
             if value == math.inf:
-                raise ValueError(f"{name} must be finite")
+                raise SettingError(f"{name} must be finite", setting=name)
         for name in ("reconnect_max_attempts", "reconnect_buffer_bytes", "start_retries"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} must be a whole number, 0 or more, not {value!r}")
+                raise SettingError(
+                    f"{name} must be a whole number, 0 or more, not {value!r}", setting=name
+                )
         if self.on_gap not in {"resume", "drop", "fail"}:
-            raise ValueError(f'on_gap must be "resume", "drop" or "fail", not {self.on_gap!r}')
+            raise SettingError(
+                f'on_gap must be "resume", "drop" or "fail", not {self.on_gap!r}', setting="on_gap"
+            )
 
     def _validate_base_url(self) -> None:
         try:
@@ -229,9 +275,10 @@ class AvatarAgentConfig:
         except (ValueError, AttributeError):
             usable = False
         if not usable:
-            raise ValueError(
+            raise SettingError(
                 "base_url must be an http:// or https:// URL such as "
-                f"https://facemarket.ai/vih/dispatcher, not {self.base_url!r}"
+                f"https://facemarket.ai/vih/dispatcher, not {self.base_url!r}",
+                setting="base_url",
             )
 
 

@@ -153,7 +153,9 @@ class LiveAvatarDialect(Dialect[Received]):
             try:
                 client = await self._resources.enter_async_context(http)
             except RestError as exc:
-                raise SessionStartError(0, ErrorCode.SESSION_START_FAILED, str(exc)) from exc
+                raise SessionStartError(
+                    0, ErrorCode.SESSION_START_FAILED, str(exc), setting=exc.setting
+                ) from exc
             self._api = SessionApi(client, self._config)
         return await self._api.start()
 
@@ -178,6 +180,7 @@ def _checked_url(url: str | None, base_url: str) -> str:
     if scheme == "ws" and urlsplit(base_url).scheme == "https" and host not in _LOOPBACK:
         raise ConnectFailedError(
             f"the platform's agentWsUrl ({host}) is not encrypted although base_url is https: "
-            "refused, since it carries a token and the user's voice"
+            "refused, since it carries a token and the user's voice",
+            setting="base_url",
         )
     return url

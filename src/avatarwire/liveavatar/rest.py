@@ -32,6 +32,11 @@ _ERROR_CODES = {
     403: ErrorCode.SESSION_ACCESS_DENIED,
 }
 
+#: A 403 alone is not among them: anything on the way to the platform may have sent it.
+_ABOUT_THE_KEY = {401, 40004, 40007}
+
+START_PATH = "/v1/session/start"
+
 #: What the published SDK's camelCase keys are called in the Python configuration.
 _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
@@ -64,10 +69,13 @@ class SessionApi:
         if session_id is not None:
             body["sessionId"] = session_id
         try:
-            answer = await self._post("/v1/session/start", body, self._config.timeout)
+            answer = await self._post(START_PATH, body, self._config.timeout)
         except RestError as exc:
             raise self._failure(
-                0, f"the platform did not answer: {exc}", "is it running? check base_url"
+                0,
+                f"the platform did not answer: {exc}",
+                "is it running? check base_url",
+                setting=exc.setting,
             ) from None
         data = self._data(answer)
         try:
@@ -128,14 +136,22 @@ class SessionApi:
         if isinstance(message, str) and message:
             raise self._failure(number, redacted(message, self._config.api_key))
         message, advice = f"the platform answered HTTP {answer.status}", ""
-        if answer.body is None:
+        if answer.location is not None:
+            where = redacted(answer.location.removesuffix(START_PATH), self._config.api_key)
+            message += ", a redirect, which is not followed"
+            advice = f"is base_url right? it points to {where}"
+        elif answer.body is None:
             cause, advice = _perhaps(answer.status)
             message += f" without JSON{cause}"
         raise self._failure(number, message, advice)
 
-    def _failure(self, number: int, message: str, advice: str = "") -> SessionStartError:
+    def _failure(
+        self, number: int, message: str, advice: str = "", *, setting: str | None = None
+    ) -> SessionStartError:
         error_code = _ERROR_CODES.get(number, ErrorCode.SESSION_START_FAILED)
-        return SessionStartError(number, error_code, message, advice)
+        return SessionStartError(
+            number, error_code, message, advice, setting=setting or _setting(number)
+        )
 
 
 async def start_patiently(
@@ -161,6 +177,14 @@ async def start_patiently(
             # A warning: somebody may be sitting there, and it can take nine seconds.
             logger.warning("the start failed (%s): once more in %.1f s", exc, delay_s)
         await asyncio.sleep(delay_s)
+
+
+def _setting(number: int) -> str | None:
+    """Return which setting a failed start speaks against, by its number."""
+    if number in _ABOUT_THE_KEY:
+        return "api_key"
+    # The platform's own numbers, and the statuses of one that cannot serve now, blame none.
+    return None if number == 429 or number >= 500 else "base_url"
 
 
 def _perhaps(status: int) -> tuple[str, str]:

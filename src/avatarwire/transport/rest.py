@@ -35,10 +35,13 @@ class Response:
     Attributes:
         status: the HTTP status.
         body: the parsed JSON; None when there was none or it was something else, such as HTML.
+        location: where a redirect points, without its name, password and query, any of which may
+            be secret; None when this is no redirect.
     """
 
     status: int
     body: Any = field(repr=False)
+    location: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -178,10 +181,11 @@ async def _request(
         # Neither name nor value is quoted: even a name may hold a misplaced key.
         raise RestError(
             "a request header is empty or has characters that HTTP does not allow"
-            " (is there a line break or a space at the end of the API key?)"
+            " (is there a line break or a space at the end of the API key?)",
+            setting="api_key",
         )
     answer = bytearray()
-    status = 0
+    status, location = 0, None
     failure = "the platform's answer is not proper HTTP"
     try:
         async with (
@@ -199,7 +203,7 @@ async def _request(
                 answer += chunk
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise RestError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            status = response.status_code
+            status, location = response.status_code, _location(response)
     except (TimeoutError, httpx.TimeoutException):
         failure = f"no answer from {_endpoint(url)} within {timeout_s:g} s"
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -216,7 +220,16 @@ async def _request(
         parsed = _json.loads(answer)
     except ValueError:
         parsed = None
-    return Response(status, parsed)
+    return Response(status, parsed, location)
+
+
+def _location(response: httpx.Response) -> str | None:
+    """Return where a redirect points, as far as it can be shown."""
+    if response.next_request is None:
+        return None
+    url = response.next_request.url
+    path = url.raw_path.partition(b"?")[0]
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
 
 
 def _endpoint(url: str) -> str:

@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from avatarwire.errors import ConnectFailedError, SessionLostError
+from avatarwire.errors import ConnectFailedError, SessionLostError, SettingError
 from avatarwire.transport.heartbeat import Heartbeat
 from avatarwire.transport.secrets import are_legal
 
@@ -331,7 +331,7 @@ async def connect(
     """
     host, endpoint, secure = _endpoint(url)
     if ssl_context is not None and not secure:
-        raise ValueError("ssl_context needs a wss:// URL")
+        raise SettingError("ssl_context needs a wss:// URL", setting="ssl_context")
     if headers is not None and not are_legal(headers):
         raise ValueError("a header is empty or has characters that HTTP does not allow")
     options: dict[str, Any] = {}
@@ -361,7 +361,10 @@ async def connect(
     # Raised here and not in the handler: there it would keep the original as its __context__.
     words, cause = _explain(failure, open_timeout_s)
     status = failure.response.status_code if isinstance(failure, InvalidStatus) else None
-    raise ConnectFailedError(f"could not connect to {endpoint}: {words}", status) from cause
+    setting = "ssl_context" if isinstance(failure, ssl.SSLCertVerificationError) else None
+    raise ConnectFailedError(
+        f"could not connect to {endpoint}: {words}", status, setting=setting
+    ) from cause
 
 
 class _ConnectOnce(_websockets_connect):

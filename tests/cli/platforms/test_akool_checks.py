@@ -162,7 +162,7 @@ async def test_a_connection_that_is_lost(
 def test_other_sound_than_was_sent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("avatarwire.cli.check_akool.converted", lambda *_: b"sound")
+    monkeypatch.setattr("avatarwire.cli.platforms.akool_checks.converted", lambda *_: b"sound")
     assert run(["doctor"]) == 1
     assert "the platform received other sound" in told(capsys)["test tone"][1]
 

@@ -1,4 +1,4 @@
-"""``avatarwire stream --platform akool``."""
+"""``avatarwire stream`` with Akool."""
 
 import asyncio
 import contextlib
@@ -17,23 +17,42 @@ from avatarwire.akool import (
     ServiceDiscoveryError,
 )
 from avatarwire.audio import PcmFormat
-from avatarwire.cli.local import local_unless
-from avatarwire.cli.speech import (
-    Manner,
+from avatarwire.cli.job import (
+    Delivery,
     Outcome,
-    Received,
+    ReceivedSpeech,
     Settings,
     Speech,
     advice_on_status,
-    by_option,
     in_options,
     speak,
+    usage_error,
 )
+from avatarwire.cli.local import local_unless
 from avatarwire.emulator import AkoolEmulator
 
-__all__ = ["AkoolJob", "advice_on", "is_server", "new_client", "require_agora", "told"]
+__all__ = [
+    "AGORA",
+    "AKOOL_FORMAT",
+    "AkoolJob",
+    "advice_on",
+    "agora_params",
+    "is_server",
+    "new_client",
+    "require_agora",
+    "words_and_advice",
+]
 
-_AGORA_OPTIONS = ("--agora-app-id", "--agora-channel", "--agora-token", "--agora-uid")
+#: What Akool takes.
+AKOOL_FORMAT = PcmFormat(16000)
+#: The parameters that say where the avatar appears, in the order of ``set_agora_params``.
+AGORA = {
+    "agora_app_id": "application",
+    "agora_channel": "channel",
+    "agora_token": "RTC token",
+    "agora_uid": "user id of the avatar",
+}
+#: What the user can type, by the client's name for it.
 _OPTIONS = {
     "discovery_url": "--url",
     "server_url": "--url",
@@ -74,79 +93,75 @@ class AkoolJob:
             yield cls(new_client(settings, url), settings, url, emulator)
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:  # noqa: ARG002
-        """Give what Akool takes, whatever is written."""
-        return PcmFormat(16000)
+        """Return what Akool takes, whatever is written."""
+        return AKOOL_FORMAT
 
     async def stream(
-        self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+        self, speech: Speech, delivery: Delivery, advance: Callable[[float], None] | None
     ) -> Outcome:
         """Run one whole session."""
         client, errors, ended = self._client, list[Exception](), asyncio.Event()
         client.on_error = errors.append
         client.on_disconnected = ended.set
-        app_id, channel, token, uid = (value or "local" for value in self._settings.agora)
         async with client:
             self._was_connected = True
             await client.set_agora_params(
-                app_id, channel, token, uid, voice_id=self._settings.voice_id
+                *agora_params(self._settings), voice_id=self._settings.voice_id
             )
-            stream = client.audio_stream(
-                sample_rate=speech.format.sample_rate,
-                channels=speech.format.channels,
-                lead_ms=manner.lead_ms,
-                paced=manner.paced,
-            )
-            outcome = await speak(stream, speech, manner, advance)
+            outcome = await speak(client, speech, delivery, advance)
             if outcome.playout.reason == "lost":
                 await ended.wait()
                 raise errors[-1] if errors else ConnectionError("the platform has closed it")
         return outcome
 
     def explain(self, exc: Exception) -> str:
-        """Say in one line why it failed, and what to do."""
-        words = told(exc)
+        """Return in one line why it failed, and what to do."""
+        words = words_and_advice(exc)
         no_server = "; check --url, and that a platform answers there"
         if isinstance(exc, ConnectionError):
             words += "; check the network, and run it again" if self._was_connected else no_server
         return f"the session at {self.url} failed: {words}"
 
-    def received(self) -> Received | None:
-        """Give what arrived; None when the platform is not a local one."""
+    def received(self) -> ReceivedSpeech | None:
+        """Return what arrived; None when the platform is not a local one."""
         if self._emulator is None:
             return None
-        return Received(bytes(self._emulator.sessions[0].pcm), None)
+        return ReceivedSpeech(bytes(self._emulator.sessions[0].pcm), None)
 
 
 def is_server(url: str) -> bool:
-    """Whether a URL names one of Akool's servers, and not its discovery."""
+    """Return whether a URL names one of Akool's servers, and not its discovery."""
     return url.startswith(("ws://", "wss://"))
 
 
 def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
-    """Make a client that has not connected yet.
+    """Return a client that has not connected yet.
 
     Raises:
         click.UsageError: a setting that cannot work.
     """
-    if settings.sandbox:
+    if settings.own["sandbox"]:
         raise click.UsageError("--sandbox is Live Avatar's; with Akool, choose an --env.")
     where: dict[str, Any] = {"server_url" if is_server(url) else "discovery_url": url}
     try:
         return AsyncStreamingAvatarClient(
-            settings.api_key or "local", settings.avatar_id or "local", env=settings.env, **where
+            settings.api_key or "local",
+            settings.avatar_id or "local",
+            env=settings.own["env"],
+            **where,
         )
     except (AuthenticationError, ConfigurationError) as exc:
-        raise by_option(exc, _OPTIONS) from exc
+        raise usage_error(exc, _OPTIONS) from exc
 
 
-def told(exc: Exception) -> str:
-    """Say what failed, and what to do about it."""
+def words_and_advice(exc: Exception) -> str:
+    """Return what failed, and what to do about it."""
     advice = advice_on(exc)
-    return in_options(str(exc), _OPTIONS) + ("; " if advice else "") + advice
+    return in_options(exc, _OPTIONS) + ("; " if advice else "") + advice
 
 
 def advice_on(exc: Exception) -> str:
-    """Say what to do about a failure; empty where its words say all."""
+    """Return what to do about a failure; empty where its words say all."""
     match exc:
         case AuthenticationError():
             return "check --api-key or AVATARWIRE_API_KEY"
@@ -162,6 +177,12 @@ def advice_on(exc: Exception) -> str:
     return ""
 
 
+def agora_params(settings: Settings) -> tuple[str, str, str, str]:
+    """Return the Agora application, channel, token and user id; a local platform takes any."""
+    app_id, channel, token, uid = (settings.own[name] or "local" for name in AGORA)
+    return app_id, channel, token, uid
+
+
 def require_agora(settings: Settings) -> None:
     """Refuse to go on without an Agora channel.
 
@@ -169,9 +190,9 @@ def require_agora(settings: Settings) -> None:
         click.UsageError: it names the setting that is missing.
     """
     missing = [
-        f"AVATARWIRE{option.removeprefix('-').replace('-', '_').upper()} or {option}"
-        for option, value in zip(_AGORA_OPTIONS, settings.agora, strict=True)
-        if not value
+        f"AVATARWIRE_{name.upper()} or --{name.replace('_', '-')}"
+        for name in AGORA
+        if not settings.own[name]
     ]
     if missing:
         raise click.UsageError(f"Akool needs an Agora channel: set {'; '.join(missing)}.")

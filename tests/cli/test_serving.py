@@ -30,7 +30,7 @@ def test_user_audio_of_any_format_reaches_the_platform(
         made.append(options)
         raise OSError("enough")
 
-    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", emulator)
+    monkeypatch.setattr("avatarwire.cli.platforms.liveavatar.LiveAvatarEmulator", emulator)
     with pytest.raises(OSError, match="enough"):
         run(["serve", "liveavatar", "--user-audio", str(sound)])
     assert len(made[0]["user_audio"]) == len(PCM) // 6  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.update(options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("avatarwire.cli.serve.LiveAvatarEmulator", stop_at_once)
+    monkeypatch.setattr("avatarwire.cli.platforms.liveavatar.LiveAvatarEmulator", stop_at_once)
     assert run(["serve", "liveavatar", "--greeting", ""]) == 130
     assert seen == {
         "host": "127.0.0.1",

@@ -1,4 +1,4 @@
-"""``avatarwire stream --platform liveavatar``."""
+"""``avatarwire stream`` with Live Avatar."""
 
 import asyncio
 import contextlib
@@ -14,19 +14,20 @@ from avatarwire import (
     HandshakeTimeoutError,
     SessionLostError,
     SessionStartError,
+    SettingError,
 )
 from avatarwire.audio import FRAME_RATES, PcmFormat
-from avatarwire.cli.local import local_unless
-from avatarwire.cli.speech import (
-    Manner,
+from avatarwire.cli.job import (
+    Delivery,
     Outcome,
-    Received,
+    ReceivedSpeech,
     Settings,
     Speech,
     advice_on_status,
-    by_option,
     speak,
+    usage_error,
 )
+from avatarwire.cli.local import local_unless
 from avatarwire.emulator import LiveAvatarEmulator
 
 __all__ = [
@@ -35,7 +36,7 @@ __all__ = [
     "LiveAvatarJob",
     "new_config",
     "quiet_emulator",
-    "told",
+    "words_and_advice",
 ]
 
 _ADVICE = {
@@ -49,18 +50,19 @@ _ADVICE = {
 }
 #: From here on a number is the platform's own, below it an HTTP status.
 FIRST_PLATFORM_CODE = 1000
+#: What the user can type, by the configuration's name for it.
 OPTIONS = {"base_url": "--url", "api_key": "--api-key", "avatar_id": "--avatar-id"}
 
 
-def told(exc: SessionStartError) -> str:
-    """Say why a start was refused, and what to do about it."""
+def words_and_advice(exc: SessionStartError) -> str:
+    """Return why a start was refused, and what to do about it."""
     # Without an answer there is no code worth showing.
     code = f"[{exc.code}] {exc.error_code.name}: " if exc.code else ""
-    return f"{code}{exc.message}; {advice_on(exc)}"
+    return f"{code}{exc.message}; {_advice_on(exc)}"
 
 
-def advice_on(exc: SessionStartError) -> str:
-    """Say what to do about a start that was refused."""
+def _advice_on(exc: SessionStartError) -> str:
+    """Return what to do about a start that was refused."""
     is_platforms = exc.code >= FIRST_PLATFORM_CODE
     if exc.error_code is ErrorCode.SESSION_START_FAILED and is_platforms:
         return "check --avatar-id, and try again in a few seconds"
@@ -70,7 +72,7 @@ def advice_on(exc: SessionStartError) -> str:
 
 
 def quiet_emulator() -> LiveAvatarEmulator:
-    """Make a platform whose user says nothing."""
+    """Return a platform whose user says nothing."""
     return LiveAvatarEmulator(greeting=None)
 
 
@@ -79,17 +81,17 @@ def new_config(
     emulator: LiveAvatarEmulator | None,
     **limits: Any,  # noqa: ANN401 - whatever else the configuration takes
 ) -> AvatarAgentConfig:
-    """Make what a session needs; a platform on this machine takes any account.
+    """Return what a session needs; a platform on this machine takes any account.
 
     Raises:
-        ValueError: a setting that cannot work.
+        SettingError: a setting that cannot work.
     """
     return AvatarAgentConfig(
         api_key=settings.api_key or "local",
         avatar_id=settings.avatar_id or "local",
         base_url=emulator.base_url if emulator is not None else settings.url or "",
         voice_id=settings.voice_id,
-        sandbox=settings.sandbox,
+        sandbox=settings.own["sandbox"],
         **limits,
     )
 
@@ -114,8 +116,8 @@ class LiveAvatarJob:
         with local_unless(settings.url, quiet_emulator) as emulator:
             try:
                 config = new_config(settings, emulator)
-            except ValueError as exc:
-                raise by_option(exc, OPTIONS) from exc
+            except SettingError as exc:
+                raise usage_error(exc, OPTIONS) from exc
             yield cls(config, emulator)
 
     @property
@@ -124,32 +126,26 @@ class LiveAvatarJob:
         return self._config.base_url
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:
-        """Give what the agent makes of it: mono, at a rate that a frame header can say."""
+        """Return what the agent makes of it: mono, at a rate that a frame header can say."""
         rate = written.sample_rate
         return PcmFormat(rate if rate in FRAME_RATES else 24000)
 
     async def stream(
-        self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+        self, speech: Speech, delivery: Delivery, advance: Callable[[float], None] | None
     ) -> Outcome:
         """Run one whole session."""
         listener = _Listener()
         async with AvatarAgent(self._config, listener) as agent:
-            stream = agent.audio_stream(
-                sample_rate=speech.format.sample_rate,
-                channels=speech.format.channels,
-                lead_ms=manner.lead_ms,
-                paced=manner.paced,
-            )
-            outcome = await speak(stream, speech, manner, advance)
+            outcome = await speak(agent, speech, delivery, advance)
             if outcome.playout.reason == "lost":
                 raise SessionLostError(*await listener.end)
         return outcome
 
     def explain(self, exc: Exception) -> str:
-        """Say in one line why it failed, and what to do."""
+        """Return in one line why it failed, and what to do."""
         match exc:
             case SessionStartError():
-                return f"no session at {self.url}: {told(exc)}"
+                return f"no session at {self.url}: {words_and_advice(exc)}"
             case SessionLostError(code=1006):
                 words = "the connection was lost without a goodbye (close code 1006)"
                 advice = "; check the network, and run it again"
@@ -170,12 +166,12 @@ class LiveAvatarJob:
                 words, advice = str(exc), ""
         return f"the session at {self.url} failed: {words}{advice}"
 
-    def received(self) -> Received | None:
-        """Give what arrived; None when the platform is not a local one."""
+    def received(self) -> ReceivedSpeech | None:
+        """Return what arrived; None when the platform is not a local one."""
         if self._emulator is None:
             return None
         turn = self._emulator.sessions[0].turns[0]
-        return Received(bytes(turn.pcm), turn)
+        return ReceivedSpeech(bytes(turn.pcm), turn)
 
 
 class _Listener(AgentListener):

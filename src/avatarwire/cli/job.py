@@ -1,31 +1,32 @@
 """One file as one turn of speech, on whatever platform."""
 
 import asyncio
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import click
 
 from avatarwire.audio import PcmFormat
-from avatarwire.cli.sound import converted, load
+from avatarwire.cli.sound import STANDARD_INPUT, converted, load, load_raw
 from avatarwire.emulator import Turn
+from avatarwire.errors import AvatarwireError
 from avatarwire.streaming import AudioStream, Lateness, Playout
 
 __all__ = [
+    "Delivery",
     "Job",
-    "Manner",
     "Outcome",
-    "Received",
+    "ReceivedSpeech",
     "Settings",
+    "Speaker",
     "Speech",
     "advice_on_status",
-    "by_option",
     "in_options",
     "speak",
+    "usage_error",
 ]
 
 DRAW_EVERY_S = 0.1
@@ -46,24 +47,28 @@ class Speech:
     format: PcmFormat
 
     @classmethod
-    def of(cls, file: str) -> "Speech":
-        """Read a file.
+    def of(cls, file: str, raw_rate: int | None = None) -> "Speech":
+        """Read a file, or standard input where it is ``-``.
+
+        Args:
+            file: the file.
+            raw_rate: it is no sound file but 16-bit little-endian mono PCM at this rate, in Hz.
 
         Raises:
             click.ClickException: it is no sound, or cannot be read.
         """
-        pcm, format_ = load(file)
-        return cls(Path(file).name, pcm, format_)
+        pcm, format_ = load(file) if raw_rate is None else load_raw(file, raw_rate)
+        return cls("standard input" if file == STANDARD_INPUT else Path(file).name, pcm, format_)
 
     def sent_pcm(self, sent: PcmFormat, sent_ms: float) -> bytes:
-        """Give what so much of it looks like in the format sent."""
+        """Return what so much of it looks like in the format sent."""
         pcm = converted(self.pcm, self.format, sent)
         return pcm[: sent.frame_bytes * round(sent_ms * sent.sample_rate / 1000)]
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How it is said."""
+class Delivery:
+    """How a speech is delivered: how far ahead of its playout, and whether it is cut off."""
 
     lead_ms: float
     paced: bool
@@ -80,7 +85,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedSpeech:
     """What the local platform got, and how it was heard if it tells."""
 
     pcm: bytes
@@ -96,18 +101,24 @@ class Settings:
         api_key: the platform's key.
         avatar_id: the avatar.
         voice_id: another voice than the avatar's own.
-        sandbox: Live Avatar's sandbox.
-        env: Akool's environment.
-        agora: Akool's Agora application, channel, token and user id, in this order.
+        own: the values of the options that only some platforms have, by parameter.
     """
 
     url: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     avatar_id: str | None
     voice_id: str | None
-    sandbox: bool
-    env: str
-    agora: tuple[str | None, str | None, str | None, str | None]
+    own: Mapping[str, Any] = field(repr=False)
+
+
+class Speaker(Protocol):
+    """A session that speaks: an agent, or a client."""
+
+    def audio_stream(
+        self, *, sample_rate: int, channels: int = 1, lead_ms: float = 400, paced: bool = True
+    ) -> AudioStream:
+        """Open one turn of speech."""
+        ...
 
 
 class Job(Protocol):
@@ -121,11 +132,11 @@ class Job(Protocol):
         ...
 
     def sent_format(self, written: PcmFormat) -> PcmFormat:
-        """Give what the platform gets."""
+        """Return what the platform gets."""
         ...
 
     async def stream(
-        self, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+        self, speech: Speech, delivery: Delivery, advance: Callable[[float], None] | None
     ) -> Outcome:
         """Run one whole session."""
         ...
@@ -134,19 +145,28 @@ class Job(Protocol):
         """Say in one line why it failed, and what to do."""
         ...
 
-    def received(self) -> Received | None:
-        """Give what arrived; None when the platform is not a local one."""
+    def received(self) -> ReceivedSpeech | None:
+        """Return what arrived; None when the platform is not a local one."""
         ...
 
 
 async def speak(
-    stream: AudioStream, speech: Speech, manner: Manner, advance: Callable[[float], None] | None
+    session: Speaker,
+    speech: Speech,
+    delivery: Delivery,
+    advance: Callable[[float], None] | None,
 ) -> Outcome:
     """Say it, and wait until it has been heard, or has ended otherwise."""
+    stream = session.audio_stream(
+        sample_rate=speech.format.sample_rate,
+        channels=speech.format.channels,
+        lead_ms=delivery.lead_ms,
+        paced=delivery.paced,
+    )
     drawing = asyncio.create_task(_draw(stream, advance)) if advance is not None else None
     cpu_begun = time.thread_time()
     async with stream:
-        interrupting = asyncio.create_task(_interrupt(stream, manner.interrupt_after_s))
+        interrupting = asyncio.create_task(_interrupt(stream, delivery.interrupt_after_s))
         await stream.write(speech.pcm)
     cpu_s = time.thread_time() - cpu_begun
     playout = await stream.wait_playout()
@@ -156,20 +176,26 @@ async def speak(
     return Outcome(playout, stream.lateness, cpu_s)
 
 
-def by_option(exc: Exception, options: dict[str, str]) -> click.UsageError:
-    """Say it with the names that the user typed."""
-    return click.UsageError(f"{in_options(str(exc), options)}.")
+def usage_error(exc: Exception, options: Mapping[str, str]) -> click.UsageError:
+    """Return what is wrong with a setting, by the name that the user typed."""
+    return click.UsageError(f"{in_options(exc, options)}.")
 
 
-def in_options(words: str, options: dict[str, str]) -> str:
-    """Put the options that the user can type in the place of the library's names."""
-    for name, option in options.items():
-        words = re.sub(rf"\b{name}\b", option, words)
-    return words
+def in_options(exc: Exception, options: Mapping[str, str]) -> str:
+    """Return an error's words, with the option in the place of the setting that it blames.
+
+    Args:
+        exc: the error.
+        options: what the user can type, by the library's name for it.
+    """
+    setting = exc.setting if isinstance(exc, AvatarwireError) else None
+    if setting is None or setting not in options:
+        return str(exc)
+    return str(exc).replace(setting, options[setting])
 
 
 def advice_on_status(status: int | None) -> str | None:
-    """Say what to do where the URL is right and the platform does not serve; None elsewhere."""
+    """Return what to do where the URL is right but the platform does not serve; else None."""
     if status == 429:
         return "the platform limits how often it may be asked: wait a minute, and try again"
     if status is not None and 500 <= status < 600:

@@ -11,29 +11,28 @@ from avatarwire import (
     AvatarAgentConfig,
     AvatarwireError,
     ConnectFailedError,
-    ErrorCode,
     SessionStartError,
+    SettingError,
 )
 from avatarwire.cli.checks import (
     CONNECTION_LOST,
     HERE,
     NO_PROXY,
-    TONE_HZ,
-    TONE_S,
-    Report,
-    has_account,
+    Checklist,
+    Tone,
     key_accepted,
-    known_tone,
+    lacks_account,
 )
+from avatarwire.cli.ending import run_in_order
+from avatarwire.cli.job import Settings, advice_on_status, in_options
 from avatarwire.cli.local import local_unless
-from avatarwire.cli.on_liveavatar import (
+from avatarwire.cli.platforms.liveavatar_job import (
     FIRST_PLATFORM_CODE,
     OPTIONS,
     new_config,
     quiet_emulator,
-    told,
+    words_and_advice,
 )
-from avatarwire.cli.speech import Settings, advice_on_status, by_option
 from avatarwire.emulator import LiveAvatarEmulator
 
 __all__ = ["CHECKS", "check_liveavatar"]
@@ -42,7 +41,8 @@ CHECKS = ("URL", "key", "session start", "WebSocket", "test tone", "round trip",
 PING_INTERVAL_S = 0.25
 ROUND_TRIP_TIMEOUT_S = 5.0
 TIMEOUT_S = 10.0
-ABOUT_THE_KEY = {ErrorCode.PRINCIPAL_UNIDENTIFIED, ErrorCode.SESSION_ACCESS_DENIED}
+#: The check of each setting that the configuration refuses.
+CHECK_OF = {"base_url": "URL", "api_key": "key"}
 WHY_NOT_PLAYED = {
     "timed_out": "it was sent, but the platform never said that it was played; see whether a "
     "browser shows the avatar, and whether this avatar takes the developer's voice",
@@ -52,9 +52,9 @@ WHY_NOT_PLAYED = {
 }
 
 
-def check_liveavatar(report: Report, settings: Settings, sample_rate: int) -> None:
+def check_liveavatar(checklist: Checklist, settings: Settings, sample_rate: int) -> None:
     """Make all of ``CHECKS``, as far as one does not need another that failed."""
-    if not has_account(report, settings, "session start"):
+    if lacks_account(checklist, settings, "session start"):
         return
     with local_unless(settings.url, quiet_emulator) as emulator:
         try:
@@ -65,18 +65,18 @@ def check_liveavatar(report: Report, settings: Settings, sample_rate: int) -> No
                 start_retries=0,
                 ping_interval=PING_INTERVAL_S,
             )
-        except ValueError as exc:
-            check = "URL" if "base_url" in str(exc) else "key"
-            report.failed(check, by_option(exc, OPTIONS).message)
+        except SettingError as exc:
+            check = CHECK_OF.get(exc.setting or "", "session start")
+            checklist.failed(check, f"{in_options(exc, OPTIONS)}.")
             return
-        asyncio.run(_check(report, config, settings, sample_rate, emulator))
+        run_in_order(lambda: _check(checklist, config, settings, Tone(sample_rate), emulator))
 
 
 async def _check(
-    report: Report,
+    checklist: Checklist,
     config: AvatarAgentConfig,
     settings: Settings,
-    sample_rate: int,
+    tone: Tone,
     emulator: LiveAvatarEmulator | None,
 ) -> None:
     where = settings.url or HERE
@@ -84,77 +84,73 @@ async def _check(
     try:
         await agent.start()
     except SessionStartError as exc:
-        _explain(report, exc, where)
+        _explain(checklist, exc, where)
         return
     except (AvatarwireError, OSError, ValueError) as exc:
-        _started(report, settings)
+        _started(checklist, settings)
         status = exc.status if isinstance(exc, ConnectFailedError) else None
         advice = f"check that this avatar has the WebSocket agent mode, and that {NO_PROXY}"
-        report.failed("WebSocket", f"{exc}; {advice_on_status(status) or advice}")
+        checklist.failed("WebSocket", f"{exc}; {advice_on_status(status) or advice}")
         return
-    _started(report, settings)
-    report.ok("WebSocket", f"connected, session {agent.session_id}")
+    _started(checklist, settings)
+    checklist.ok("WebSocket", f"connected, session {agent.session_id}")
     try:
-        if await _check_tone(report, agent, sample_rate, emulator):
-            await _check_round_trip(report, agent)
+        if await _check_tone(checklist, agent, tone, emulator):
+            await _check_round_trip(checklist, agent)
         else:
-            report.skipped("round trip", "needs the connection, which was lost")
+            checklist.skipped("round trip", "needs the connection, which was lost")
     finally:
         with _warnings() as warnings:
             await agent.stop()
     if warnings:
-        report.failed("session stop", f"{warnings[0]}; it ends by itself, later")
+        checklist.failed("session stop", f"{warnings[0]}; it ends by itself, later")
     else:
-        report.ok("session stop", "nothing is left running")
+        checklist.ok("session stop", "nothing is left running")
 
 
-def _started(report: Report, settings: Settings) -> None:
-    report.ok("URL", settings.url or HERE)
-    report.ok("key", key_accepted(settings))
-    report.ok("session start", "the platform gave a session")
+def _started(checklist: Checklist, settings: Settings) -> None:
+    checklist.ok("URL", settings.url or HERE)
+    checklist.ok("key", key_accepted(settings))
+    checklist.ok("session start", "the platform gave a session")
 
 
-def _explain(report: Report, exc: SessionStartError, where: str) -> None:
-    words = told(exc)
-    if exc.error_code in ABOUT_THE_KEY and exc.code != 403:
-        report.ok("URL", where)
-        report.failed("key", words)
+def _explain(checklist: Checklist, exc: SessionStartError, where: str) -> None:
+    words = words_and_advice(exc)
+    if exc.setting == "api_key":
+        checklist.ok("URL", where)
+        checklist.failed("key", words)
     elif advice_on_status(exc.code) is not None:
-        report.ok("URL", where)
-        report.skipped("key", "the platform has not looked at it")
-        report.failed("session start", words)
+        checklist.ok("URL", where)
+        checklist.skipped("key", "the platform has not looked at it")
+        checklist.failed("session start", words)
     elif exc.code < FIRST_PLATFORM_CODE:
         # A 403 without the platform's own number may be anybody's on the way.
-        report.failed("URL", f"{where}: {words}")
+        checklist.failed("URL", f"{where}: {words}")
     else:
-        report.ok("URL", where)
-        report.ok("key", "accepted")
-        report.failed("session start", words)
+        checklist.ok("URL", where)
+        checklist.ok("key", "accepted")
+        checklist.failed("session start", words)
 
 
 async def _check_tone(
-    report: Report, agent: AvatarAgent, sample_rate: int, emulator: LiveAvatarEmulator | None
+    checklist: Checklist, agent: AvatarAgent, tone: Tone, emulator: LiveAvatarEmulator | None
 ) -> bool:
     """Play the tone; False when the connection was lost on the way."""
-    tone = known_tone(sample_rate)
-    what = f"{TONE_HZ} Hz for {TONE_S} s at {sample_rate} Hz"
     try:
-        async with agent.audio_stream(sample_rate=sample_rate) as stream:
-            await stream.write(tone)
-        playout = await stream.wait_playout()
+        playout = await tone.play(agent)
     except AvatarwireError as exc:
-        report.failed("test tone", f"{what}: {exc}; {CONNECTION_LOST}")
+        checklist.failed("test tone", f"{tone}: {exc}; {CONNECTION_LOST}")
         return False
     if playout.reason != "completed":
-        report.failed("test tone", f"{what}: {WHY_NOT_PLAYED[playout.reason]}")
-    elif emulator is not None and emulator.sessions[0].pcm != tone:
-        report.failed("test tone", f"{what}: the platform received other sound; reinstall")
+        checklist.failed("test tone", f"{tone}: {WHY_NOT_PLAYED[playout.reason]}")
+    elif emulator is not None and emulator.sessions[0].pcm != tone.pcm:
+        checklist.failed("test tone", f"{tone}: the platform received other sound; reinstall")
     else:
-        report.ok("test tone", f"{what}, played to its end")
+        checklist.ok("test tone", f"{tone}, played to its end")
     return playout.reason != "lost"
 
 
-async def _check_round_trip(report: Report, agent: AvatarAgent) -> None:
+async def _check_round_trip(checklist: Checklist, agent: AvatarAgent) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ROUND_TRIP_TIMEOUT_S):
             # Nothing announces it.
@@ -162,13 +158,13 @@ async def _check_round_trip(report: Report, agent: AvatarAgent) -> None:
                 await asyncio.sleep(PING_INTERVAL_S)
     round_trip_ms = agent.stats().round_trip_ms
     if round_trip_ms is not None:
-        report.ok("round trip", f"{round_trip_ms:.1f} ms")
+        checklist.ok("round trip", f"{round_trip_ms:.1f} ms")
     elif agent.is_running:
-        report.failed(
+        checklist.failed(
             "round trip", "no ping was answered; check for a proxy that drops WebSocket pings"
         )
     else:
-        report.failed("round trip", CONNECTION_LOST)
+        checklist.failed("round trip", CONNECTION_LOST)
 
 
 @contextlib.contextmanager

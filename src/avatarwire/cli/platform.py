@@ -1,0 +1,67 @@
+"""What the command knows of a platform: an entry of the table in ``platforms``."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from avatarwire.cli.checks import Checklist
+from avatarwire.cli.faults import Fault
+from avatarwire.cli.job import Job, Settings
+
+__all__ = ["ACCOUNT", "Emulator", "Option", "Platform"]
+
+#: The parameters that say who speaks.
+ACCOUNT = ("api_key", "avatar_id")
+
+#: What ``click.option`` returns.
+Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Emulator(AbstractAsyncContextManager[object], Protocol):
+    """A platform on this machine."""
+
+    @property
+    def sessions(self) -> Sequence[object]:
+        """The sessions so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """One platform, for ``stream``, ``doctor`` and ``serve``.
+
+    Attributes:
+        title: its name, for people.
+        open_job: checks the settings and opens its part of ``stream``; a click.UsageError says
+            which setting cannot work.
+        checks: the names of the doctor's checks, in order.
+        check: makes them, with a test tone of so many samples a second.
+        emulator: makes the platform that ``serve`` runs from ``host``, ``port``, ``record_dir``,
+            ``faults`` and the parameters of ``serve_options``.
+        introduce: returns a running platform's URL, and the ways to point a client at it.
+        port: which port ``serve`` listens on by default.
+        new_faults: makes the faults of an emulator, none of them asked for.
+        faults: what ``--fault`` can ask for, by name.
+        serve_options: options of ``serve`` that only this platform has, by parameter.
+        options: options of the other commands that only this platform has, by parameter; their
+            values are in ``Settings.own``.
+        needs: the parameters without which another platform than the local one is of no use.
+        url_hint: what ``--url`` is here, where it is not the platform's base URL.
+        refuses: options of other platforms which its own words refuse.
+    """
+
+    title: str
+    open_job: Callable[[Settings], AbstractContextManager[Job]]
+    checks: tuple[str, ...]
+    check: Callable[[Checklist, Settings, int], None]
+    emulator: Callable[..., Emulator]
+    introduce: Callable[[Any], tuple[str, list[str]]]
+    port: int
+    new_faults: Callable[[], object]
+    faults: Mapping[str, Fault]
+    serve_options: Mapping[str, Option] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    needs: tuple[str, ...] = ACCOUNT
+    url_hint: str = ""
+    refuses: tuple[str, ...] = ()
