@@ -31,7 +31,7 @@ from avatarwire.liveavatar.sending import framed
 from avatarwire.liveavatar.stats import LiveCounts
 from avatarwire.session.callbacks import running_callback
 from avatarwire.session.outbox import Outbox
-from avatarwire.transport import Connection, Link
+from avatarwire.transport import Connection, Link, redacted, secrets_in_url
 
 __all__ = ["LiveSession"]
 
@@ -50,8 +50,6 @@ STOP_LIMIT_S = 2.5
 MIN_RELEASE_S = 0.3
 #: How long a cancelled callback may take to clean up before stop() goes on without it.
 CANCEL_GRACE_S = 0.5
-
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 T = TypeVar("T")
 
@@ -351,6 +349,7 @@ class LiveSession:
 
     def _end_of_connection(self, code: int, reason: str) -> None:
         """Go on with another connection, or end the session."""
+        reason = self._redacted(reason)
         if not self._initialised.done():
             self._initialised.set_exception(SessionLostError(code, reason or "before session.init"))
             # Nobody waits for it when the start has already failed for another cause.
@@ -370,6 +369,14 @@ class LiveSession:
         if session_id is not None and self._api is not None:
             work = self._reconnect(self._api, session_id)
             self._reconnect_task = asyncio.create_task(work, name="avatarwire reconnect")
+
+    def _redacted(self, reason: str) -> str:
+        """Take the key and the tokens out of the platform's words."""
+        result = self.result
+        tokens: list[str | None] = []
+        if result is not None:
+            tokens = [result.user_token, result.agent_token, *secrets_in_url(result.agent_ws_url)]
+        return redacted(reason, self._config.api_key, *tokens)
 
     def _end(self, code: int, reason: str) -> None:
         """Tell the ending, once; ours is a normal closure whatever the peer made of it."""
@@ -484,20 +491,25 @@ def _checked_url(url: str | None, base_url: str) -> str:
             "agentWsUrl not present in /session/start response: "
             "is the WebSocket agent mode enabled for this avatar?"
         )
-    try:
-        parts = urlsplit(url)
-        scheme, host = parts.scheme, parts.hostname
-    except ValueError:
-        scheme, host = "", None
+    scheme, host = _scheme_and_host(url)
     if scheme not in {"ws", "wss"} or not host:
         raise ConnectFailedError(
             "the platform's agentWsUrl is not a ws:// or wss:// URL"
             + (f" but {scheme}://" if scheme and host else "")
         )
-    if scheme == "ws" and urlsplit(base_url).scheme == "https" and host not in _LOOPBACK:
+    if scheme == "ws" and urlsplit(base_url).scheme == "https" and not transport.is_loopback(host):
         raise ConnectFailedError(
             f"the platform's agentWsUrl ({host}) is not encrypted although base_url is https: "
             "refused, since it carries a token and the user's voice",
             setting="base_url",
         )
     return url
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """Take the URL apart where no error is raised: its parts, the token too, are local here."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", None
+    return parts.scheme, parts.hostname
