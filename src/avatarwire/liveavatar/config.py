@@ -145,7 +145,8 @@ class AvatarAgentConfig(KeepsSecrets):
         self._validate_reconnection()
         if self.tts_sample_rate not in {None, *FRAME_RATES}:
             raise SettingError(
-                f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}",
+                "tts_sample_rate must be 16000, 24000, 48000 or None, not"
+                f" {self.tts_sample_rate!r}",
                 setting="tts_sample_rate",
             )
         self._validate_asr_interval()

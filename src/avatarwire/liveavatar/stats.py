@@ -1,9 +1,9 @@
 """What an agent has done so far, in numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 __all__ = ["AgentStats", "LiveCounts"]
 
@@ -80,3 +80,10 @@ class AgentStats:
     lateness_max_ms: float
     underruns: int
     dropped: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        *counts, dropped = (getattr(self, each.name) for each in fields(self))
+        return type(self), (*counts, dict(dropped))  # the view that it is does not pickle
