@@ -181,7 +181,7 @@ async def test_akool(monkeypatch):
 
 # pytest's own explanations
 
-COMPARISONS = f'''
+COMPARISONS = f"""
 import dataclasses
 
 import pytest
@@ -216,7 +216,7 @@ def test_in_a_list(pairs, number):
     left, right = pairs[number]
     assert [left] == [right]
     assert {{"a": left}} == {{"a": right}}
-'''
+"""
 
 
 @pytest.mark.parametrize("verbose", ["-q", "-vv"])

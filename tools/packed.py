@@ -1,4 +1,4 @@
-"""Pack a small program by PyInstaller and run it: does it find all of avatarwire without options?"""
+"""Pack a small program by PyInstaller, and run it: all of avatarwire is found without options."""
 
 import subprocess
 import sys

@@ -31,7 +31,7 @@ __all__ = ["Response", "RestClient", "get_json", "post_json", "shared_client"]
 MAX_ANSWER_BYTES = 2**20
 """Longest answer that is read; the platforms' are under a few kilobytes."""
 
-MAX_CALLS = 64
+MAX_CALLS = 32
 """How many calls of one event loop are under way; the others wait for their turn.
 
 Without a limit a thousand sessions that come back together hold up the loop for seconds: each call
@@ -260,7 +260,9 @@ async def _request(
             setting="api_key",
         )
     headers = {name: Secret(text) for name, text in headers.items()}
-    answer = await _try(client, method, url, headers, timeout_s, what)
+    # Before its time begins: waiting here is nothing that the platform does.
+    async with client.turns:
+        answer = await _try(client, method, url, headers, timeout_s, what)
     if isinstance(answer, _Failure):
         # Raised here and not where it was caught: there it would drag along a hundred lines of the
         # libraries' own errors, which say no more, and the headers in their frames.
@@ -284,9 +286,7 @@ async def _try(
         if target.scheme not in {"http", "https"} or not target.host:
             return _Failure(_NO_URL)
         connections, proxy = await client.towards(target)
-        # Before its time begins: waiting here is nothing that the platform does.
         async with (
-            client.turns,
             asyncio.timeout(timeout_s),
             connections.stream(
                 method,
