@@ -15,7 +15,7 @@ from proxies import clear_proxies, http_proxy, listening, socks_proxy
 from raw_peer import frame, raw_server, told
 
 from avatarwire.errors import ConnectFailedError, RestError, SettingError
-from avatarwire.transport import connect, environment, post_json, shared_client
+from avatarwire.transport import connect, environment, post_json, shared_client, websocket
 from avatarwire.transport.environment import explain_tls, is_loopback, proxy_for, trust
 
 PASSWORD = "hush-hush"
@@ -588,3 +588,24 @@ async def test_a_certificate_for_another_name_gets_other_advice(authority):
 
 def test_other_failures_are_no_matter_of_certificates():
     assert explain_tls(OSError("refused"), "h:443") is None
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sent"),
+    [
+        ("me:p%40s%25s@", "me:p@s%s@"),
+        ("me@", "me:@"),
+        ("", ""),
+        ("me:a%2Fb@", None),
+        ("m%3Ae:a@", None),
+    ],
+)
+def test_a_library_that_decodes_no_password_is_given_a_decoded_one(credentials, sent, monkeypatch):
+    monkeypatch.setattr(websocket, "_DECODES_CREDENTIALS", False)
+    proxy = proxied({"ALL_PROXY": f"http://{credentials}proxy:1"})
+    if sent is None:
+        with pytest.raises(SettingError, match="websockets 17") as refused:
+            websocket._proxy_url(proxy)
+        assert refused.value.setting == "ALL_PROXY"
+    else:
+        assert websocket._proxy_url(proxy) == f"http://{sent}proxy:1"

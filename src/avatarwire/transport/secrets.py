@@ -36,7 +36,6 @@ class KeepsSecrets:
     """
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # as of any dataclass that can be changed
 
     def __setattr__(self, name: str, value: object) -> None:
         if type(value) is str and any(f.name == name and not f.repr for f in _fields(self)):
