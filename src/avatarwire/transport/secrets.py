@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["KeepsSecrets", "Secret", "are_legal", "redacted", "secrets_in_url"]
@@ -36,6 +36,8 @@ class KeepsSecrets:
     """
 
     __slots__ = ()
+    # As of any dataclass that can be changed.
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __setattr__(self, name: str, value: object) -> None:
         if type(value) is str and any(f.name == name and not f.repr for f in _fields(self)):
