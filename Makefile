@@ -1,6 +1,10 @@
-# Every target does its own set-up in .venv and is quick when repeated.
+# Every target does its own set-up in .venv and is quick when repeated. Another environment is
+# VENV=, made by another PYTHON=, with what pip is told besides in LIMITS=.
 PYTHON ?= python3
 VENV := .venv
+LIMITS :=
+# A folder in which test-pythons looks too.
+PYTHONS :=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SEED_VERSIONS := 0.2.2 0.4.4
@@ -12,10 +16,11 @@ PAGES := README.md $(wildcard docs/*.md docs/*/*.md)
 NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench scale guard asan fuzz chaos soak guided packed wheel wheels clean
+.PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
+	packed wheel wheels clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.created:
 	@echo 'Setting up $(VENV): about a minute, the first time only'
@@ -24,7 +29,12 @@ $(VENV)/.created:
 	@touch $@
 
 $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
-	@$(BIN)/python -m pip install -qq --group dev --editable '.[cli,fast]'
+	@$(BIN)/python -m pip install -qq --group dev --editable '.[cli,fast]' $(LIMITS)
+	@touch $@
+
+# What a wheel is tested with: no extra.
+$(VENV)/.library: $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+	@$(BIN)/python -m pip install -qq --group test-wheel --editable .
 	@touch $@
 
 # The published SDKs, each in a folder of its own: independent judges for the tests.
@@ -45,7 +55,33 @@ demo: $(INSTALLED)  ## Stream a speech sample through a whole session
 	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
+	@echo "Testing on $$($(BIN)/python -V) of $(VENV)"
 	@$(BIN)/python -m pytest
+
+test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the folder PYTHONS=
+	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')
+
+# On the oldest Python: the lowest versions have no wheels for the newest.
+test-lowest:  ## The same on the lowest version of each dependency
+	@mkdir -p build && $(PYTHON) tools/lowest.py > build/lowest.txt
+	@python=$$($(PYTHON) tools/pythons.py --oldest) && \
+	$(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-lowest LIMITS='--constraint build/lowest.txt'
+
+# Hypothesis tries the same examples each time: a change lands or not by what it changes.
+check: export CI := true
+check:  ## All that must hold on one Python before a change lands, a wheel that works by itself included
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory docs
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory guard
+	@$(MAKE) --no-print-directory chaos
+	@$(MAKE) --no-print-directory soak SOAK_S=60 SEED=2
+	@$(MAKE) --no-print-directory wheel
+	@$(BIN)/python -m venv --clear build/fresh
+	@build/fresh/bin/python -m pip install -qq "$$(echo dist/*.whl)[cli]"
+	@cd build/fresh && bin/python -W error -c \
+	"import avatarwire; from avatarwire import AudioFrame, AvatarAgent; print('imported', avatarwire.__version__)"
+	@build/fresh/bin/avatarwire --version
 
 lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/ruff format --check .
@@ -132,5 +168,5 @@ wheels: $(INSTALLED)  ## The same for each CPython found on this machine, into w
 	@$(BIN)/python tools/wheels.py --output wheelhouse
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .seeds .peers build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .seeds .peers build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src -name '*.so' -delete

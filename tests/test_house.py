@@ -20,6 +20,8 @@ FACES = [
     "avatarwire.audio",
     "avatarwire.codec",
     "avatarwire.emulator",
+    "avatarwire.emulator.akool",
+    "avatarwire.emulator.liveavatar",
     "avatarwire.liveavatar",
     "avatarwire.transport",
 ]
@@ -79,3 +81,15 @@ def test_top_level_import_loads_nothing_heavy():
         " if m in sys.modules])"
     )
     assert loaded.strip() == "[]"
+
+
+def test_the_emulator_loads_nothing_that_runs_a_client():
+    loaded = run(
+        "import sys, avatarwire.emulator;"
+        "print(*(m for m in sys.modules if m.partition('.')[0] in"
+        " ('avatarwire', 'websockets', 'httpx')))"
+    )
+    rooms = ("_", "audio", "codec", "emulator", "errors")
+    messages = {"akool", "akool.messages", "liveavatar", "liveavatar.messages"}
+    names = [name.removeprefix("avatarwire.") for name in loaded.split() if name != "avatarwire"]
+    assert [n for n in names if n not in messages and not n.startswith(rooms)] == []

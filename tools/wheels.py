@@ -6,7 +6,6 @@ virtual environment that has the wheel and its tests' needs and, on its PATH, no
 """
 
 import argparse
-import json
 import os
 import shlex
 import shutil
@@ -17,38 +16,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from pythons import interpreters
+
 ROOT = Path(__file__).parents[1]
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETTINGS: dict[str, Any] = CONFIG["tool"]["cibuildwheel"]
-OLDEST = (3, 11)
-# A version manager's own names in PATH are scripts that may stand for no version at all.
-PROBE = """
-import json, os, sys, sysconfig
-header = os.path.join(sysconfig.get_path("include"), "Python.h")
-can_build = os.path.exists(header) and not sysconfig.get_config_var("Py_GIL_DISABLED")
-print(json.dumps([list(sys.version_info[:3]), sys.executable, sys.implementation.name, can_build]))
-"""
-
-
-def interpreters() -> list[Path]:
-    """Find the newest patch release of each CPython that can build extensions, oldest first."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    folders = [Path(folder) for folder in os.get_exec_path()]
-    folders += pyenv.glob("versions/*/bin")
-    newest: dict[tuple[int, int], tuple[int, Path]] = {}
-    for candidate in sorted({path for folder in folders for path in folder.glob("python3.[0-9]*")}):
-        if not candidate.name.removeprefix("python3.").isdigit():
-            continue
-        probe = subprocess.run(
-            [candidate, "-c", PROBE], capture_output=True, text=True, check=False
-        )
-        if probe.returncode != 0:
-            continue
-        (major, minor, patch), executable, implementation, can_build = json.loads(probe.stdout)
-        key = (major, minor)
-        if implementation == "cpython" and can_build and key >= OLDEST:
-            newest[key] = max(newest.get(key, (-1, Path())), (patch, Path(executable)))
-    return [path for _, (_, path) in sorted(newest.items())]
 
 
 def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
@@ -129,7 +101,7 @@ def main() -> None:
     sdist = only(arguments.output, "*.tar.gz")
     run(sys.executable, "-m", "twine", "check", "--strict", sdist)
     print(sdist.name, flush=True)
-    for python in arguments.python or interpreters():
+    for python in arguments.python or interpreters().values():
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             wheel = build(python, sdist, work, arguments.output)

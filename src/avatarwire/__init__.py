@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
-    from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
+    from avatarwire.session.session import Session
+    from avatarwire.session.stats import AgentStats
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "ResponseStream",
     "ResponseStreamStateError",
     "RestError",
+    "Session",
     "SessionLost",
     "SessionLostError",
     "SessionStartError",
@@ -116,7 +118,8 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.agent": "AvatarAgent",
-    "avatarwire.liveavatar.stats": "AgentStats",
+    "avatarwire.session.session": "Session",
+    "avatarwire.session.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
 }

@@ -15,8 +15,8 @@ def recorder():
 
 
 @pytest.fixture
-async def client(emulator, recorder):
-    client = recorder.listen_to(client_for(emulator))
+async def client(emulator, recorder, dials):
+    client = recorder.listen_to(client_for(emulator, connect=dials))
     await client.connect()
     yield client
     emulator.faults.withhold.clear()

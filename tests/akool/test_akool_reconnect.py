@@ -6,14 +6,15 @@ import pytest
 from recording import AGORA, client_for
 
 from avatarwire import akool
-from avatarwire.akool import supervisor
+from avatarwire.akool import client as clients
+from avatarwire.akool import reporter
 from avatarwire.emulator import AkoolEmulator, AkoolInstance
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(supervisor, "RECONNECT_BASE_DELAY_S", 0.01)
-    monkeypatch.setattr(supervisor, "RECONNECT_MAX_DELAY_S", 0.05)
+    monkeypatch.setattr(clients, "RECONNECT_BASE_DELAY_S", 0.01)
+    monkeypatch.setattr(clients, "RECONNECT_MAX_DELAY_S", 0.05)
 
 
 @pytest.fixture
@@ -189,8 +190,8 @@ async def test_disconnect_ends_it(emulator, recorder):
 async def test_a_platform_that_drops_every_session_is_not_dialled_in_a_loop(
     emulator, recorder, monkeypatch
 ):
-    monkeypatch.setattr(supervisor, "RECONNECT_BASE_DELAY_S", 30.0)
-    monkeypatch.setattr(supervisor, "RECONNECT_MAX_DELAY_S", 60.0)
+    monkeypatch.setattr(clients, "RECONNECT_BASE_DELAY_S", 30.0)
+    monkeypatch.setattr(clients, "RECONNECT_MAX_DELAY_S", 60.0)
     monkeypatch.setattr("avatarwire.transport.backoff.random.random", lambda: 1.0)
     client = recorder.listen_to(client_for(emulator, reconnect=True))
     await client.connect()
@@ -213,7 +214,7 @@ async def test_a_handler_that_connects_again_does_not_hold_up_disconnect(client,
             handled.set()
 
     client.on_disconnected = connect_again
-    async with asyncio.timeout(supervisor.HANDLER_LIMIT_S / 2):
+    async with asyncio.timeout(reporter.HANDLER_LIMIT_S / 2):
         await client.disconnect()
     assert handled.is_set()
     assert not client.is_connected

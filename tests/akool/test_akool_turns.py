@@ -94,16 +94,16 @@ async def test_any_pieces_and_another_size_of_message(client, session):
     assert sizes(session) == [640] * 25
 
 
-async def test_a_batch_is_one_write(client, session, monkeypatch):
-    connection = client._supervisor.connection
+async def test_a_batch_is_one_write(client, session, dials, monkeypatch):
+    connection = dials.last
     writes = []
-    write = connection.write
+    write = connection.write_batch
 
     def count(wire):
         writes.append(wire)
         return write(wire)
 
-    monkeypatch.setattr(connection, "write", count)
+    monkeypatch.setattr(connection, "write_batch", count)
     async with client.audio_stream() as turn:
         await turn.write(sound(0.384))
         assert len(writes) == 1

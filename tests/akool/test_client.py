@@ -484,8 +484,8 @@ async def test_sound_arrives_as_it_was(client, session, pcm):
     assert base64.b64decode(message["pld"]["audio"]) == PCM
 
 
-async def test_a_call_is_one_write(client, session, monkeypatch):
-    connection = client._supervisor.connection._link.connection
+async def test_a_call_is_one_write(client, session, dials, monkeypatch):
+    connection = dials.last
     write, sizes = connection.write_batch, []
 
     def counted(wire):

@@ -255,9 +255,11 @@ async def test_a_tone_that_the_platform_never_plays(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
-    monkeypatch.setattr("avatarwire.emulator.session.LiveSession._send_state", lambda *_: None)
     monkeypatch.setattr(
-        "avatarwire.emulator.session.LiveSession.send_response_state", lambda *_: None
+        "avatarwire.emulator.liveavatar.session.LiveSession._send_state", lambda *_: None
+    )
+    monkeypatch.setattr(
+        "avatarwire.emulator.liveavatar.session.LiveSession.send_response_state", lambda *_: None
     )
     async with LiveAvatarEmulator(greeting=None) as emulator:
         emulator.faults.withhold_response_states = True
@@ -270,7 +272,7 @@ async def test_a_tone_that_the_platform_never_plays(
 def test_other_sound_than_was_sent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("avatarwire.emulator.session.LiveSession.pcm", b"other!")
+    monkeypatch.setattr("avatarwire.emulator.liveavatar.session.LiveSession.pcm", b"other!")
     assert run(["doctor"]) == 1
     assert checks(capsys.readouterr().out)["test tone"][0] == "failed"
 

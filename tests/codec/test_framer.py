@@ -19,18 +19,15 @@ SHAPES = st.fixed_dictionaries(
         "timestamp": st.integers(-(2**21), 2**21),
     }
 )
-STEPS = st.lists(
-    st.one_of(
-        st.integers(0, 2000).map(lambda size: ("pcm", size)),
-        st.just(("flush", None)),
-        st.tuples(
-            st.just("reset"),
-            st.fixed_dictionaries(
-                {}, optional={"seq": st.integers(0, 4095), "timestamp": st.integers(0, 2**20)}
-            ),
+STEP = st.one_of(
+    st.integers(0, 2000).map(lambda size: ("pcm", size)),
+    st.just(("flush", None)),
+    st.tuples(
+        st.just("reset"),
+        st.fixed_dictionaries(
+            {}, optional={"seq": st.integers(0, 4095), "timestamp": st.integers(0, 2**20)}
         ),
     ),
-    max_size=12,
 )
 
 
@@ -46,7 +43,42 @@ def packed(framer, pcm):
     return bytes(out[3 : 3 + size])
 
 
-@given(SHAPES, STEPS)
+# Two calls each, which give a list of messages.
+WAYS_OUT = [
+    (PcmFramer.frames, PcmFramer.flush),
+    (lambda framer, pcm: split(packed(framer, pcm)), PcmFramer.flush),
+    (
+        lambda framer, pcm: parse(framer.websocket(pcm)),
+        lambda framer: parse(framer.flush_websocket()),
+    ),
+]
+
+
+def split(messages):
+    found = []
+    while messages:
+        size = 9 + int.from_bytes(messages[7:9], "big")
+        found.append(messages[:size])
+        messages = messages[size:]
+    return found
+
+
+@given(SHAPES, st.lists(st.tuples(STEP, st.sampled_from(WAYS_OUT)), max_size=30))
+def test_the_ways_out_go_together(shape, steps):
+    model, framer = reference.Framer(**shape), PcmFramer(**shape)
+    for number, ((step, argument), (frames, flush)) in enumerate(steps):
+        if step == "pcm":
+            pcm = sound(argument, number)
+            assert frames(framer, pcm) == model.frames(pcm)
+        elif step == "flush":
+            assert flush(framer) == model.flush()
+        else:
+            framer.reset(**argument)
+            model.reset(**argument)
+        assert framer.pending_bytes == len(model.rest)
+
+
+@given(SHAPES, st.lists(STEP, max_size=12))
 def test_every_way_out_is_what_the_reference_says(shape, steps):
     model = reference.Framer(**shape)
     listed, written, wired = (PcmFramer(**shape) for _ in range(3))

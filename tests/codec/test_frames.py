@@ -223,6 +223,40 @@ def test_payload_is_made_on_first_use(frame):
     assert unpacked.payload_view.obj is unpacked.payload
 
 
+@pytest.mark.parametrize("kind", [AudioFrame, ImageFrame, ExternalAudioFrame])
+@given(data=st.data())
+def test_a_frame_has_its_last_payload_whatever_was_done_to_it(kind, data):
+    """Its payload lies in a message, in a copy or in what was assigned."""
+    fixed = (1, 2) if kind is ExternalAudioFrame else ()
+    payload = b"first!"
+    frame = kind(*fixed, payload=payload)
+    views = []
+    for _ in range(data.draw(st.integers(1, 12))):
+        step = data.draw(
+            st.sampled_from(["assign", "anew", "unpack", "mutable", "read", "view", "copy"])
+        )
+        if step in {"assign", "anew"}:
+            payload = data.draw(st.binary(min_size=1, max_size=40)) * 2
+        if step == "assign":
+            frame.payload = payload
+        elif step == "anew":
+            frame.__init__(*fixed, payload=payload)
+        elif step == "unpack":
+            frame = kind.unpack(frame.pack() + data.draw(st.binary(max_size=9)))
+        elif step == "mutable":
+            frame = kind.unpack(bytearray(frame.pack()) + b"behind")
+        elif step == "read":
+            assert frame.payload == payload
+        elif step == "view":
+            views.append((frame.payload_view, payload))
+        else:
+            frame = copy.copy(frame)
+        assert frame.payload_view == payload
+        assert frame == kind.unpack(frame.pack())
+        assert frame.pack().endswith(payload)
+    assert all(view == seen for view, seen in views)
+
+
 def test_empty_payload_of_a_message_that_goes_on():
     frame = AudioFrame.unpack(AudioFrame().pack() + b"more")
     assert frame.payload == b""

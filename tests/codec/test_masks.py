@@ -1,11 +1,12 @@
 import os
+import random
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from avatarwire.codec import _masks, client_message
+from avatarwire.codec import PcmFramer, _masks, client_message
 
 
 def key():
@@ -30,6 +31,21 @@ def test_discard_throws_the_block_away(masks):
     assert key() == masks[0]
     _masks.discard()
     assert key() == masks[1024]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_number_at_a_time_and_discards_between(masks, seed):
+    draw = random.Random(seed)  # noqa: S311
+    framer = PcmFramer(frame_ms=1)  # a message of 47 bytes a frame, its key behind two
+    at = 0
+    while at < 3000:
+        if draw.random() < 0.1:
+            _masks.discard()
+            at += -at % 1024
+        count = draw.choice([0, 1, 2, 63, 64, 65, 500])
+        wire = framer.websocket(bytes(32 * count))
+        assert [wire[i + 2 : i + 6] for i in range(0, len(wire), 47)] == masks[at : at + count]
+        at += count
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
-from avatarwire.emulator.listening import listen
+from avatarwire.emulator.server import listen
 
 JSON = (
     b"", b"{", b"[]", b"null", b"7", b'"text"', b"\xff\xfe", b"[" * 5000, b'{"avatarId": {}}',
@@ -43,8 +43,9 @@ async def raw(url: str, data: bytes) -> None:
 
 
 def requests(chance: random.Random, path: str) -> bytes:
+    host = chance.choice(("x", "localhost", "localhost", "localhost", "\xff", "localhost:99999999"))
     method, length = chance.choice(("GET", "POST", "PUT", "X")), chance.choice((0, 5, 10**9, -1))
-    head = f"{method} {path}?token=x HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    head = f"{method} {path}?token=x HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n"
     upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     whole = head + chance.choice(("", upgrade)) + "Authorization: Bearer x\r\n\r\n"
     return chance.choice((whole.encode(), whole.encode()[:40])) + chance.randbytes(20)
@@ -132,6 +133,6 @@ async def test_only_this_machine_reaches_it(platform, monkeypatch) -> None:
         seen.extend(address[0] for address in runner.addresses)
         return runner, port
 
-    monkeypatch.setattr(f"{platform.__module__}.listen", listening)
+    monkeypatch.setattr("avatarwire.emulator.server.listen", listening)
     async with platform():
         assert seen == ["127.0.0.1"]

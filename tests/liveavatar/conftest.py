@@ -17,8 +17,8 @@ def listener():
 
 
 @pytest.fixture
-async def agent(emulator, listener):
-    async with AvatarAgent(config_for(emulator), listener) as agent:
+async def agent(emulator, listener, dials):
+    async with AvatarAgent(config_for(emulator), listener, connect=dials) as agent:
         yield agent
 
 

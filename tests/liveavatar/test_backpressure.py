@@ -16,7 +16,7 @@ from avatarwire import (
     SessionLost,
 )
 from avatarwire.emulator import LiveAvatarEmulator
-from avatarwire.liveavatar.live import _checked_url
+from avatarwire.liveavatar.dialect import _checked_url
 
 CHUNK = bytes(4800)  # 100 ms of 24 kHz mono
 MEMORY_LIMIT_BYTES = 2_000_000
@@ -65,9 +65,9 @@ async def test_senders_wait_at_the_connections_limit(emulator, listener, reconne
 
     sending = asyncio.create_task(send())
     assert not (await asyncio.wait([sending], timeout=0.5))[0]
-    count = agent._live.outbox.connection.buffered_bytes
+    count = agent.stats().buffered_bytes
     await asyncio.sleep(0.1)
-    assert agent._live.outbox.connection.buffered_bytes == count < 200_000
+    assert agent.stats().buffered_bytes == count < 200_000
     await agent.stop()
     with pytest.raises((SessionLost, NotConnectedError)):
         await sending

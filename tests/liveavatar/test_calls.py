@@ -200,9 +200,9 @@ async def test_audio_is_framed_across_calls_and_turns(agent, session):
     assert (frames[-1].sample_rate, frames[-1].channel, frames[0].sample_rate) == (2, 1, 1)
 
 
-async def test_all_frames_of_a_call_leave_in_one_write(agent, session, monkeypatch):
+async def test_all_frames_of_a_call_leave_in_one_write(agent, session, dials, monkeypatch):
     writes = []
-    connection = agent._require_open().connection
+    connection = dials.last
     original = connection.write_batch
     monkeypatch.setattr(
         connection, "write_batch", lambda wire: writes.append(len(wire)) or original(wire)

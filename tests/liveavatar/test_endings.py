@@ -248,7 +248,7 @@ async def test_a_start_that_is_refused_is_told_by_its_exception_alone(reconnect)
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_a_start_that_fails_as_its_caller_gives_up(monkeypatch, turns):
+async def test_a_start_that_fails_as_its_caller_gives_up(turns):
     """Nobody is left to fetch its error, and asyncio would log that."""
     dialling, refused = asyncio.Event(), asyncio.Event()
 
@@ -257,11 +257,10 @@ async def test_a_start_that_fails_as_its_caller_gives_up(monkeypatch, turns):
         await refused.wait()
         raise ConnectFailedError("the server answered HTTP 503")
 
-    monkeypatch.setattr("avatarwire.liveavatar.live.transport.connect", connect)
     errors = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     async with LiveAvatarEmulator() as emulator:
-        agent = AvatarAgent(config_for(emulator), Recorder())
+        agent = AvatarAgent(config_for(emulator), Recorder(), connect=connect)
         starting = asyncio.create_task(agent.start())
         await dialling.wait()
         refused.set()

@@ -51,7 +51,7 @@ async def test_the_same_text_of_another_utterance_is_sent():
     lane = Lane()
     lane.say("yes", "r")
     lane.say("yes", "s")
-    lane.partials.ended()
+    lane.partials.end_utterance()
     lane.say("yes", "s")
     assert lane.sent == ["r:yes", "s:yes", "s:yes"]
 
@@ -68,7 +68,7 @@ async def test_within_the_interval_only_the_latest_is_kept():
     assert lane.partials.dropped == 3
     lane.say("abcde", interval_ms=60_000)
     assert lane.sent == ["r:a", "r:abcd"], "the interval counts from what was sent last"
-    lane.partials.ended()
+    lane.partials.end_utterance()
 
 
 async def test_what_waits_leaves_by_itself():

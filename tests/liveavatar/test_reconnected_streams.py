@@ -18,8 +18,8 @@ from avatarwire import (
 QUICK = {"reconnect": True, "reconnect_base_delay": 0.01, "reconnect_max_delay": 0.05}
 
 
-def agent_for(emulator, listener, **changes):
-    return AvatarAgent(config_for(emulator, **QUICK, **changes), listener)
+def agent_for(emulator, listener, connect=None, **changes):
+    return AvatarAgent(config_for(emulator, **QUICK, **changes), listener, connect=connect)
 
 
 async def lose_the_connection(session, listener):
@@ -97,13 +97,15 @@ def said(session, response_id):
     ]
 
 
-async def test_text_that_is_completed_on_a_connection_that_ends_is_sent_again(emulator, listener):
-    async with agent_for(emulator, listener) as agent:
+async def test_text_that_is_completed_on_a_connection_that_ends_is_sent_again(
+    emulator, listener, dials
+):
+    async with agent_for(emulator, listener, dials) as agent:
         (session,) = emulator.sessions
         async with agent.response_stream("r") as stream:
             await stream.send_chunk("one")
             await session.wait_for("response.chunk")
-            connection = agent._live.outbox.connection
+            connection = dials.last
             closing = asyncio.create_task(session.close(1001))
             while connection.state is State.OPEN:  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -145,12 +147,12 @@ async def test_a_request_whose_text_was_cut_off_can_be_answered_anew(emulator, l
 
 
 @pytest.mark.parametrize("on_gap", ["drop", "fail"])
-async def test_text_is_cut_off_also_before_the_gap_is_told(emulator, listener, on_gap):
-    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
+async def test_text_is_cut_off_also_before_the_gap_is_told(emulator, listener, dials, on_gap):
+    async with agent_for(emulator, listener, dials, on_gap=on_gap) as agent:
         (session,) = emulator.sessions
         stream = await agent.response_stream("r").__aenter__()
         await session.wait_for("response.start")
-        connection = agent._live.outbox.connection
+        connection = dials.last
         closing = asyncio.create_task(session.close(1001))
         while connection.state is State.OPEN:  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -72,7 +72,7 @@ def authority():
 
 
 @pytest.fixture(params=["ws", "wss"])
-async def connected(request, emulator, authority):
+async def connected(request, emulator, authority, dials):
     """An agent and its platform: REST is the emulator's, the WebSocket is ours."""
     server_tls = client_tls = None
     if request.param == "wss":
@@ -87,7 +87,7 @@ async def connected(request, emulator, authority):
     emulator.fail_next_start(agent_ws_url=f"{request.param}://127.0.0.1:{port}/")
     # No pings but the test's own.
     config = config_for(emulator, ssl_context=client_tls, ping_interval=60.0)
-    async with server, AvatarAgent(config, Recorder()) as agent:
+    async with server, AvatarAgent(config, Recorder(), connect=dials) as agent:
         yield agent, platform
 
 
@@ -101,10 +101,10 @@ def short(kind, what):
     return kind, what
 
 
-def writes_of(agent, monkeypatch):
-    """Every write to the agent's transport from now on."""
+def writes_of(dials, monkeypatch):
+    """Every write to the connection's transport from now on."""
     writes = []
-    transport = agent._require_open().connection.transport
+    transport = dials.last.transport
     write = transport.write
     monkeypatch.setattr(transport, "write", lambda data: (writes.append(bytes(data)), write(data)))
     return writes
@@ -118,9 +118,9 @@ def runs_without_waiting(call):
     return True
 
 
-async def test_an_event_is_one_masked_text_message_in_one_write(connected, monkeypatch):
+async def test_an_event_is_one_masked_text_message_in_one_write(connected, dials, monkeypatch):
     agent, _ = connected
-    writes = writes_of(agent, monkeypatch)
+    writes = writes_of(dials, monkeypatch)
     await agent.send_response_chunk("r", "p", 0, 0, "grüß dich")
     (wire,) = writes
     payload = json.dumps(
@@ -131,18 +131,18 @@ async def test_an_event_is_one_masked_text_message_in_one_write(connected, monke
     assert bytes(byte ^ key for byte, key in zip(wire[6:], mask, strict=False)) == payload
 
 
-async def test_all_frames_of_a_call_are_one_write(connected, monkeypatch):
+async def test_all_frames_of_a_call_are_one_write(connected, dials, monkeypatch):
     agent, _ = connected
-    writes = writes_of(agent, monkeypatch)
+    writes = writes_of(dials, monkeypatch)
     await agent.send_audio(SECOND + SECOND[:100])
     (wire,) = writes
     # 25 frames of 1,920 bytes and one of 100, each with its header, a WebSocket header and a mask.
     assert len(wire) == 25 * (1920 + 9 + 4 + 4) + (100 + 9 + 2 + 4)
 
 
-async def test_events_audio_pings_and_close_keep_their_order(connected):
+async def test_events_audio_pings_and_close_keep_their_order(connected, dials):
     agent, platform = connected
-    connection = agent._require_open().connection
+    connection = dials.last
     await agent.send_response_audio_start("r", "p")
     await agent.send_audio(SECOND[:3840])
     await connection.ping(b"one")
@@ -170,9 +170,9 @@ async def test_events_audio_pings_and_close_keep_their_order(connected):
     ]
 
 
-async def test_a_call_waits_only_while_the_buffer_is_over_its_high_water(connected):
+async def test_a_call_waits_only_while_the_buffer_is_over_its_high_water(connected, dials):
     agent, platform = connected
-    connection = agent._require_open().connection
+    connection = dials.last
     platform.transport.pause_reading()
     seconds = 0
     async with asyncio.timeout(10):

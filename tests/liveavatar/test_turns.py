@@ -307,14 +307,14 @@ async def test_a_lost_connection_ends_the_turn(agent, session):
             pass
 
 
-async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, monkeypatch):
+async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, dials, monkeypatch):
     """The write may fail before the session has learnt of its connection's end."""
 
     def dead(wire):
         raise SessionLost(1006)
 
     async with agent.audio_stream() as turn:
-        monkeypatch.setattr(agent._live.require_open().connection, "write_batch", dead)
+        monkeypatch.setattr(dials.last, "write_batch", dead)
         assert not await turn.write(sound(1))
         monkeypatch.undo()
         assert (await turn.wait_playout()).reason == "lost"
@@ -426,7 +426,7 @@ async def test_scene_ready_that_never_comes(listener):
     async with LiveAvatarEmulator(greeting=None) as emulator:
         agent = AvatarAgent(config_for(emulator), listener)
         await agent.start()
-        agent._live.scene = asyncio.get_running_loop().create_future()
+        agent._scene.begin()  # as if it had not come
         with pytest.raises(TimeoutError):
             await agent.scene_ready(0.01)
         waiting = asyncio.create_task(agent.scene_ready())

@@ -275,12 +275,12 @@ async def test_bytes_are_kept_by_reference(speaker):
 async def test_a_turn_that_is_over_holds_no_sound(speaker):
     async with new_stream(speaker, keep_ms=2000) as stream:
         pcm = sound(4000)
+        ours = getrefcount(pcm)  # whether the call's own is among them depends on the version
         await stream.write(pcm)
         speaker.log.clear()
-        held = getrefcount(pcm)
+        assert getrefcount(pcm) > ours
         await stream.interrupt()
-        assert getrefcount(pcm) < held
-        assert getrefcount(pcm) == 2  # ours, and the call's
+        assert getrefcount(pcm) == ours
 
 
 @virtual

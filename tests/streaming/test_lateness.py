@@ -33,3 +33,17 @@ def test_the_bound_holds(delays_s, percent):
     assert within >= len(delays_s) * percent / 100 - 1e-9
     assert sum(lateness.counts) == len(delays_s)
     assert list(BOUNDS_MS) == sorted(BOUNDS_MS)
+
+
+@given(st.lists(st.one_of(st.floats(), st.just("clear"))), st.floats())
+def test_every_delay_is_counted_once_whatever_the_clock_says(steps, percent):
+    lateness, count = Lateness(), 0
+    for step in steps:
+        if step == "clear":
+            lateness.clear()
+            count = 0
+        else:
+            lateness.add(step)
+            count += 1
+        assert sum(lateness.counts) == count
+        assert lateness.percentile_ms(percent) <= lateness.max_ms

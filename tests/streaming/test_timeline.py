@@ -1,6 +1,7 @@
 """A turn's sound in time: pieces in, other pieces out when they are due, and when it is played."""
 
 import gc
+import itertools
 from sys import getrefcount
 
 import pytest
@@ -49,6 +50,12 @@ def test_a_frame_holds_a_sample(rate):
 def test_no_more_can_be_kept_than_an_hour(keep_ms):
     with pytest.raises(ValueError, match="keep_ms must be 0 to 3,600,000"):
         timeline(keep_ms=keep_ms)
+
+
+def test_an_hour_fits_into_memory():
+    with pytest.raises(ValueError, match="more than memory can hold: sample_rate is in Hz"):
+        timeline(rate=2**51)
+    assert timeline(rate=2**40, keep_ms=3_600_000, lead_ms=3_600_000).batch_bytes > 0
 
 
 # The queue
@@ -135,6 +142,17 @@ def test_what_was_offered_before_is_no_longer_sent(end):
     made.sent(1.0)
     assert made.queued_bytes == queued_bytes
     assert made.sent_samples == 0
+
+
+@pytest.mark.parametrize("end", ["finish", "clear", "forget"])
+def test_nothing_is_added_behind_an_end(end):
+    made = timeline(keep_ms=100)
+    made.put(b"abc")
+    getattr(made, end)()
+    queued_bytes = made.queued_bytes
+    with pytest.raises(RuntimeError, match="has ended: nothing can be added"):
+        made.put(b"de")
+    assert made.queued_bytes == queued_bytes
 
 
 def test_half_a_sample_that_was_offered_is_not_sent():
@@ -243,6 +261,23 @@ def test_a_gap_is_not_late(gap):
     gap(made)
     assert made.due(9.0)
     assert sum(lateness.counts) == 0
+
+
+@pytest.mark.parametrize("now_s", [float("nan"), float("inf"), float("-inf"), 1e300])
+@pytest.mark.parametrize("finishing", [False, True])
+def test_a_clock_that_says_nothing_loses_nothing(now_s, finishing):
+    made = timeline(keep_ms=2000)
+    made.put(bytes(1000 * MS))
+    if finishing:
+        made.finish()
+    sent_bytes = 0
+    for _ in range(5):
+        sent_bytes += len(made.due(now_s) or b"")
+        made.next_due_s(now_s)
+        made.sent(now_s)
+        sent_bytes -= made.take_back(now_s)
+        assert made.sent_samples == sent_bytes // 2
+        assert made.queued_bytes == 1000 * MS - sent_bytes
 
 
 # When it is played
@@ -456,107 +491,217 @@ class Model:
     def __init__(self, keep_ms):
         self.keep_bytes = int(keep_ms * MS) // 2 * 2
         self.waiting = self.kept = b""
-        self.sent_samples = self.underruns = 0
+        self.sent_bytes = self.underruns = self.offered_bytes = 0
         self.begun_s = None
-        self.is_finishing = False
+        self.is_over = False
 
     def end_s(self, now_s):
-        return now_s if self.begun_s is None else self.begun_s + self.sent_samples / 24000
+        return now_s if self.begun_s is None else self.begun_s + self.sent_bytes / 48000
+
+    def put(self, pcm):
+        self.waiting += pcm
+
+    def due(self, now_s):
+        return self.front(self.due_bytes(now_s))
 
     def due_bytes(self, now_s):
         room_ms = 400 - max(0, self.end_s(now_s) - now_s) * 1000 + 1e-3
-        if self.is_finishing and len(self.waiting) / MS <= room_ms:
+        if self.is_over and len(self.waiting) / MS <= room_ms:
             return len(self.waiting)
         if room_ms < 200:
             return 0
         return min(len(self.waiting) // (40 * MS), int(room_ms / 40)) * 40 * MS
 
-    def send(self, size_bytes, now_s):
-        pcm, self.waiting = self.waiting[:size_bytes], self.waiting[size_bytes:]
+    def front(self, size_bytes):
+        pcm = self.waiting[:size_bytes]
+        self.offered_bytes = len(pcm)
+        return pcm
+
+    def sent(self, now_s):
+        pcm = self.waiting[: self.offered_bytes]
+        self.waiting = self.waiting[len(pcm) :]
+        self.offered_bytes = 0
         if not pcm:
             return
         self.kept += pcm
         if self.begun_s is None:
             self.begun_s = now_s
         gap_s = now_s - self.end_s(now_s)
-        if gap_s > 0 and self.sent_samples:
+        if gap_s > 0 and self.sent_bytes:
             self.begun_s += gap_s
             self.underruns += 1
-        self.sent_samples += len(pcm) // 2
+        self.sent_bytes += len(pcm)
 
     def take_back(self, now_s):
         ahead_bytes = round(max(0, self.end_s(now_s) - now_s) * 48000)
         size = min(-(-ahead_bytes // (40 * MS)) * 40 * MS, self.keep_bytes, len(self.kept))
         self.waiting = self.kept[len(self.kept) - size :] + self.waiting
         self.kept = b""
-        self.sent_samples -= size // 2
-        self.begun_s = now_s - self.sent_samples / 24000 if self.sent_samples else None
+        self.sent_bytes -= size
+        self.begun_s = now_s - self.sent_bytes / 48000 if self.sent_bytes else None
+        self.offered_bytes = 0
         return size
 
+    def skip(self, size_bytes):
+        self.waiting, self.kept = self.waiting[size_bytes:], b""
+        self.offered_bytes = 0
 
-class Twins(RuleBasedStateMachine):
-    @initialize(keep_ms=st.sampled_from([0, 0.07, 1, 100, 2000]))
-    def begin(self, keep_ms):
+    def finish(self):
+        self.is_over = True
+        self.waiting = self.waiting[: len(self.waiting) // 2 * 2]
+
+    def clear(self):
+        self.is_over = True
+        self.waiting, self.offered_bytes = b"", 0
+
+    def forget(self):
+        self.clear()
+        self.kept = b""
+
+
+class Twins:
+    """A timeline and its model, to which the same is done; they give the same."""
+
+    def __init__(self, keep_ms, sizes):
         self.made, self.model = timeline(keep_ms=keep_ms), Model(keep_ms)
-        self.now_s, self.count, self.is_over = 1.0, 0, False
+        self.now_s, self.count = 1.0, 0
+        self.put(sizes)
 
-    @precondition(lambda self: not (self.is_over or self.model.is_finishing))
-    @rule(sizes=st.lists(st.sampled_from([0, 1, 2, 7, 960, 1920, 9600, 48_000]), max_size=80))
     def put(self, sizes):
         for size in sizes:
             self.count += 1
-            pcm = self.count.to_bytes(4, "little") * (size // 4 + 1)
-            self.made.put(pcm[:size])
-            self.model.waiting += pcm[:size]
+            pcm = (self.count.to_bytes(4, "little") * (size // 4 + 1))[:size]
+            if self.model.is_over:
+                with pytest.raises(RuntimeError, match="nothing can be added"):
+                    self.made.put(pcm)
+            else:
+                self.call("put", pcm)
 
-    @rule(after_ms=st.sampled_from([0, 1, 39, 160, 200, 201, 5000]))
-    def due(self, after_ms):
-        self.now_s += after_ms / 1000
-        size = self.model.due_bytes(self.now_s)
-        pcm = self.made.due(self.now_s)
-        assert bytes(pcm or b"") == self.model.waiting[:size]
-        self.made.sent(self.now_s)
-        self.model.send(size, self.now_s)
+    def call(self, name, *arguments):
+        given = getattr(self.made, name)(*arguments)
+        expected = getattr(self.model, name)(*arguments)
+        assert (bytes(given or b"") if isinstance(expected, bytes) else given) == expected
 
-    @rule(whole_frames=st.integers(0, 20))
-    def front(self, whole_frames):
-        size = min(whole_frames * 40 * MS, len(self.model.waiting) // 2 * 2)
-        assert bytes(self.made.front(size)) == self.model.waiting[:size]
-        self.made.sent(self.now_s)
-        self.model.send(size, self.now_s)
-
-    @rule(after_ms=st.sampled_from([0, 1, 60, 399, 400, 5000]))
-    def take_back(self, after_ms):
-        self.now_s += after_ms / 1000
-        assert self.made.take_back(self.now_s) == self.model.take_back(self.now_s)
-
-    @precondition(lambda self: not self.is_over)
-    @rule(size=st.sampled_from([0, 1, 2, 1920, 50_000, 10**9]))
-    def skip(self, size):
-        self.made.skip(size)
-        self.model.waiting, self.model.kept = self.model.waiting[size:], b""
-
-    @precondition(lambda self: not self.is_over)
-    @rule()
-    def finish(self):
-        self.made.finish()
-        self.model.is_finishing = True
-        self.model.waiting = self.model.waiting[: len(self.model.waiting) // 2 * 2]
-
-    @rule()
-    def clear(self):
-        self.made.clear()
-        self.model.waiting, self.is_over = b"", True
-
-    @invariant()
-    def same(self):
+    def check(self):
         made, model = self.made, self.model
         assert made.queued_bytes == len(model.waiting)
         assert bytes(made.front(10**9)) == model.waiting
-        assert made.sent_samples == model.sent_samples
+        made.front(model.offered_bytes)  # what it had offered before
+        assert made.sent_samples == model.sent_bytes // 2
         assert made.underruns == model.underruns
         assert made.ends_at_s(self.now_s) == pytest.approx(model.end_s(self.now_s), abs=1e-6)
 
 
-TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+ORDERS = list(
+    itertools.product(
+        [
+            [("front", 1), ("sent", 1.0)],
+            [("front", 9600), ("sent", 1.0)],
+            [("due", 1.2), ("sent", 1.2)],
+            [("take_back", 1.1)],
+            [("skip", 0)],
+            [("skip", 2)],
+            [("finish",)],
+            [("clear",)],
+            [("forget",)],
+        ],
+        repeat=4,
+    )
+)
+
+
+@pytest.mark.parametrize("keep_ms", [0, 100])
+@pytest.mark.parametrize("sizes", [[3], [19_201], [9599, 9602]])
+def test_every_order_of_few_calls(keep_ms, sizes):
+    for order in ORDERS:
+        twins = Twins(keep_ms, sizes)
+        for calls in order:
+            for call in calls:
+                twins.call(*call)
+        twins.check()
+
+
+# Of whole frames, of none, and of half a sample more or less than either.
+SIZES = st.sampled_from([0, 1, 2, 3, 7, 960, 1919, 1920, 1921, 9600, 19_201, 50_000, 10**9])
+PIECES = st.one_of(
+    st.lists(st.sampled_from([0, 1, 2, 7, 960, 1920, 9600]), max_size=80),
+    st.sampled_from([[1920], [9600], [19_201], [48_000], [9601, 9602]]),
+)
+KEEP_MS = st.sampled_from([0, 0, 0.07, 100, 2000])
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Any call, at any time: an end and a gap come where they please, and more than once."""
+
+    @initialize(keep_ms=KEEP_MS, sizes=PIECES, sent_bytes=SIZES)
+    def begin(self, keep_ms, sizes, sent_bytes):
+        """Begin where most can go wrong: with a part sent, often not all of a chunk."""
+        self.twins = Twins(keep_ms, sizes)
+        self.front(sent_bytes, is_sent=True)
+
+    @precondition(lambda self: self.twins.model.is_over)
+    @rule(keep_ms=KEEP_MS, sizes=PIECES, sent_bytes=SIZES)
+    def next_turn(self, keep_ms, sizes, sent_bytes):
+        """Go on with another one: of what comes after an end there is not much to try."""
+        self.begin(keep_ms, sizes, sent_bytes)
+
+    @rule(sizes=PIECES)
+    def put(self, sizes):
+        self.twins.put(sizes)
+
+    @rule(after_ms=st.sampled_from([1, 39, 40, 160, 200, 201, 400, 5000]))
+    def pause(self, after_ms):
+        self.twins.now_s += after_ms / 1000
+
+    @rule(is_sent=st.booleans())
+    def due(self, is_sent):
+        self.twins.call("due", self.twins.now_s)
+        if is_sent:
+            self.sent()
+        self.twins.made.next_due_s(self.twins.now_s)
+
+    @rule(size=SIZES, is_sent=st.booleans())
+    def front(self, size, is_sent):
+        self.twins.call("front", size)
+        if is_sent:
+            self.sent()
+
+    @rule()
+    def sent(self):
+        self.twins.call("sent", self.twins.now_s)
+
+    @rule()
+    def take_back(self):
+        self.twins.call("take_back", self.twins.now_s)
+
+    @rule(size=SIZES)
+    def skip(self, size):
+        self.twins.call("skip", size)
+
+    @rule()
+    def drop(self):
+        """Skip whole samples, as a gap does."""
+        self.twins.call("skip", self.twins.made.queued_samples * 2)
+
+    @rule()
+    def finish(self):
+        self.twins.call("finish")
+
+    @rule()
+    def clear(self):
+        self.twins.call("clear")
+
+    @precondition(lambda self: self.twins.model.is_over)
+    @rule()
+    def forget(self):
+        self.twins.call("forget")
+        held = [part for part in gc.get_referents(self.twins.made) if isinstance(part, list)]
+        assert held == [[]]
+
+    @invariant()
+    def same(self):
+        self.twins.check()
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)

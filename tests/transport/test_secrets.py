@@ -5,7 +5,15 @@ import pickle
 
 import pytest
 
-from avatarwire.transport import KeepsSecrets, Secret, are_legal, redacted, secrets_in_url
+from avatarwire.codec import client_message
+from avatarwire.transport import (
+    KeepsSecrets,
+    Secret,
+    SecretBytes,
+    are_legal,
+    redacted,
+    secrets_in_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +85,12 @@ def test_what_of_a_url_a_peer_must_not_be_quoted_with():
 
 def test_the_longest_secret_is_taken_out_first():
     assert redacted("12345678 12345678901", "12345678", "12345678901", None) == "*** ***"
+
+
+def test_secret_bytes_are_their_bytes_in_all_but_their_repr():
+    secret = SecretBytes(b"sk-12345678")
+    assert secret == b"sk-12345678"
+    assert client_message(secret, text=True)[6:] != secret
+    assert len(client_message(secret, text=True)) == 6 + len(secret)
+    assert "12345678" not in repr([secret])
+    assert type(pickle.loads(pickle.dumps(secret))) is SecretBytes  # noqa: S301

@@ -3,33 +3,52 @@
 import asyncio
 from collections.abc import Callable
 
+from avatarwire.akool.acks import Acks
 from avatarwire.akool.config import ClientConfig
-from avatarwire.akool.connection import AkoolConnection
 from avatarwire.akool.exceptions import (
+    AkoolStreamingAvatarError,
     AudioStreamError,
     ConnectionError,  # noqa: A004 - the published name
 )
 from avatarwire.akool.messages import AgoraParams, Wire
-from avatarwire.akool.protocol import AGORA
+from avatarwire.akool.protocol import AGORA, AkoolProtocol, Received
+from avatarwire.errors import SessionLostError
+from avatarwire.session.dialect import Part
+from avatarwire.session.engine import keep
+from avatarwire.transport import SecretBytes
 
 __all__ = ["AgoraChannel", "checked_params"]
 
 
-class AgoraChannel:
+class AgoraChannel(Part[Received]):
     """Takes the avatar of one client into its channel.
 
     Args:
         config: whose session.
         wire: how messages are built.
-        require_open: gives the connection to speak on, or raises ConnectionError.
+        protocol: what has been received.
+        acks: the calls that wait for answers.
+        require_open: raises ConnectionError when there is no connection.
+        not_restored: told why a new connection could not be brought to where the lost one was.
     """
 
     def __init__(
-        self, config: ClientConfig, wire: Wire, require_open: Callable[[], AkoolConnection]
+        self,
+        config: ClientConfig,
+        wire: Wire,
+        protocol: AkoolProtocol,
+        acks: Acks,
+        *,
+        require_open: Callable[[], None],
+        not_restored: Callable[[AkoolStreamingAvatarError], object],
     ) -> None:
         self._config = config
         self._wire = wire
+        self._protocol = protocol
+        self._acks = acks
         self._require_open = require_open
+        self._not_restored = not_restored
+        self._is_restoring = False
         self._params: AgoraParams | None = None
         # One after the other: there is one channel to be in.
         self._lock = asyncio.Lock()
@@ -46,36 +65,57 @@ class AgoraChannel:
             await self._set(params)
             self._params = params
 
-    async def restore(self) -> None:
-        """Bring a new connection to where the lost one was; raises as ``set``."""
-        async with self._lock:
-            if self._params is not None:
-                await self._set(self._params)
-
     def forget(self) -> None:
         """Restore nothing any more."""
         self._params = None
 
+    def gap(self, lost: SessionLostError) -> None:
+        """The avatar is in no channel until there is another connection."""
+        del lost
+        self._protocol.is_agora_connected = False
+        self._is_restoring = True
+
+    def connected(self) -> None:
+        """Bring a new connection to where the lost one was."""
+        if self._is_restoring and self._params is not None:
+            keep(asyncio.create_task(self._restore(), name="avatarwire restore"))
+        self._is_restoring = False
+
+    def ended(self, lost: SessionLostError) -> None:
+        """The avatar is in no channel."""
+        del lost
+        self._protocol.is_agora_connected = self._is_restoring = False
+
+    async def _restore(self) -> None:
+        try:
+            async with self._lock:
+                if self._params is not None:
+                    await self._set(self._params)
+        except AkoolStreamingAvatarError as exc:
+            if self._protocol.is_connected:
+                self._not_restored(exc)
+
     async def _set(self, params: AgoraParams) -> None:
-        connection = self._require_open()
+        self._require_open()
         self._config.agora_token = params.token  # the platform's words may quote it
         try:
             message = self._wire.set_params(params)
         except TypeError as exc:
             raise AudioStreamError("the Agora parameters cannot be written as JSON") from exc
-        in_channel = connection.protocol.is_agora_connected
-        agora = None if in_channel else connection.expect(AGORA)
+        message = message._replace(json=SecretBytes(message.json))  # with the token in it
+        in_channel = self._protocol.is_agora_connected
+        agora = None if in_channel else self._acks.expect(AGORA)
         try:
             if message.mid:
-                await connection.call(message, self._config.message_timeout)
+                await self._acks.call(message, self._config.message_timeout)
             else:
-                await connection.send(message.json)
+                await self._acks.send(message.json)
             if agora is not None:
-                await connection.wait(agora, self._config.connection_timeout, "agora_connected")
+                await self._acks.wait(agora, self._config.connection_timeout, "agora_connected")
         except ConnectionError as exc:
             raise AudioStreamError(f"Failed to set Agora parameters: {exc}", code=exc.code) from exc
         finally:
-            connection.forget(AGORA)
+            self._acks.forget(AGORA)
 
 
 def checked_params(

@@ -1,24 +1,31 @@
 """The client: connects, sends, and tells what happens."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from avatarwire.akool.agora import AgoraChannel, checked_params
 from avatarwire.akool.audio import checked_size_bytes, whole_samples
 from avatarwire.akool.config import DISCOVERY_URL, ClientConfig
-from avatarwire.akool.connection import AkoolConnection, server_error
+from avatarwire.akool.dialect import AkoolDialect
 from avatarwire.akool.exceptions import (
+    AkoolStreamingAvatarError,
     AudioStreamError,
     ConnectionError,  # noqa: A004 - the published name
 )
-from avatarwire.akool.messages import AgoraConnected, EnvelopeWire, FlatWire, ServerError, Wire
-from avatarwire.akool.protocol import WEBSOCKET, Received
-from avatarwire.akool.supervisor import Supervisor
+from avatarwire.akool.keepalive import Keepalive
+from avatarwire.akool.messages import EnvelopeWire, FlatWire, Wire
+from avatarwire.akool.reporter import Handler, HandlerReporter, retry_error
 from avatarwire.akool.turns import NO_INTERRUPT, Turns
 from avatarwire.audio import PcmFormat
+from avatarwire.errors import AvatarwireError, SessionLostError
+from avatarwire.session.callbacks import running_callback
+from avatarwire.session.dialect import Connect, Tap
+from avatarwire.session.engine import Engine, GivenUpError
+from avatarwire.session.lifecycle import End, Retry, State
+from avatarwire.session.outbox import Outbox
+from avatarwire.session.stats import AgentStats, stats_of
 from avatarwire.streaming import AudioStream, Timing
 
 if TYPE_CHECKING:
@@ -26,14 +33,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from avatarwire.akool.protocol import Received
+
 __all__ = ["AsyncStreamingAvatarClient", "StreamingAvatarClient", "create_client"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
-#: How long disconnect() waits for the ack of its goodbye.
-LEAVE_TIMEOUT_S = 5.0
-
-Handler: TypeAlias = Callable[..., Awaitable[None] | None] | None
+#: Between rounds of dials when a lost connection is replaced.
+RECONNECT_BASE_DELAY_S = 0.25
+RECONNECT_MAX_DELAY_S = 8.0
 
 
 class StreamingAvatarClient:
@@ -69,6 +77,8 @@ class StreamingAvatarClient:
             parameters again; ``on_connected`` is called again, ``on_error`` when it is given up.
         reconnect_max_attempts: how many dials that may take; a failed discovery counts as one.
         ssl_context: trust more than the system does; certificates are always verified.
+        connect: opens the WebSocket, called as ``avatarwire.transport.connect`` is; by default
+            that one. A test gives one that returns an end of ``memory_pair()``.
 
     Raises:
         AuthenticationError: ``api_key`` or ``avatar_id`` is missing or unusable.
@@ -94,6 +104,7 @@ class StreamingAvatarClient:
         reconnect: bool = False,
         reconnect_max_attempts: int = 10,
         ssl_context: "ssl.SSLContext | None" = None,
+        connect: Connect | None = None,
     ) -> None:
         self._config = ClientConfig(
             api_key=api_key,
@@ -119,15 +130,39 @@ class StreamingAvatarClient:
         self.on_error: Handler = None
         self.on_message: Handler = None
         self._wire: Wire = EnvelopeWire() if wire == "envelope" else FlatWire()
-        self._turns = Turns(self._wire, self._require_open)
-        self._agora = AgoraChannel(self._config, self._wire, self._require_open)
-        self._supervisor = Supervisor(
+        self._outbox = Outbox(ConnectionError("not connected: await connect() first"))
+        self._dialect = AkoolDialect(self._config, self._wire, self._outbox)
+        self._acks = self._dialect.acks
+        self._reporter = HandlerReporter(self._handler, self._config, self._dialect)
+        self._turns = Turns(
+            self._wire,
+            self._outbox,
+            self._acks,
+            require_open=self._require_open,
+            lost=self._lost,
+        )
+        self._agora = AgoraChannel(
             self._config,
             self._wire,
-            tell=self._tell,
-            on_received=self._receive,
-            on_ended=self._turns.ended,
-            restore=self._agora.restore,
+            self._dialect.protocol,
+            self._acks,
+            require_open=self._require_open,
+            not_restored=self._not_restored,
+        )
+        keepalive = Keepalive(
+            self._config,
+            self._wire,
+            self._outbox,
+            self._fail_connection,
+        )
+        self._engine: Engine[Received] = Engine(
+            self._dialect,
+            self._reporter,
+            # The reporter before the acks: a handler begins before a call that waits returns.
+            (self._turns, self._agora, keepalive, self._reporter, self._acks),
+            outbox=self._outbox,
+            connect=connect,
+            logger=logger,
         )
 
     def __repr__(self) -> str:
@@ -144,27 +179,52 @@ class StreamingAvatarClient:
     @property
     def is_connected(self) -> bool:
         """Whether the platform has confirmed the connection, and it has not ended."""
-        connection = self._supervisor.connection
-        return connection is not None and connection.is_open
+        return self._engine.is_connected
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a session: connected, or being connected again."""
+        return self._engine.is_open
 
     @property
     def is_agora_connected(self) -> bool:
         """Whether the avatar is in its Agora channel."""
-        connection = self._supervisor.connection
-        return connection is not None and connection.protocol.is_agora_connected
+        return self._dialect.protocol.is_agora_connected
+
+    @property
+    def ending(self) -> End | None:
+        """How the last session ended (``code``, ``reason``); None while it has not."""
+        return self._engine.lifecycle.end
 
     @property
     def ignored_messages(self) -> Mapping[str, int]:
         """How many messages of the platform were passed over on this connection, by cause."""
-        connection = self._supervisor.connection
-        return MappingProxyType({} if connection is None else dict(connection.protocol.ignored))
+        return MappingProxyType(dict(self._dialect.protocol.ignored))
+
+    def stats(self) -> AgentStats:
+        """Return what was done in this session, or in the last one; zeros before the first."""
+        return stats_of(
+            self._engine,
+            self._outbox,
+            self._turns,
+            audio_frames_received=0,
+            dropped=self._dialect.protocol.ignored,
+        )
+
+    def tap(self, look: Tap) -> Callable[[], None]:
+        """Have every message on the wire shown to ``look``; return what ends it.
+
+        It is called as a message is written or has arrived, with ``"sent"`` or ``"received"``,
+        ``"text"`` or ``"binary"``, and the message: text as str, binary as bytes. It must not
+        block; what it raises is logged. While nobody looks, nothing is spent on it.
+        """
+        return self._outbox.tap(look)
 
     def get_connection_info(self) -> dict[str, Any]:
         """Give the state as a dict, with the published client's keys."""
-        connection = self._supervisor.connection
+        instance = self._dialect.instance
         service = None
-        if connection is not None and connection.is_open:
-            instance = connection.instance
+        if instance is not None and self.is_connected:
             service = {
                 "ip": instance.ip,
                 "port": instance.port,
@@ -178,7 +238,7 @@ class StreamingAvatarClient:
             "avatar_id": self._config.avatar_id,
             "server_url": self._config.server_url,
             "current_service": service,
-            "available_services_count": self._supervisor.available_count,
+            "available_services_count": self._dialect.available_count,
         }
 
     async def connect(self) -> None:
@@ -192,18 +252,56 @@ class StreamingAvatarClient:
             RetryError: every dial has failed (a builtin ConnectionError).
             ConnectionError: ``server_url`` could not be dialled, or ``disconnect()`` was called.
         """
-        await self._supervisor.connect()
+        engine, config = self._engine, self._config
+        callback = running_callback()
+        if engine.is_stopping and callback is not None and callback is self._reporter.farewell:
+            raise ConnectionError(
+                "disconnect() is under way and waits for this very handler: connect() after it"
+            )
+        await engine.wait_stopped()
+        if engine.is_connected:
+            return
+        is_restoring = engine.lifecycle.state is State.GAP
+        attempts = config.reconnect_max_attempts if is_restoring else config.max_retry_attempts
+        retry = Retry(
+            attempts=config.reconnect_max_attempts if config.reconnect else 0,
+            base_delay_s=RECONNECT_BASE_DELAY_S,
+            max_delay_s=RECONNECT_MAX_DELAY_S,
+            first_at_once=True,
+        )
+        if engine.lifecycle.state in {State.NEW, State.ENDED}:
+            self._outbox.begin(0, keeps=False)
+            self._turns.begin()
+        try:
+            await engine.start(retry, config.max_retry_attempts)
+        except GivenUpError:
+            raise ConnectionError(
+                "connecting was given up: disconnect() was called, or another connect() cancelled"
+            ) from None
+        except AvatarwireError as exc:
+            raise retry_error(attempts, exc, self._dialect, is_first=not is_restoring) from exc
 
     async def disconnect(self) -> None:
         """End the session: say goodbye, wait for its ack, close. Safe to call twice, and anywhere.
 
         ``on_disconnected`` has run when it returns.
         """
-        self._turns.ended()
         try:
-            await self._supervisor.disconnect(self._leave)
+            await self._engine.stop()
         finally:
             self._agora.forget()
+
+    async def start(self) -> None:
+        """Do what ``connect`` does."""
+        await self.connect()
+
+    async def stop(self) -> None:
+        """Do what ``disconnect`` does."""
+        await self.disconnect()
+
+    async def wait_closed(self) -> None:
+        """Wait until the session has ended, whoever ended it; at once when there is none."""
+        await self._engine.wait_closed()
 
     async def set_agora_params(
         self,
@@ -255,10 +353,10 @@ class StreamingAvatarClient:
             AudioStreamError: empty, not whole samples, or of another type; nothing was sent.
             RuntimeError: an audio stream is open.
         """
-        connection = self._require_open()
+        self._require_open()
         self._turns.require_none("send_audio")
         checked_size_bytes(audio_data)
-        await connection.send(self._wire.audio(audio_data))
+        await self._acks.send(self._wire.audio(audio_data))
 
     async def send_audio_stream(
         self, audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]", *, paced: bool = False
@@ -351,44 +449,34 @@ class StreamingAvatarClient:
             AudioStreamError: the flat wire form has no interrupt; what is queued is dropped all
                 the same.
         """
-        connection = self._require_open()
+        self._require_open()
         if not isinstance(self._wire, EnvelopeWire):
             self._turns.drop_queued()
             raise AudioStreamError(NO_INTERRUPT)
         self._turns.interrupted()
-        await connection.call(self._wire.interrupt(), self._config.message_timeout)
+        await self._acks.call(self._wire.interrupt(), self._config.message_timeout)
 
     # Helpers
 
-    def _require_open(self) -> AkoolConnection:
-        connection = self._supervisor.connection
-        if connection is None or not connection.is_open:
+    def _require_open(self) -> None:
+        if not self._engine.is_connected:
             raise ConnectionError("not connected: await connect() first")
-        return connection
 
-    async def _leave(self, connection: AkoolConnection) -> None:
-        if isinstance(self._wire, EnvelopeWire):
-            timeout_s = min(LEAVE_TIMEOUT_S, self._config.message_timeout)
-            try:
-                await connection.call(self._wire.leave("client_disconnect"), timeout_s)
-            except ConnectionError as exc:
-                logger.info(
-                    "session %s: the goodbye was not acknowledged: %s", self.session_id, exc
-                )
+    def _fail_connection(self, code: int, reason: str) -> None:
+        self._engine.fail_connection(code, reason)
 
-    def _receive(self, received: Received) -> None:
-        if WEBSOCKET in received.done:
-            self._tell("on_connected")
-        match received.inbound:
-            case AgoraConnected(channel_id):
-                self._tell("on_agora_connected", channel_id)
-            case ServerError() as error:
-                self._tell("on_error", server_error(error, self._config))
-        self._tell("on_message", received.message)
+    def _lost(self) -> AkoolStreamingAvatarError:
+        """Return why there is no connection any more."""
+        end = self._engine.lifecycle.end
+        return self._dialect.named(SessionLostError() if end is None else end.error)
 
-    def _tell(self, name: str, *args: object) -> asyncio.Task[None] | None:
+    def _handler(self, name: str) -> Handler:
         handler: Handler = getattr(self, name)
-        return None if handler is None else self._supervisor.callbacks.run(name, handler, *args)
+        return handler
+
+    def _not_restored(self, error: AkoolStreamingAvatarError) -> None:
+        logger.warning("session %s: not restored: %s", self.session_id, error)
+        self._reporter.tell("on_error", error)
 
 
 class AsyncStreamingAvatarClient(StreamingAvatarClient):

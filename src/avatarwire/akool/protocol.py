@@ -52,14 +52,22 @@ class AkoolProtocol:
     Attributes:
         is_connected: the platform has confirmed the session.
         is_agora_connected: the avatar is in its Agora channel.
+        refusal: the platform's error before it has confirmed anything; None without one.
         ignored: how many messages were passed over, by cause.
     """
 
     def __init__(self) -> None:
-        self.is_connected: bool = False
-        self.is_agora_connected: bool = False
         self.ignored: Counter[str] = Counter()
         self._waiting: set[str] = set()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last connection; a new one begins."""
+        self.is_connected: bool = False
+        self.is_agora_connected: bool = False
+        self.refusal: ServerError | None = None
+        self.ignored.clear()
+        self._waiting.clear()
 
     def expect(self, what: str) -> None:
         """Note that a call waits: for the ack of a mid, or one of this module's constants."""
@@ -92,6 +100,8 @@ class AkoolProtocol:
             case Ack(mid):
                 done = self._waiting & {mid}
             case ServerError(mids=mids):
+                if not self.is_connected:
+                    self.refusal = inbound
                 failed = self._waiting.intersection(mids) or self._waiting.copy()
         self._waiting -= done | failed
         return Received(decoded, inbound, frozenset(done), frozenset(failed))

@@ -6,11 +6,15 @@ turn: it stops all that is playing.
 
 from collections.abc import AsyncIterable, Callable
 
-from avatarwire.akool.connection import AkoolConnection
-from avatarwire.akool.exceptions import AudioStreamError
+from avatarwire.akool.acks import Acks
+from avatarwire.akool.exceptions import AkoolStreamingAvatarError, AudioStreamError
 from avatarwire.akool.messages import EnvelopeWire, Wire
+from avatarwire.akool.protocol import Received
 from avatarwire.audio import PcmFormat, converter_between
 from avatarwire.codec import client_message
+from avatarwire.errors import SessionLostError
+from avatarwire.session.dialect import Part
+from avatarwire.session.outbox import TEXT, Outbox, SoundLine
 from avatarwire.streaming import AudioStream, Playout, Timing, TurnRegister
 
 __all__ = ["FORMAT", "NO_INTERRUPT", "Turns"]
@@ -23,22 +27,36 @@ NO_INTERRUPT = (
 )
 
 
-class Turns(TurnRegister):
+class Turns(TurnRegister, Part[Received]):
     """The turns of one client.
 
     Args:
         wire: how messages are built.
-        require_open: gives the connection to speak on, or raises ConnectionError.
+        outbox: what they are sent through.
+        acks: sends a single message.
+        require_open: raises ConnectionError when there is no connection.
+        lost: gives why there is no connection any more.
 
     Attributes:
         interrupts: how often everything was interrupted.
     """
 
-    def __init__(self, wire: Wire, require_open: Callable[[], AkoolConnection]) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        outbox: Outbox,
+        acks: Acks,
+        *,
+        require_open: Callable[[], None],
+        lost: Callable[[], AkoolStreamingAvatarError],
+    ) -> None:
         super().__init__()
         self.interrupts: int = 0
         self._wire = wire
+        self._outbox = outbox
+        self._acks = acks
         self._require_open = require_open
+        self._lost = lost
         self._made = 0
 
     def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
@@ -52,7 +70,7 @@ class Turns(TurnRegister):
             MissingExtraError: conversion is needed and its extra is not installed.
         """
         self._made += 1
-        speaker = _AkoolSpeaker(self, self._wire, self._require_open, timing.frame_ms)
+        speaker = _AkoolSpeaker(self, self._wire, self._outbox, self._require_open, timing.frame_ms)
         kind = AudioStream if isinstance(self._wire, EnvelopeWire) else _FlatStream
         speaker.stream = kind(
             speaker,
@@ -63,8 +81,18 @@ class Turns(TurnRegister):
             request_id="",
             response_id=f"turn-{self._made}",
             platform_tells=False,
+            lateness=self.lateness,
         )
         return speaker.stream
+
+    def gap(self, lost: SessionLostError) -> None:
+        """The connection is lost, and no turn outlives its connection."""
+        self.ended(lost)
+
+    def ended(self, lost: SessionLostError) -> None:
+        """Nothing can be sent any more."""
+        del lost
+        self.lose()
 
     async def send_unpaced(self, chunks: AsyncIterable[bytes]) -> int:
         """Send each chunk as a message, until an interrupt; give how many bytes were sent.
@@ -78,7 +106,8 @@ class Turns(TurnRegister):
         async for pcm in chunks:
             if interrupts != self.interrupts:
                 break
-            await self._require_open_for("send_audio_stream").send(self._wire.audio(pcm))
+            self._require_open_for("send_audio_stream")
+            await self._acks.send(self._wire.audio(pcm))
             sent_bytes += len(pcm)
         return sent_bytes
 
@@ -91,7 +120,7 @@ class Turns(TurnRegister):
             AudioStreamError: what ``chunks`` raises; the sound before it is sent.
         """
         refused = None
-        connection = self._require_open_for("send_audio_stream")
+        self._require_open_for("send_audio_stream")
         async with stream:
             try:
                 async for pcm in chunks:
@@ -100,7 +129,7 @@ class Turns(TurnRegister):
             except AudioStreamError as exc:
                 refused = exc
         if (await stream.wait_playout(0)).reason == "lost":
-            raise connection.lost()
+            raise self._lost()
         if refused is not None:
             raise refused
         return FORMAT.frame_bytes * round(stream.sent_ms * FORMAT.sample_rate / 1000)
@@ -108,60 +137,62 @@ class Turns(TurnRegister):
     def interrupted(self, by: AudioStream | None = None) -> None:
         """End every turn, because all that plays stops; ``by`` ends itself."""
         self.interrupts += 1
-        for stream in self._playing:
+        for stream in self.playing:
             if stream is not by:
                 stream.end("interrupted", notify=False)
 
     def drop_queued(self) -> None:
         """End the open turn; what has been sent is still played."""
         self.interrupts += 1
-        if self._open is not None:
-            self._open.end("interrupted", notify=False)
+        if self.open_turn is not None:
+            self.open_turn.end("interrupted", notify=False)
 
-    def _require_open_for(self, call: str) -> AkoolConnection:
-        connection = self._require_open()
+    def _require_open_for(self, call: str) -> None:
+        self._require_open()
         self.require_none(call)
-        return connection
 
 
-class _AkoolSpeaker:
+class _AkoolSpeaker(SoundLine):
     """Says one turn: audio messages, and nothing around them."""
+
+    __slots__ = ("_message_bytes", "_require_open", "_turns", "_wire", "stream")
 
     def __init__(
         self,
         turns: Turns,
         wire: Wire,
-        require_open: Callable[[], AkoolConnection],
+        outbox: Outbox,
+        require_open: Callable[[], None],
         message_ms: int,
     ) -> None:
+        super().__init__(outbox)
         self.stream: AudioStream
         self._turns = turns
         self._wire = wire
         self._require_open = require_open
         self._message_bytes = FORMAT.bytes_per_second * message_ms // 1000
-        self._connection: AkoolConnection
 
     async def ready(self) -> None:
         """Nothing to wait for: without a connection, start() says so."""
 
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
-        self._connection = self._require_open()
+        self._require_open()
+        self._connection = self._outbox.connection
         self._turns.opened(self.stream)
         return True
 
     def restart(self) -> bool:
-        raise self._connection.lost()  # no turn outlives its connection
+        raise SessionLostError(reason="no turn outlives its connection")
 
     def say(self, pcm: bytes | memoryview) -> bool:
         audio, size_bytes = self._wire.audio, self._message_bytes
         with memoryview(pcm) as view:
-            return self._connection.write(
-                b"".join(
-                    client_message(audio(view[start : start + size_bytes]), text=True)
-                    for start in range(0, len(view), size_bytes)
-                )
-            )
+            messages = [
+                audio(view[start : start + size_bytes]) for start in range(0, len(view), size_bytes)
+            ]
+        wire = b"".join([client_message(message, text=True) for message in messages])
+        return self._outbox.write_now(wire, TEXT, len(messages), messages)
 
     def finish(self) -> bool:
         self._turns.closed(self.stream)
@@ -177,10 +208,7 @@ class _AkoolSpeaker:
         if not isinstance(self._wire, EnvelopeWire):
             return True
         self._turns.interrupted(by=self.stream)
-        return self._connection.write(client_message(self._wire.interrupt().json, text=True))
-
-    async def writable(self) -> None:
-        await self._connection.writable()
+        return self._outbox.write_text_now(self._wire.interrupt().json)
 
 
 class _FlatStream(AudioStream):

@@ -7,12 +7,20 @@ try:
 except ModuleNotFoundError as _exc:
     raise MissingExtraError("the emulator", "emulator") from _exc
 
-from avatarwire.emulator.akool import AkoolEmulator, AkoolInstance
-from avatarwire.emulator.akool_session import AkoolSession
-from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault, Faults, StartFault
-from avatarwire.emulator.live import LiveAvatarEmulator
-from avatarwire.emulator.playback import Turn
-from avatarwire.emulator.session import LiveSession
+from avatarwire.emulator.akool import (
+    AkoolEmulator,
+    AkoolFaults,
+    AkoolInstance,
+    AkoolSession,
+    DiscoveryFault,
+)
+from avatarwire.emulator.liveavatar import (
+    Faults,
+    LiveAvatarEmulator,
+    LiveSession,
+    StartFault,
+    Turn,
+)
 from avatarwire.emulator.transcript import Entry
 
 __all__ = [

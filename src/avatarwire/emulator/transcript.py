@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from avatarwire.audio import PcmFormat, write_wav
 
-__all__ = ["Entry", "record"]
+__all__ = ["Entry", "Recording", "printable"]
 
 log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
@@ -33,27 +34,69 @@ class Entry:
     time_s: float
 
 
-def record(
-    session_id: str,
-    runs: Sequence[tuple[PcmFormat, bytes]],
-    transcript: Sequence[Entry],
-    directory: Path,
-) -> None:
-    """Write what a session received; a full disk must not take the platform down."""
-    # Some platforms let the client choose its id, which is no name to trust.
-    name = re.sub(r"[^0-9A-Za-z_-]", "_", session_id)[:100]
-    try:
-        for number, (format_, pcm) in enumerate(runs, start=1):
-            # One WAV holds one format; a session that changed it has a numbered file for each.
-            suffix = f"-{number}" if len(runs) > 1 else ""
-            write_wav(directory / f"{name}{suffix}.wav", pcm, format_)
-        lines = [json.dumps(line) for line in _lines(transcript)]
-        path = directory / f"{name}.jsonl"
-        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    except OSError as exc:
-        log.warning("session %s was not recorded: %s", name, exc)
-    else:
-        log.info("%s recorded in %s", name[:8], directory)
+class Recording:
+    """One session's files, which no other session writes to.
+
+    A file whose name is taken, by another session or an earlier run, is left as it is; this one is
+    then called ``name.2.wav`` and so on. Written again, a session's files are replaced.
+
+    Args:
+        directory: where the files go; it exists.
+        session_id: what they are called after. Some platforms let the client choose it, so it
+            is no name to trust: whatever is no letter, digit, ``_`` or ``-`` becomes ``_``.
+    """
+
+    def __init__(self, directory: Path, session_id: str) -> None:
+        self._directory = directory
+        self._name = re.sub(r"[^0-9A-Za-z_-]", "_", session_id)[:100]
+        self._paths: dict[str, Path] = {}
+        self._lock = threading.Lock()
+
+    def write(self, runs: Sequence[tuple[PcmFormat, bytes]], transcript: Sequence[Entry]) -> None:
+        """Write what a session received; a full disk must not take the platform down.
+
+        Args:
+            runs: its sound. One WAV holds one format; a session that changed it has a numbered
+                file for each.
+            transcript: its messages.
+        """
+        try:
+            with self._lock:  # an earlier connection's may still be being written
+                for number, (format_, pcm) in enumerate(runs, start=1):
+                    suffix = f"-{number}" if len(runs) > 1 else ""
+                    write_wav(self._path(f"{self._name}{suffix}", "wav"), pcm, format_)
+                lines = [json.dumps(line) for line in _lines(transcript)]
+                path = self._path(self._name, "jsonl")
+                path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        except OSError as exc:
+            log.warning("session %s was not recorded: %s", self._name, exc)
+        else:
+            log.info("%s recorded in %s", self._name[:8], self._directory)
+
+    def _path(self, name: str, kind: str) -> Path:
+        """Return the path of that name, or the first like it that nobody has; it is now ours."""
+        wanted = f"{name}.{kind}"
+        if wanted not in self._paths:
+            self._paths[wanted] = self._create(name, kind)
+        return self._paths[wanted]
+
+    def _create(self, name: str, kind: str) -> Path:
+        path = self._directory / f"{name}.{kind}"
+        number = 1
+        while True:
+            # Only the file system knows which names are one, as upper and lower case can be.
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                number += 1
+                path = self._directory / f"{name}.{number}.{kind}"
+            else:
+                return path
+
+
+def printable(name: str) -> str:
+    """Keep a client's words from breaking or filling a log line."""
+    return name if name.isprintable() and len(name) <= 64 else ascii(name[:64])
 
 
 def _lines(transcript: Sequence[Entry]) -> list[dict[str, Any]]:

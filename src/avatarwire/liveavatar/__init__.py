@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.external import ExternalAudioStream
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
-    from avatarwire.liveavatar.stats import AgentStats
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
+    from avatarwire.session.stats import AgentStats
 
 __all__ = [
     "AgentListener",
@@ -37,7 +37,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.agent": "AvatarAgent",
-    "avatarwire.liveavatar.stats": "AgentStats",
+    "avatarwire.session.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",
 }
 

@@ -3,31 +3,35 @@
 import asyncio
 import concurrent.futures
 import logging
-import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from avatarwire.audio import PcmFormat
-from avatarwire.codec import AudioFrame
-from avatarwire.errors import AlreadyStartedError, NotConnectedError
+from avatarwire.errors import AlreadyStartedError, NotConnectedError, SessionLostError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.liveavatar.live import LiveSession
-from avatarwire.liveavatar.protocol import Received
-from avatarwire.liveavatar.stats import AgentStats, LiveCounts
-from avatarwire.liveavatar.turns import new_stream
-from avatarwire.session.outbox import Outbox
-from avatarwire.streaming import BOUNDS_MS, AudioStream, Timing, UserAudio
+from avatarwire.liveavatar.dialect import LiveAvatarDialect
+from avatarwire.liveavatar.external import Accompaniment
+from avatarwire.liveavatar.recognition import Partials
+from avatarwire.liveavatar.reporter import ListenerReporter, Scene, UserAudios
+from avatarwire.liveavatar.responses import Responses
+from avatarwire.liveavatar.sending import EventOutbox
+from avatarwire.liveavatar.turns import FramerKeeper, Turns, new_stream
+from avatarwire.session.dialect import Connect, Tap
+from avatarwire.session.engine import Engine
+from avatarwire.session.lifecycle import End, Retry, State
+from avatarwire.session.stats import AgentStats, stats_of
+from avatarwire.streaming import AudioStream, Timing, UserAudio
+
+if TYPE_CHECKING:
+    from avatarwire.liveavatar.protocol import Received
 
 __all__ = ["AvatarAgent"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 T = TypeVar("T")
-
-#: How much of what was sent but cannot have been played is sent again after a gap.
-RESUMED_MS = 2000
 
 
 class AvatarAgent(AgentCalls):
@@ -42,19 +46,44 @@ class AvatarAgent(AgentCalls):
     Args:
         config: what to connect to, and how.
         listener: an ``AgentListener``, or any object with some of its methods.
+        connect: opens the WebSocket, called as ``avatarwire.transport.connect`` is; by default
+            that one. A test gives one that returns an end of ``memory_pair()``.
     """
 
-    def __init__(self, config: AvatarAgentConfig, listener: object) -> None:
-        super().__init__()
+    def __init__(
+        self, config: AvatarAgentConfig, listener: object, *, connect: Connect | None = None
+    ) -> None:
         if not isinstance(config, AvatarAgentConfig):
             raise TypeError(f"config must be AvatarAgentConfig, not {type(config).__name__}")
         self._config = config
-        self._listener = listener
-        self._live: LiveSession | None = None
-        self._last_counts = LiveCounts()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # Weak: an iteration that was abandoned is not to be fed for ever.
-        self._user_audio: weakref.WeakSet[UserAudio] = weakref.WeakSet()
+        self._outbox = EventOutbox()
+        self._framers = FramerKeeper()
+        self._dialect = LiveAvatarDialect(config)
+        self._reporter = ListenerReporter(listener, config, self._dialect)
+        self._turns = Turns(config)
+        self._responses = Responses(self._outbox)
+        self._partials = Partials(self._outbox)
+        self._accompaniment = Accompaniment(config)
+        self._user_audio = UserAudios()
+        self._scene = Scene()
+        self._wire_tap: Callable[[], None] | None = None
+        self._engine: Engine[Received] = Engine(
+            self._dialect,
+            self._reporter,
+            (
+                self._framers,
+                self._user_audio,
+                self._turns,
+                self._responses,
+                self._partials,
+                self._accompaniment,
+                self._scene,
+                self._reporter,
+            ),
+            outbox=self._outbox,
+            connect=connect,
+            logger=logger,
+        )
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "not running"
@@ -63,43 +92,59 @@ class AvatarAgent(AgentCalls):
     @property
     def session_id(self) -> str | None:
         """The platform's id of the session; None before ``start()`` and after ``stop()``."""
-        live = self._live
-        return None if live is None or live.result is None else live.result.session_id
+        return None if self._engine.lifecycle.state is State.NEW else self._dialect.session_id
 
     @property
     def is_running(self) -> bool:
         """Whether the handshake is complete and the session has not ended."""
-        return self._live is not None and self._live.is_open
+        return self._engine.is_open
+
+    @property
+    def ending(self) -> End | None:
+        """How the last session ended (``code``, ``reason``); None while it has not."""
+        return self._engine.lifecycle.end
 
     @property
     def ignored_messages(self) -> Mapping[str, int]:
         """How many messages of the platform were passed over in this session, by cause."""
-        live = self._live
-        return MappingProxyType({} if live is None else dict(live.protocol.ignored))
+        is_new = self._engine.lifecycle.state is State.NEW
+        return MappingProxyType({} if is_new else dict(self._dialect.protocol.ignored))
 
     @property
     def dropped_audio_frames(self) -> int:
         """How many frames were dropped in this session because ``on_audio_frame`` was slow."""
-        return 0 if self._live is None else self._live.callbacks.dropped_frames
+        if self._engine.lifecycle.state is State.NEW:
+            return 0
+        return self._reporter.callbacks.dropped_frames
 
     def stats(self) -> AgentStats:
-        """Give what was done in this session, or in the last one; zeros before the first start."""
-        turns = self._turns.totals()
-        lateness = self._turns.lateness
-        live = self._last_counts if self._live is None else self._live.counts()
-        slow = sum(audio.dropped_frames for audio in self._user_audio)
-        dropped = {"user_audio_slow": slow} if slow else {}
-        return AgentStats(
-            queued_ms=turns.queued_ms,
-            audio_written_ms=turns.written_ms,
-            audio_sent_ms=turns.sent_ms,
-            audio_dropped_ms=turns.written_ms - turns.sent_ms - turns.queued_ms,
-            lateness_bounds_ms=BOUNDS_MS,
-            lateness_counts=tuple(lateness.counts),
-            lateness_max_ms=lateness.max_ms,
-            underruns=turns.underruns,
-            **{**live._asdict(), "dropped": MappingProxyType({**dropped, **live.dropped})},
+        """Return what was done in this session, or in the last one; zeros before the first."""
+        causes = {
+            "audio_callback_slow": self._reporter.callbacks.dropped_frames,
+            "user_audio_slow": self._user_audio.dropped_frames,
+            "backlog_bytes": self._engine.backlog_lost_bytes,
+        }
+        dropped = {cause: count for cause, count in causes.items() if count}
+        return stats_of(
+            self._engine,
+            self._outbox,
+            self._turns,
+            audio_frames_received=self._dialect.protocol.audio_frames,
+            dropped={**self._dialect.protocol.ignored, **dropped},
         )
+
+    def tap(self, look: Tap) -> Callable[[], None]:
+        """Have every message on the wire shown to ``look``; return what ends it.
+
+        It is called as a message is written or has arrived, with ``"sent"`` or ``"received"``,
+        ``"text"`` or ``"binary"``, and the message: text as str, binary as bytes. It must not
+        block; what it raises is logged. While nobody looks, nothing is spent on it.
+
+        Example::
+
+            stop_looking = agent.tap(lambda direction, kind, data: print(direction, kind))
+        """
+        return self._outbox.tap(look)
 
     async def start(self) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.
@@ -115,29 +160,51 @@ class AvatarAgent(AgentCalls):
             HandshakeTimeoutError: no ``session.init`` in time.
             SessionLostError: the connection ended during the handshake, or ``stop()`` was called.
         """
-        if self._live is not None:
+        engine, config = self._engine, self._config
+        if engine.lifecycle.state is not State.NEW and not engine.is_loop_gone:
             raise AlreadyStartedError("Already started — call stop() first")
-        self._config.validate()
-        self._loop = asyncio.get_running_loop()
-        if self._framer is not None:
-            self._framer.reset()  # a new session begins with a key frame
-        self._last_counts = LiveCounts()
-        self._turns.begin()
-        self._responses.resume = self._config.reconnect and self._config.on_gap == "resume"
-        live = self._live = LiveSession(
-            self._config,
-            self._listener,
-            on_received=self._receive,
-            on_gap=self._gap,
-            on_connected=self._connected,
-            on_ended=self._end_of_session,
+        config.validate()
+        self._begin()
+        retry = Retry(
+            attempts=config.reconnect_max_attempts if config.reconnect else 0,
+            base_delay_s=config.reconnect_base_delay,
+            max_delay_s=config.reconnect_max_delay,
         )
+        await engine.start(retry)
         try:
-            return await live.start()
+            return await self._started()
         except BaseException:
-            if self._live is live:
-                self._live = None
+            await self.stop()
             raise
+
+    async def _started(self) -> SessionStartResult:
+        """Wait for ``on_session_init``; return what the platform gave."""
+        told = self._reporter.on_session_init
+        if told is not None:
+            await self._engine.wait_closed_or(told, self._config.timeout)
+        end, result = self._engine.lifecycle.end, self._dialect.result
+        if end is not None and not self._engine.lifecycle.is_ours:
+            raise SessionLostError(end.code, end.reason)
+        if end is not None or result is None:
+            raise SessionLostError(1000, "stop() was called during start()")
+        logger.info("session %s: started", result.session_id)
+        return result
+
+    def _begin(self) -> None:
+        """Begin another session with nothing of the last one."""
+        config = self._config
+        self._framers.begin()  # a new session begins with a key frame
+        self._outbox.begin(config.reconnect_buffer_bytes, keeps=config.reconnect)
+        self._dialect.begin()
+        self._reporter.begin()
+        self._turns.begin()
+        self._scene.begin()
+        self._responses.resume = config.reconnect and config.on_gap == "resume"
+        if self._wire_tap is not None:
+            self._wire_tap()
+            self._wire_tap = None
+        if self._reporter.callbacks.has("on_wire"):
+            self._wire_tap = self.tap(self._reporter.show)
 
     async def stop(self) -> None:
         """End the session: ``session.stop``, close, REST stop. Safe to call twice, and anywhere.
@@ -146,18 +213,11 @@ class AvatarAgent(AgentCalls):
         cancelled, except those that called ``stop()``. What was sent before leaves first; a peer
         that does not read it is given up after two seconds.
         """
-        live = self._live
-        if live is None:
-            return
-        await live.stop()
-        if self._live is live:
-            self._last_counts = live.counts()
-            self._live = None
+        await self._engine.stop()
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended, whoever ended it; at once when there is none."""
-        if self._live is not None:
-            await asyncio.shield(self._live.closed)
+        await self._engine.wait_closed()
 
     async def scene_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Wait until the browser shows the avatar; at once when it does, however late one asks.
@@ -172,10 +232,10 @@ class AvatarAgent(AgentCalls):
             SessionLostError: the session ended first.
             NotConnectedError: ``start()`` has not been called.
         """
-        if self._live is None:
+        if self._engine.lifecycle.state is State.NEW:
             raise NotConnectedError("Not connected — call start() first")
         async with asyncio.timeout(timeout):
-            await asyncio.shield(self._live.scene)
+            await self._scene.wait()
 
     def audio_stream(
         self,
@@ -226,8 +286,8 @@ class AvatarAgent(AgentCalls):
             MissingExtraError: the sound has to be converted and the extra is not installed.
         """
         return new_stream(
-            self._outlet,
-            self._framer_for,
+            self._outbox,
+            self._framers,
             self._turns,
             request_id=request_id,
             response_id=response_id,
@@ -268,7 +328,7 @@ class AvatarAgent(AgentCalls):
             ValueError: an argument outside its range.
             NotConnectedError, SessionLostError: there is no session to listen to.
         """
-        self._require_open()
+        self._outbox.require_open()
         audio = UserAudio(sample_rate, window_ms=window_ms, conceal=conceal)
         self._user_audio.add(audio)
         return audio
@@ -283,10 +343,11 @@ class AvatarAgent(AgentCalls):
         Raises:
             NotConnectedError: ``start()`` has not been called.
         """
-        if self._loop is None:
+        loop = self._engine.loop
+        if loop is None:
             work.close()
             raise NotConnectedError("Not connected — call start() first")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return asyncio.run_coroutine_threadsafe(work, loop)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -299,40 +360,3 @@ class AvatarAgent(AgentCalls):
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
-
-    def _receive(self, received: Received) -> None:
-        if isinstance(received, AudioFrame):
-            for audio in self._user_audio:
-                audio.push(received)
-        else:
-            self._notice(received)
-
-    def _end_of_session(self) -> None:
-        self._end_of_sending()
-        for audio in self._user_audio:
-            audio.close()
-        self._user_audio.clear()
-
-    def _keep_ms(self) -> float | None:
-        """Give how much of a turn is kept for another connection; None: it has only this one."""
-        if not self._config.reconnect or self._config.on_gap == "fail":
-            return None
-        return RESUMED_MS if self._config.on_gap == "resume" else 0
-
-    def _gap(self) -> None:
-        self._turns.gap(self._config.on_gap)
-        self._responses.gap()
-        self._accompaniment.gap(self._config.on_gap)
-
-    def _connected(self) -> None:
-        if self._framer is not None:
-            self._framer.reset()  # a new connection begins with a key frame
-        self._turns.connected()
-        self._responses.connected()
-        self._accompaniment.connected()
-
-    def _require_open(self) -> Outbox:
-        outbox = None if self._live is None else self._live.require_open()
-        if outbox is None:
-            raise NotConnectedError("Not connected — call start() first")
-        return outbox

@@ -21,14 +21,14 @@ from avatarwire.codec import (
     client_message,
     frame_type,
 )
-from avatarwire.errors import AvatarwireError, NotConnectedError, SessionLostError
-from avatarwire.liveavatar.events import Inbound, ResponseStateEvent
+from avatarwire.errors import AvatarwireError
 from avatarwire.liveavatar.external import ExternalCalls
 from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
 from avatarwire.liveavatar.recognition import RecogniserCalls
 from avatarwire.liveavatar.response_calls import ResponseCalls
-from avatarwire.liveavatar.sending import MAX_BINARY_BYTES, Metadata
-from avatarwire.liveavatar.turns import Turns
+from avatarwire.liveavatar.sending import MAX_BINARY_BYTES, Metadata, framed_audio
+from avatarwire.liveavatar.turns import FramerKeeper, Turns
+from avatarwire.session.outbox import AUDIO, BINARY
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -50,30 +50,8 @@ _FRAME_OF_AN_IMAGE = (
 class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
     """The calls that need nothing but a way to send."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._framer: PcmFramer | None = None
-        self._turns = Turns()
-
-    def _notice(self, received: Inbound) -> None:
-        """Take what the platform says of what was sent."""
-        self._turns.notice(received)
-        if isinstance(received, ResponseStateEvent):
-            self._responses.notice(received)
-
-    def _end_of_sending(self) -> None:
-        """The session has ended for good; perhaps told twice."""
-        lost = SessionLostError(1000, "stop() was called")
-        try:
-            self._require_open()
-        except SessionLostError as exc:
-            lost = exc
-        except NotConnectedError:
-            pass
-        self._turns.ended()
-        self._responses.ended(lost)
-        self._partials.ended()
-        self._accompaniment.ended()
+    _framers: FramerKeeper
+    _turns: Turns
 
     # Speech that the backend makes
 
@@ -126,7 +104,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: ``pcm`` is not whole samples, or the format cannot be framed.
             RuntimeError: an audio stream is open.
         """
-        self._require_open()
+        self._outbox.require_open()
         self._turns.require_none("send_audio")
         with pcm_view(pcm) as view:
             if view.nbytes % (2 * channels if channels in {1, 2} else 2):
@@ -134,11 +112,12 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
                     f"pcm must be whole 16-bit samples of {channels} channel(s), "
                     f"not {view.nbytes} bytes: keep the odd bytes for the next call"
                 )
-            framer = self._framer_for(sample_rate, channels, frame_ms)
-            wire = framer.websocket(view) + framer.flush_websocket()
-            frames = -(-view.nbytes // framer.frame_bytes)
+            framer = self._framers.get(sample_rate, channels, frame_ms)
+            wire, frames, messages = framed_audio(
+                framer, view, ends=True, is_shown=bool(self._outbox.taps)
+            )
         if wire:
-            await self._send_wire(wire, audio_frames=frames)
+            await self._send_wire(wire, AUDIO, frames, messages)
 
     async def send_audio_frame(self, frame: "AudioFrame | Buffer") -> None:
         """Send one audio frame: an ``AudioFrame``, or the bytes that a builder made.
@@ -148,7 +127,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: the bytes are no whole audio frame, or more than 65,536 in all.
             RuntimeError: an audio stream is open.
         """
-        self._require_open()
+        self._outbox.require_open()
         self._turns.require_none("send_audio_frame")
         message = frame.pack() if isinstance(frame, AudioFrame) else _packed(frame, AudioFrame)
         await self._send_binary(_within_limit(message, "an audio frame", "use send_audio"))
@@ -160,7 +139,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             TypeError: neither a frame nor a buffer.
             ValueError: the bytes are no whole image frame, or more than 65,536 in all.
         """
-        self._require_open()
+        self._outbox.require_open()
         message = frame.pack() if isinstance(frame, ImageFrame) else _packed(frame, ImageFrame)
         await self._send_binary(
             _within_limit(message, "an image frame", "scale or compress the image")
@@ -199,7 +178,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             )
         start = MessageBuilder.response_audio_start(request_id, response_id, EXTERNAL_MARKER)
         finish = MessageBuilder.response_audio_finish(request_id, response_id, EXTERNAL_MARKER)
-        framer = self._framer_for(sample_rate, 1, EXTERNAL_FRAME_MS)
+        framer = self._framers.get(sample_rate, 1, EXTERNAL_FRAME_MS)
         await self._start_audio(start)
         try:
             if isinstance(frames, AsyncIterable):
@@ -213,11 +192,11 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
                 logger.warning(
                     "turn %s: the last byte of its sound is no whole sample: dropped", response_id
                 )
-            await self._send_wire(framer.flush_websocket())
+            await self._send_frames(framer.flush())
         except BaseException as exc:
             framer.reset()
             try:
-                self._outlet.write_event(finish)
+                self._outbox.write_event(finish)
             except AvatarwireError as failure:
                 exc.add_note(f"the turn {response_id!r} could not be completed: {failure}")
             raise
@@ -227,12 +206,16 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         self._turns.require_none("send_external_playback")
         if isinstance(frame, AudioFrame):
             message = _within_limit(frame.pack(), "an audio frame", "give PCM instead")
-            wire = framer.flush_websocket() + client_message(message)
+            await self._send_frames([*framer.flush(), message])
         else:
             with pcm_view(frame) as pcm:
-                wire = framer.websocket(pcm)
-        if wire:
-            await self._send_wire(wire)
+                frames = framer.frames(pcm)
+            await self._send_frames(frames)
+
+    async def _send_frames(self, frames: list[bytes]) -> None:
+        if frames:
+            wire = b"".join(map(client_message, frames))
+            await self._send_wire(wire, BINARY, len(frames), frames)
 
     # Control
 
@@ -253,7 +236,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: an unknown scope, or metadata under a reserved key.
         """
         event = MessageBuilder.control_interrupt(request_id, metadata, interrupt_scope)
-        has_room = self._outlet.write_event(event)
+        has_room = self._outbox.write_event(event)
         # Before anything is awaited: not a frame may leave behind the interrupt.
         self._turns.interrupted(request_id, interrupt_scope)
         self._accompaniment.interrupted(interrupt_scope)
@@ -289,30 +272,11 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         await self._send_event(message)
 
     async def _start_audio(self, event: Event) -> None:
-        self._require_open()
+        self._outbox.require_open()
         self._turns.require_none(f"sending {event['event']}")
         # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
-        if self._framer is not None:
-            self._framer.reset()
+        self._framers.begin()
         await self._send_event(event)
-
-    def _framer_for(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
-        framer = self._framer
-        if framer is not None and (framer.sample_rate, framer.channels, framer.frame_ms) == (
-            sample_rate,
-            channels,
-            frame_ms,
-        ):
-            return framer
-        seq, timestamp = (0, 0) if framer is None else (framer.seq, framer.timestamp)
-        self._framer = PcmFramer(
-            sample_rate=sample_rate,
-            channels=channels,
-            frame_ms=frame_ms,
-            seq=seq,
-            timestamp=timestamp,
-        )
-        return self._framer
 
 
 def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> bytes:

@@ -3,7 +3,7 @@
 Source: the wire protocol, "External audio frame".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from avatarwire.audio import PcmFormat, converter_between, pcm_view
@@ -11,8 +11,11 @@ from avatarwire.codec import ExternalAudioFrame, client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
 from avatarwire.liveavatar.messages import MessageBuilder
-from avatarwire.liveavatar.sending import Outlet, Sender, SoundLine, framed
-from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.sending import EventOutbox, Sender
+from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, hold_or_lose
+from avatarwire.session.dialect import Part
+from avatarwire.session.outbox import BINARY, SoundLine
 from avatarwire.streaming import AudioStream, StreamRegister, Timing
 
 if TYPE_CHECKING:
@@ -24,15 +27,22 @@ __all__ = ["Accompaniment", "ExternalAudioStream", "ExternalCalls"]
 MAX_PCM_BYTES = 65_508
 #: An interrupt of these scopes clears the accompaniment (protocol section 4).
 _MUSIC_SCOPES = {MUSIC_ONLY, "VOICE_AND_ACCOMPANIMENT"}
+#: How much of what was sent but cannot have been played is sent again after a gap.
+RESUMED_MS = 2000
 #: What may be queued before a write waits, in milliseconds of sound.
 BUFFER_MS = 2000
 
 
-class Accompaniment(StreamRegister):
-    """Numbers the external audio of one session, and knows the streams of it."""
+class Accompaniment(StreamRegister, Part[Received]):
+    """Numbers the external audio of one session, and knows the streams of it.
 
-    def __init__(self) -> None:
+    Args:
+        config: whose ``on_gap`` decides what becomes of the streams in a gap.
+    """
+
+    def __init__(self, config: AvatarAgentConfig) -> None:
         super().__init__()
+        self._config = config
         self._sequence = 0
 
     def send(
@@ -40,7 +50,7 @@ class Accompaniment(StreamRegister):
         pcm: "Buffer",
         timestamp_us: int,
         format_: PcmFormat,
-        write: Callable[[bytes], bool],
+        write: Callable[[bytes, str, int, Sequence[bytes]], bool],
     ) -> bool:
         """Write a clip, in as many messages as it takes; give what ``write`` gives.
 
@@ -48,7 +58,7 @@ class Accompaniment(StreamRegister):
             TypeError: ``pcm`` is not a buffer.
             ValueError: it is empty or not whole samples, or a timestamp has no 64 bits.
         """
-        wire = b""
+        messages = []
         sequence = self._sequence
         with pcm_view(pcm) as view, view.cast("B") as data:
             if not data or len(data) % format_.frame_bytes:
@@ -64,28 +74,41 @@ class Accompaniment(StreamRegister):
                     timestamp_us + passed_us if timestamp_us else 0,
                     data[start : start + MAX_PCM_BYTES],
                 )
-                wire += client_message(frame.pack())
-        has_room = write(wire)
+                messages.append(frame.pack())
+        wire = b"".join(map(client_message, messages))
+        has_room = write(wire, BINARY, len(messages), messages)
         self._sequence = sequence
         return has_room
 
     def interrupted(self, scope: str | None) -> None:
         """End what an interrupt that the agent has sent ends."""
         if scope is not None and scope.strip() in _MUSIC_SCOPES:
-            for stream in self._playing:
+            for stream in self.playing:
                 stream.end("interrupted", notify=False)
 
-    def ended(self) -> None:
+    def gap(self, lost: SessionLostError) -> None:
+        """The connection is lost, and another may follow: ``on_gap`` says what the streams do."""
+        del lost
+        hold_or_lose(self, self._config)
+
+    def connected(self) -> None:
+        """There is a connection: streams that were held go on."""
+        self.go_on()
+
+    def ended(self, lost: SessionLostError) -> None:
         """The session is over."""
-        super().ended()
+        del lost
+        self.lose()
         self._sequence = 0
 
 
 class _Player(SoundLine):
     """Plays one stream of accompaniment, as a turn is spoken."""
 
-    def __init__(self, outlet: Outlet, music: Accompaniment, format_: PcmFormat) -> None:
-        super().__init__(outlet)
+    _outbox: EventOutbox
+
+    def __init__(self, outbox: EventOutbox, music: Accompaniment, format_: PcmFormat) -> None:
+        super().__init__(outbox)
         self.stream: ExternalAudioStream
         self._music = music
         self._format = format_
@@ -113,7 +136,7 @@ class _Player(SoundLine):
 
     def interrupt(self, scope: str | None) -> bool:
         event = MessageBuilder.control_interrupt(interrupt_scope=scope or MUSIC_ONLY)
-        return self._outbox.write_batch(framed(event))
+        return self._outbox.write_event(event)
 
 
 class ExternalAudioStream(AudioStream):
@@ -165,9 +188,13 @@ class ExternalAudioStream(AudioStream):
 class ExternalCalls(Sender):
     """Sound beside the avatar's voice."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._accompaniment = Accompaniment()
+    _accompaniment: Accompaniment
+
+    def _keep_ms(self) -> float | None:
+        """Return how much of a stream outlives its connection; None: it does not outlive it."""
+        if not self._config.reconnect or self._config.on_gap == "fail":
+            return None
+        return RESUMED_MS if self._config.on_gap == "resume" else 0
 
     async def send_external_audio(self, pcm: "Buffer", *, timestamp_us: int = 0) -> None:
         """Send a clip of accompaniment, at once: it is played, not lip-synced.
@@ -184,7 +211,7 @@ class ExternalCalls(Sender):
             ValueError: ``pcm`` is empty or not whole samples, or the timestamp has no 64 bits.
         """
         format_ = _format(self._config, None, None)
-        await self._settle(self._accompaniment.send(pcm, timestamp_us, format_, self._outlet.write))
+        await self._settle(self._accompaniment.send(pcm, timestamp_us, format_, self._outbox.write))
 
     def external_audio_stream(
         self,
@@ -217,7 +244,7 @@ class ExternalCalls(Sender):
         """
         sent = _format(self._config, sample_rate, channels)
         written = PcmFormat(sample_rate or sent.sample_rate, channels or sent.channels)
-        player = _Player(self._outlet, self._accompaniment, sent)
+        player = _Player(self._outbox, self._accompaniment, sent)
         player.stream = ExternalAudioStream(
             player,
             written=written,

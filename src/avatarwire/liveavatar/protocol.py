@@ -33,12 +33,14 @@ class LiveAvatarProtocol:
         is_open: ``session.init`` has come and has been answered.
         is_closing: ``session.closing`` has come: nothing more may be sent.
         ignored: how many messages were passed over, by cause.
+        audio_frames: how many audio frames have come.
     """
 
     def __init__(self) -> None:
         self.is_open: bool = False
         self.is_closing: bool = False
         self.ignored: Counter[str] = Counter()
+        self.audio_frames: int = 0
         self._replies: list[Event] = []
         self._response_seqs: dict[str, int] = {}
 
@@ -91,9 +93,12 @@ class LiveAvatarProtocol:
         kind = frame_type(message)
         if kind is FrameType.AUDIO:
             try:
-                return AudioFrame.unpack(message)
+                frame = AudioFrame.unpack(message)
             except ValueError:
                 self._ignore("a truncated audio frame")
+            else:
+                self.audio_frames += 1
+                return frame
         elif kind is None:
             self._ignore("a binary message of unknown type")
         else:

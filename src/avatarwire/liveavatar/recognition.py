@@ -3,8 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
+from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.messages import Event, MessageBuilder
-from avatarwire.liveavatar.sending import Metadata, Outlet, Sender
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.sending import EventOutbox, Metadata, Sender
+from avatarwire.session.dialect import Part
 
 __all__ = ["Partials", "RecogniserCalls"]
 
@@ -16,18 +19,18 @@ class _Partial:
     interval_ms: float
 
 
-class Partials:
+class Partials(Part[Received]):
     """Results that may still change, thinned out: recognisers repeat them dozens of times a second.
 
     Args:
-        outlet: where they go.
+        outbox: where they go.
 
     Attributes:
         dropped: how many were not sent: unchanged, or superseded before their time came.
     """
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, outbox: EventOutbox) -> None:
+        self._outbox = outbox
         self._last: tuple[str, str] | None = None
         self._next_s = 0.0
         self._waiting: _Partial | None = None
@@ -38,7 +41,7 @@ class Partials:
         """Send a result now or in its time, or drop it; False when the connection is full."""
         this = (request_id, text)
         if this == self._last or (self._waiting is not None and this == self._waiting.key):
-            self._outlet.require_open()
+            self._outbox.require_open()
             if this == self._last:
                 self.discard()
             self.dropped += 1
@@ -46,7 +49,7 @@ class Partials:
         loop = asyncio.get_running_loop()
         same_request = self._last is not None and self._last[0] == request_id
         if interval_ms and same_request and loop.time() < self._next_s:
-            self._outlet.require_open()
+            self._outbox.require_open()
             self.discard()
             self._waiting = _Partial(this, event, interval_ms)
             self._timer = loop.call_at(self._next_s, self._tick)
@@ -67,13 +70,18 @@ class Partials:
             self.dropped += 1
             self._forget()
 
-    def ended(self) -> None:
-        """An utterance, or the session, is over."""
+    def ended(self, lost: SessionLostError) -> None:
+        """The session is over."""
+        del lost
+        self.end_utterance()
+
+    def end_utterance(self) -> None:
+        """Forget what an utterance that is over has sent."""
         self.discard()
         self._last = None
 
     def _send(self, partial: _Partial) -> bool:
-        has_room = self._outlet.write_event(partial.event)
+        has_room = self._outbox.write_event(partial.event)
         self._last = partial.key
         self._next_s = asyncio.get_running_loop().time() + partial.interval_ms / 1000
         return has_room
@@ -94,9 +102,7 @@ class Partials:
 class RecogniserCalls(Sender):
     """What the user said, as the backend heard it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._partials = Partials(self._outlet)
+    _partials: Partials
 
     @property
     def dropped_asr_partials(self) -> int:
@@ -130,6 +136,6 @@ class RecogniserCalls(Sender):
     async def send_asr_final(self, request_id: str, text: str, metadata: Metadata = None) -> None:
         """Send the final recognition result."""
         event = MessageBuilder.input_asr_final(request_id, text, metadata)
-        has_room = self._outlet.write_event(event)
-        self._partials.ended()
+        has_room = self._outbox.write_event(event)
+        self._partials.end_utterance()
         await self._settle(has_room)

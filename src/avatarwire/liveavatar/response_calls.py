@@ -13,9 +13,7 @@ __all__ = ["ResponseCalls"]
 class ResponseCalls(Sender):
     """Text responses and prompts."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._responses = Responses(self._outlet)
+    _responses: Responses
 
     def response_stream(
         self,
@@ -50,7 +48,7 @@ class ResponseCalls(Sender):
             request_id, response_id, speed, volume, mood, metadata
         )
         return ResponseStream(
-            self._outlet,
+            self._outbox,
             self._responses,
             request_id,
             response_id,
@@ -73,7 +71,7 @@ class ResponseCalls(Sender):
             ValueError: an id is blank, or no text.
         """
         return PromptStream(
-            self._outlet,
+            self._outbox,
             self._responses,
             request_id,
             str(uuid.uuid4()) if response_id is None else response_id,

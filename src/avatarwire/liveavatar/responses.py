@@ -20,7 +20,9 @@ from avatarwire.errors import (
 )
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
-from avatarwire.liveavatar.sending import Metadata, Outlet
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.sending import EventOutbox, Metadata
+from avatarwire.session.dialect import Part
 
 __all__ = ["Responses", "StreamedResponse"]
 
@@ -78,7 +80,7 @@ class StreamedResponse:
         ends = self.is_written or self.is_settled
         return self._is_begun and not self.is_held and not ends
 
-    def send(self, outlet: Outlet, event: Event) -> bool:
+    def send(self, outbox: EventOutbox, event: Event) -> bool:
         """Write the next of its events; False: wait for room, or for another connection.
 
         Raises:
@@ -91,9 +93,10 @@ class StreamedResponse:
         if self.is_held:
             return False
         try:
-            has_room = outlet.write_event_now(event)
+            has_room = outbox.write_event_now(event)
         except SessionLostError:
-            if outlet.require_open().is_connected:
+            outbox.require_open()
+            if outbox.is_connected:
                 raise  # no other connection will come
             if self._is_begun and not self._resumes:
                 self.cut_off()
@@ -104,14 +107,14 @@ class StreamedResponse:
         self._is_begun = True
         return has_room
 
-    def send_again(self, outlet: Outlet) -> None:
+    def send_again(self, outbox: EventOutbox) -> None:
         """Send everything from its start, on another connection.
 
         Raises:
             SessionLostError: that one is lost as well.
         """
         for event in self._events:
-            outlet.write_event_now(event)
+            outbox.write_event_now(event)
         self._is_begun = True
         self.is_held = False
 
@@ -189,20 +192,20 @@ class _Active:
         return f"{kind} {self.response_id!r} of request {self.request_id!r}"
 
 
-class Responses:
+class Responses(Part[Received]):
     """The text responses of one agent.
 
     Args:
-        outlet: where their events go.
+        outbox: where their events go.
 
     Attributes:
         resume: streams that are open when the connection is lost are sent again on the next one;
             False: they fail.
     """
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, outbox: EventOutbox) -> None:
         self.resume = False
-        self._outlet = outlet
+        self._outbox = outbox
         self._held: list[StreamedResponse] = []
         self._active: dict[str, _Active] = {}
         # Weak: when nobody holds a stream any more, nobody can ask what became of it.
@@ -220,10 +223,10 @@ class Responses:
         Raises:
             ResponseStreamStateError: another response of that request is active.
         """
-        self._outlet.require_open()
+        self._outbox.require_open()
         self._require_idle(request_id, response_id)
         response = StreamedResponse(request_id, response_id, resumes=self.resume, hold=self._hold)
-        has_room = True if start is None else response.send(self._outlet, start)
+        has_room = True if start is None else response.send(self._outbox, start)
         self._active[request_id] = _Active(request_id, response_id, owner)
         self._awaited[response_id] = response
         return response, has_room
@@ -242,7 +245,7 @@ class Responses:
         Raises:
             PromptStreamStateError: a response of that id is under way.
         """
-        self._outlet.require_open()
+        self._outbox.require_open()
         under_way = self._under_way(response_id)
         if under_way is not None:
             raise PromptStreamStateError(
@@ -251,7 +254,7 @@ class Responses:
         response = StreamedResponse(
             request_id, response_id, is_prompt=True, resumes=self.resume, hold=self._hold
         )
-        has_room = response.send(self._outlet, start)
+        has_room = response.send(self._outbox, start)
         self._awaited[response_id] = response
         return response, has_room
 
@@ -274,9 +277,9 @@ class Responses:
         event = MessageBuilder.response_start(
             request_id, response_id, speed, volume, mood, metadata
         )
-        self._outlet.require_open()
+        self._outbox.require_open()
         self._require_idle(request_id, response_id)
-        has_room = self._outlet.write_event(event)
+        has_room = self._outbox.write_event(event)
         self._active[request_id] = _Active(request_id, response_id)
         return has_room
 
@@ -297,7 +300,7 @@ class Responses:
         event = MessageBuilder.response_chunk(
             request_id, response_id, seq, timestamp, text, metadata
         )
-        self._outlet.require_open()
+        self._outbox.require_open()
         active = self._active.get(request_id)
         if active is None or (active.is_over and active.owner is None and seq == 0):
             awaited = self._awaited_stream(response_id)
@@ -314,7 +317,7 @@ class Responses:
                 f"the next seq is {active.next_seq}, not {seq}",
             )
         event["responseId"] = _wire_id("chunk", response_id, active)
-        has_room = self._outlet.write_event(event)
+        has_room = self._outbox.write_event(event)
         active.next_seq += 1
         self._active[request_id] = active
         return has_room
@@ -326,14 +329,14 @@ class Responses:
             ResponseStreamStateError: the request has no active old-style response.
         """
         event = MessageBuilder.response_done(request_id, response_id, metadata)
-        self._outlet.require_open()
+        self._outbox.require_open()
         active = self._active.get(request_id)
         if active is None:
             raise _refusal("complete", request_id, response_id, "that request has no active one")
         if active.owner is not None:
             raise _refusal("complete", request_id, response_id, f"{active} owns the request")
         event["responseId"] = _wire_id("done", response_id, active)
-        has_room = self._outlet.write_event(event)
+        has_room = self._outbox.write_event(event)
         del self._active[request_id]
         return has_room
 
@@ -344,7 +347,7 @@ class Responses:
             ResponseStreamStateError: there is none, or more than one.
         """
         event = MessageBuilder.response_cancel(response_id)
-        self._outlet.require_open()
+        self._outbox.require_open()
         named = [
             active
             for active in self._active.values()
@@ -357,16 +360,17 @@ class Responses:
                 f"cannot cancel response {response_id!r}, of which exactly one must be active"
                 f" by old-style calls: {found}"
             )
-        has_room = self._outlet.write_event(event)
+        has_room = self._outbox.write_event(event)
         del self._active[matches[0].request_id]
         return has_room
 
     # What the session tells
 
-    def notice(self, event: ResponseStateEvent) -> None:
+    def notice(self, received: Received) -> None:
         """Take what the platform says of a response; what is about none is passed over."""
-        if not event.is_terminal:
+        if not isinstance(received, ResponseStateEvent) or not received.is_terminal:
             return
+        event = received
         response = self._awaited.get(event.response_id)
         if response is not None and response.request_id == event.request_id:
             response.notice(event)
@@ -374,8 +378,9 @@ class Responses:
         if active is not None and active.response_id == event.response_id:
             active.is_over = True
 
-    def gap(self) -> None:
+    def gap(self, lost: SessionLostError) -> None:
         """The connection is lost, and another may follow: open streams wait for it, or fail."""
+        del lost
         for response in list(self._awaited.values()):
             if not response.is_under_way:
                 continue
@@ -392,7 +397,7 @@ class Responses:
         held, self._held = self._held, []
         for index, response in enumerate(held):
             try:
-                response.send_again(self._outlet)
+                response.send_again(self._outbox)
             except SessionLostError:
                 self._held = held[index:]
                 return

@@ -17,7 +17,7 @@ from avatarwire.errors import (
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.responses import Responses, StreamedResponse
-from avatarwire.liveavatar.sending import Metadata, Outlet
+from avatarwire.liveavatar.sending import EventOutbox, Metadata
 from avatarwire.liveavatar.token_joiner import Joiner
 
 __all__ = ["PromptStream", "ResponseStream"]
@@ -35,11 +35,11 @@ class _TextStream(ABC):
     _kind: str
 
     def __init__(
-        self, outlet: Outlet, responses: Responses, request_id: str, response_id: str
+        self, outbox: EventOutbox, responses: Responses, request_id: str, response_id: str
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
-        self._outlet = outlet
+        self._outbox = outbox
         self._responses = responses
         self._state: Literal["new", "open", "closed"] = "new"
         self._response: StreamedResponse | None = None
@@ -116,7 +116,7 @@ class _TextStream(ABC):
                     if not await self._join(joiner, text):
                         return False
             if not joiner.flush():
-                await self._outlet.writable()
+                await self._outbox.writable()
         finally:
             joiner.close()
         return True
@@ -126,7 +126,7 @@ class _TextStream(ABC):
         if self._response is not None and self._response.last is not None:
             return False
         if not joiner.add(text):
-            await self._outlet.writable()
+            await self._outbox.writable()
         return True
 
     def _write_now(self, text: str) -> bool:
@@ -145,7 +145,7 @@ class _TextStream(ABC):
         """Write at once, or hold for another connection; False when either takes a wait."""
         if self._response is None:
             raise self._refusal("write to", "it has not been entered: use async with")
-        return self._response.send(self._outlet, event)
+        return self._response.send(self._outbox, event)
 
     @abstractmethod
     def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
@@ -194,13 +194,13 @@ class ResponseStream(_TextStream):
 
     def __init__(
         self,
-        outlet: Outlet,
+        outbox: EventOutbox,
         responses: Responses,
         request_id: str,
         response_id: str,
         start: Event | None,
     ) -> None:
-        super().__init__(outlet, responses, request_id, response_id)
+        super().__init__(outbox, responses, request_id, response_id)
         self._start = start
 
     async def send_chunk(
@@ -219,7 +219,7 @@ class ResponseStream(_TextStream):
             SessionLostError: the session has ended.
         """
         if not self._write(text, timestamp, metadata):
-            await self._outlet.writable()
+            await self._outbox.writable()
 
     async def done(self, metadata: Metadata = None) -> None:
         """Complete the text; leaving the stream does it.
@@ -234,7 +234,7 @@ class ResponseStream(_TextStream):
         has_room = self._send(event)
         self._close()
         if not has_room:
-            await self._outlet.writable()
+            await self._outbox.writable()
 
     async def cancel(self) -> None:
         """Abandon the response.
@@ -245,7 +245,7 @@ class ResponseStream(_TextStream):
         """
         self._require_open("cancel")
         # No wait for room: whoever cancels has no more to send.
-        self._outlet.write_event(MessageBuilder.response_cancel(self.response_id))
+        self._outbox.write_event(MessageBuilder.response_cancel(self.response_id))
         if self._response is not None:
             self._response.forget()
         self._close()
@@ -258,7 +258,7 @@ class ResponseStream(_TextStream):
         self._state = "open"
         try:
             if not has_room:
-                await self._outlet.writable()
+                await self._outbox.writable()
         except BaseException as exc:
             await self._cancel_for(exc)
             raise
@@ -314,9 +314,9 @@ class PromptStream(_TextStream):
     _kind = "prompt"
 
     def __init__(
-        self, outlet: Outlet, responses: Responses, request_id: str, response_id: str
+        self, outbox: EventOutbox, responses: Responses, request_id: str, response_id: str
     ) -> None:
-        super().__init__(outlet, responses, request_id, response_id)
+        super().__init__(outbox, responses, request_id, response_id)
         self._next_seq = 1
         self._start = MessageBuilder.system_prompt_start(request_id, response_id)
 
@@ -329,7 +329,7 @@ class PromptStream(_TextStream):
             SessionLostError: the session has ended.
         """
         if not self._write(text, timestamp, None):
-            await self._outlet.writable()
+            await self._outbox.writable()
 
     async def done(self) -> None:
         """Complete the text; leaving the stream does it.
@@ -343,7 +343,7 @@ class PromptStream(_TextStream):
         has_room = self._send(event)
         self._close()
         if not has_room:
-            await self._outlet.writable()
+            await self._outbox.writable()
 
     async def __aenter__(self) -> Self:
         self._require_new()
@@ -353,7 +353,7 @@ class PromptStream(_TextStream):
         self._state = "open"
         try:
             if not has_room:
-                await self._outlet.writable()
+                await self._outbox.writable()
         except BaseException:
             self._close()
             raise

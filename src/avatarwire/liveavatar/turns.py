@@ -2,12 +2,12 @@
 
 import uuid
 from collections.abc import Callable
-from typing import NamedTuple
 
 from avatarwire.audio import FRAME_RATES, PcmFormat, converter_between
 from avatarwire.codec import PcmFramer
+from avatarwire.errors import SessionLostError
+from avatarwire.liveavatar.config import AvatarAgentConfig
 from avatarwire.liveavatar.events import (
-    Inbound,
     Interrupt,
     ResponseStateEvent,
     SessionStateChanged,
@@ -15,10 +15,19 @@ from avatarwire.liveavatar.events import (
     VoiceStart,
 )
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState
-from avatarwire.liveavatar.sending import Metadata, Outlet, SoundLine, framed
-from avatarwire.streaming import AudioStream, Lateness, PlayoutReason, Timing, TurnRegister
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.sending import EventOutbox, Metadata, framed_audio
+from avatarwire.session.dialect import Part
+from avatarwire.session.outbox import AUDIO, SoundLine
+from avatarwire.streaming import (
+    AudioStream,
+    PlayoutReason,
+    StreamRegister,
+    Timing,
+    TurnRegister,
+)
 
-__all__ = ["MUSIC_ONLY", "USUAL_RATE", "Turns", "new_stream"]
+__all__ = ["MUSIC_ONLY", "USUAL_RATE", "FramerKeeper", "Turns", "hold_or_lose", "new_stream"]
 
 #: What the platform expects of a developer's TTS (protocol section 5).
 USUAL_RATE = 24000
@@ -29,46 +38,58 @@ _SPEAKING = {SessionState.SPEAKING, SessionState.PROMPT_SPEAKING}
 _INTERRUPTED = {"USER_COMMAND_INTERRUPT", "DEVELOPER_COMMAND_INTERRUPT"}
 
 
-class TurnTotals(NamedTuple):
-    """Sums over turns of speech, in milliseconds of sound; underruns are a count."""
-
-    written_ms: float = 0.0
-    sent_ms: float = 0.0
-    queued_ms: float = 0.0
-    underruns: int = 0
-
-    def __add__(self, other: "TurnTotals") -> "TurnTotals":  # type: ignore[override]
-        return TurnTotals(
-            self.written_ms + other.written_ms,
-            self.sent_ms + other.sent_ms,
-            self.queued_ms + other.queued_ms,
-            self.underruns + other.underruns,
-        )
-
-
-def _totals(stream: AudioStream) -> TurnTotals:
-    return TurnTotals(stream.written_ms, stream.sent_ms, stream.queued_ms, stream.underruns)
-
-
-class Turns(TurnRegister):
-    """The turns of one agent, and what concerns them of what the platform says."""
+class FramerKeeper(Part[Received]):
+    """Keeps the agent's one framer: sequence numbers and timestamps run on across turns."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._speaking = False
-        self._past = TurnTotals()
-        self.lateness: Lateness = Lateness()
+        self._framer: PcmFramer | None = None
+
+    def get(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
+        """Return the framer for a format; another format goes on with the numbers of the last."""
+        framer = self._framer
+        if framer is not None and (framer.sample_rate, framer.channels, framer.frame_ms) == (
+            sample_rate,
+            channels,
+            frame_ms,
+        ):
+            return framer
+        seq, timestamp = (0, 0) if framer is None else (framer.seq, framer.timestamp)
+        self._framer = PcmFramer(
+            sample_rate=sample_rate,
+            channels=channels,
+            frame_ms=frame_ms,
+            seq=seq,
+            timestamp=timestamp,
+        )
+        return self._framer
 
     def begin(self) -> None:
-        """A session begins: what was counted in the last one is forgotten."""
-        self._past = TurnTotals()
-        self.lateness.clear()
+        """Begin with a key frame, and drop what was left of the last one."""
+        if self._framer is not None:
+            self._framer.reset()
+
+    def connected(self) -> None:
+        """A new connection begins with a key frame."""
+        self.begin()
+
+
+class Turns(TurnRegister, Part[Received]):
+    """The turns of one agent, and what concerns them of what the platform says.
+
+    Args:
+        config: whose ``on_gap`` decides what becomes of them in a gap.
+    """
+
+    def __init__(self, config: AvatarAgentConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._speaking = False
 
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` speaks from now on, behind what is still being played."""
-        self._forget_resolved()
+        self.forget_resolved()
         if self._speaking:
-            ends_at_s = (turn.ends_at_s for turn in self._playing)
+            ends_at_s = (turn.ends_at_s for turn in self.playing)
             stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
         super().opened(stream)
 
@@ -78,28 +99,34 @@ class Turns(TurnRegister):
         """End what an interrupt ends, whoever sent it, ``besides`` the turn it is from."""
         if scope is not None and scope.strip() == MUSIC_ONLY:
             return
-        for stream in self._playing:
+        for stream in self.playing:
             if stream is not besides and request_id in {None, stream.request_id}:
                 stream.end("interrupted", notify=False)
 
-    def gap(self, mode: str) -> None:
-        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
+    def gap(self, lost: SessionLostError) -> None:
+        """The connection is lost, and another may follow: ``on_gap`` says what the turns do."""
+        del lost
         self._speaking = False
-        super().gap(mode)
+        hold_or_lose(self, self._config)
 
-    def ended(self) -> None:
+    def connected(self) -> None:
+        """There is a connection: turns that were held go on."""
+        self.go_on()
+
+    def ended(self, lost: SessionLostError) -> None:
         """The session is over, or about to be: nothing can be sent any more."""
+        del lost
         self._speaking = False
-        super().ended()
+        self.lose()
 
-    def notice(self, received: Inbound) -> None:
+    def notice(self, received: Received) -> None:
         """Take what the platform says; what is about no turn is passed over."""
-        self._forget_resolved()
+        self.forget_resolved()
         match received:
             case SessionStateChanged(state):
                 self._notice_state(state)
             case TextInput() | VoiceStart():
-                for stream in self._playing:
+                for stream in self.playing:
                     if stream.interrupt_on_input:
                         # The platform has cleared its own buffer already.
                         stream.end("interrupted", notify=False)
@@ -108,31 +135,21 @@ class Turns(TurnRegister):
             case ResponseStateEvent():
                 self._notice_response(received)
 
-    def totals(self) -> "TurnTotals":
-        """Give the sums over all turns, those that are open included."""
-        return sum((_totals(stream) for stream in self._playing), self._past)
-
-    def _forget_resolved(self) -> None:
-        for stream in self._playing:
-            if stream.is_resolved:
-                self._past += _totals(stream)
-        super()._forget_resolved()
-
     def _notice_response(self, event: ResponseStateEvent) -> None:
         reason = _reason(event)
         if reason is None:
             return
-        for stream in self._playing:
+        for stream in self.playing:
             if stream.response_id == event.response_id:
                 stream.end(reason, notify=False)
 
     def _notice_state(self, state: SessionState) -> None:
         self._speaking = state in _SPEAKING
-        for stream in self._playing:
+        for stream in self.playing:
             if self._speaking:
                 stream.notice_speaking()
             elif state is SessionState.IDLE:
-                stream.notice_idle(shared=stream is not self._playing[0])
+                stream.notice_idle(shared=stream is not self.playing[0])
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
@@ -147,8 +164,18 @@ def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
     return None
 
 
+def hold_or_lose(streams: StreamRegister, config: AvatarAgentConfig) -> None:
+    """Do with streams in a gap what the configuration says."""
+    if config.on_gap == "fail":
+        streams.lose()
+    else:
+        streams.hold(drop=config.on_gap == "drop")
+
+
 class _LiveSpeaker(SoundLine):
     """Says one turn: start event, audio frames, finish event."""
+
+    _outbox: EventOutbox
 
     __slots__ = (
         "_finish",
@@ -163,7 +190,7 @@ class _LiveSpeaker(SoundLine):
 
     def __init__(
         self,
-        outlet: Outlet,
+        outbox: EventOutbox,
         turns: Turns,
         *,
         make_framer: Callable[[], PcmFramer],
@@ -171,7 +198,7 @@ class _LiveSpeaker(SoundLine):
         finish: Event,
         interrupted_request: str | None,
     ) -> None:
-        super().__init__(outlet)
+        super().__init__(outbox)
         self.stream: AudioStream
         self._turns = turns
         self._make_framer = make_framer
@@ -191,45 +218,43 @@ class _LiveSpeaker(SoundLine):
         return self._open()
 
     def say(self, pcm: bytes | memoryview) -> bool:
-        framer = self._framer
-        wire = framer.websocket(pcm)
-        frames = len(pcm) // framer.frame_bytes
-        if framer.pending_bytes:
-            wire += framer.flush_websocket()
-            frames += 1
-        return self._outbox.write_now(wire, audio_frames=frames)
+        wire, frames, messages = framed_audio(
+            self._framer, pcm, ends=True, is_shown=bool(self._outbox.taps)
+        )
+        return self._outbox.write_now(wire, AUDIO, frames, messages)
 
     def finish(self) -> bool:
-        has_room = self._outbox.write_now(framed(self._finish))
+        has_room = self._outbox.write_event_now(self._finish)
         self._close()
         return has_room
 
     def abandon(self) -> bool:
-        return self._end(b"")
+        return self._end()
 
     def interrupt(self, scope: str | None) -> bool:
         request_id = self._interrupted_request
-        has_room = self._end(
-            framed(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
-        )
+        has_room = self._end(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         # The platform stops whatever answers that request; without one, whatever speaks.
         self._turns.interrupted(request_id, scope, besides=self.stream)
         return has_room
 
     def _open(self) -> bool:
         # Now or not at all, as all of a turn: in the backlog it would overtake what is resumed.
-        has_room = self._outbox.write_now(framed(self._start))
+        has_room = self._outbox.write_event_now(self._start)
         self._connection = self._outbox.connection
         self._framer = self._make_framer()
         self._framer.reset()
         self._is_open = True
         return has_room
 
-    def _end(self, wire: bytes) -> bool:
+    def _end(self, *events: Event) -> bool:
         if self._is_open:
-            wire += framed(self._finish)
+            events = (*events, self._finish)
         self._close()
-        return self._outbox.write_batch(wire) if wire else True
+        has_room = True
+        for event in events:
+            has_room = self._outbox.write_event(event)
+        return has_room
 
     def _close(self) -> None:
         self._is_open = False
@@ -237,8 +262,8 @@ class _LiveSpeaker(SoundLine):
 
 
 def new_stream(
-    outlet: Outlet,
-    framer_for: Callable[[int, int, int], PcmFramer],
+    outbox: EventOutbox,
+    framers: FramerKeeper,
     turns: Turns,
     *,
     request_id: str | None,
@@ -254,8 +279,8 @@ def new_stream(
     """Make a turn; everything about it is checked here, and nothing is sent yet.
 
     Args:
-        outlet: how the agent sends.
-        framer_for: gives the agent's one framer, for a rate, channels and milliseconds.
+        outbox: how the agent sends.
+        framers: keeps the agent's one framer.
         turns: where it is entered once it is open.
         request_id: what it answers; None: a new UUID4.
         response_id: its own id; None: a new UUID4.
@@ -287,9 +312,9 @@ def new_stream(
     sent = PcmFormat(rate, 1)  # the platform wants mono
     PcmFramer(sample_rate=rate, frame_ms=timing.frame_ms)  # refuses a frame_ms that is too long
     speaker = _LiveSpeaker(
-        outlet,
+        outbox,
         turns,
-        make_framer=lambda: framer_for(rate, 1, timing.frame_ms),
+        make_framer=lambda: framers.get(rate, 1, timing.frame_ms),
         start=start,
         finish=finish,
         interrupted_request=interrupted_request,

@@ -1,1 +1,51 @@
-"""What every session is made of, whatever its platform."""
+"""One engine for the sessions of every platform: their life, what they send, what they tell.
+
+``Session`` is what all of them can do. The rest is for writing a platform: a ``Dialect`` has its
+words, a ``Part`` knows what happens, a ``Reporter`` tells the program, and an ``Engine`` runs them.
+"""
+
+from typing import TYPE_CHECKING
+
+from avatarwire._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from avatarwire.session.callbacks import CallbackTasks, running_callback
+    from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter, Tap
+    from avatarwire.session.engine import Engine
+    from avatarwire.session.lifecycle import End, Lifecycle, Retry, State
+    from avatarwire.session.outbox import Outbox, SoundLine
+    from avatarwire.session.session import Session
+    from avatarwire.session.stats import AgentStats
+
+__all__ = [
+    "AgentStats",
+    "CallbackTasks",
+    "Connect",
+    "Dialect",
+    "End",
+    "Endpoint",
+    "Engine",
+    "Lifecycle",
+    "Outbox",
+    "Part",
+    "Reporter",
+    "Retry",
+    "Session",
+    "SoundLine",
+    "State",
+    "Tap",
+    "running_callback",
+]
+
+_HOMES = {
+    "avatarwire.session.callbacks": "CallbackTasks running_callback",
+    "avatarwire.session.dialect": "Connect Dialect Endpoint Part Reporter Tap",
+    "avatarwire.session.engine": "Engine",
+    "avatarwire.session.lifecycle": "End Lifecycle Retry State",
+    "avatarwire.session.outbox": "Outbox SoundLine",
+    "avatarwire.session.session": "Session",
+    "avatarwire.session.stats": "AgentStats",
+}
+
+if not TYPE_CHECKING:  # a type checker shall know a misspelt name
+    __getattr__, __dir__ = lazy_names(__name__, globals(), _HOMES)

@@ -1,27 +1,41 @@
 """What is sent, across the connections of one session."""
 
 import asyncio
-from collections.abc import Callable
+import copy
+import logging
+from collections.abc import Callable, Sequence
 
-from avatarwire.errors import BacklogFullError, SessionLostError
-from avatarwire.transport import Connection, count_messages, read_messages
+from avatarwire.codec import client_message
+from avatarwire.errors import (
+    AvatarwireError,
+    BacklogFullError,
+    NotConnectedError,
+    SessionLostError,
+)
+from avatarwire.session.dialect import Tap
+from avatarwire.transport import Connection
 
-__all__ = ["Outbox"]
+__all__ = ["AUDIO", "BINARY", "TEXT", "Outbox", "SoundLine"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.session")
+
+#: What messages are, for counting and for whoever looks at them.
+TEXT, BINARY, AUDIO = "text", "binary", "audio"
 
 
 class Outbox:
     """Writes to the session's connection, or keeps what is written until there is one again.
 
-    It has the two calls of a connection that senders need. What is written while there is none
-    waits, in order; so does what could not be written to a connection that turned out to be dead.
-    What was written to a live connection counts as delivered.
+    What is written while there is none waits, in order; so does what could not be written to a
+    connection that turned out to be dead. What was written to a live connection counts as
+    delivered. Messages are framed and masked by whoever makes them, many at a time where they can
+    be; ``kind``, ``count`` and ``messages`` say beside the bytes what they are.
 
     Args:
-        limit_bytes: how much may wait.
-        keeps: a lost connection may be followed by another; False: its loss is the end.
-        tap: called with each message that is written, unmasked; None: nobody looks.
+        refusal: what is raised while there is no session.
 
     Attributes:
+        taps: who looks at the messages; shared with what receives.
         events: text messages written.
         audio_frames: audio frames written.
         binaries: other binary messages written.
@@ -37,32 +51,25 @@ class Outbox:
         "_keeps",
         "_limit_bytes",
         "_lost",
-        "_tap",
+        "_none",
+        "_refusal",
         "audio_frames",
         "binaries",
         "events",
+        "taps",
         "wire_bytes",
     )
 
-    def __init__(
-        self,
-        limit_bytes: int,
-        *,
-        keeps: bool,
-        tap: Callable[[str | bytes], None] | None = None,
-    ) -> None:
-        self.events: int = 0
-        self.audio_frames: int = 0
-        self.binaries: int = 0
-        self.wire_bytes: int = 0
-        self._limit_bytes = limit_bytes
-        self._keeps = keeps
-        self._tap = tap
+    def __init__(self, refusal: AvatarwireError | None = None) -> None:
+        self._none: AvatarwireError = refusal or NotConnectedError(
+            "Not connected — call start() first"
+        )
+        self._refusal: AvatarwireError | None = self._none
+        self.taps: list[Tap] = []
         self._connection: Connection | None = None
-        self._backlog: list[bytes] = []
-        self._backlog_bytes = 0
-        self._lost: SessionLostError | None = None
+        self._backlog: list[tuple[bytes, str, int, Sequence[bytes]]] = []
         self._changed = asyncio.Event()
+        self.begin(0, keeps=False)
 
     @property
     def connection(self) -> Connection | None:
@@ -79,38 +86,91 @@ class Outbox:
         """What waits for a connection."""
         return self._backlog_bytes
 
+    # What happens to the session
+
+    def begin(self, limit_bytes: int, *, keeps: bool) -> None:
+        """Count from zero: another session begins.
+
+        Args:
+            limit_bytes: how much may wait for a connection.
+            keeps: a lost connection may be followed by another; False: what is sent in between is
+                refused.
+        """
+        self._lost: SessionLostError | None = None
+        self._limit_bytes = limit_bytes
+        self._keeps = keeps
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        self.events: int = 0
+        self.audio_frames: int = 0
+        self.binaries: int = 0
+        self.wire_bytes: int = 0
+
     def connected(self, connection: Connection) -> None:
         """Write to ``connection`` from now on, what has waited first."""
         self._connection = connection
+        self._refusal = self._lost = None
         if self._backlog:
-            waiting, self._backlog = b"".join(self._backlog), []
-            self._backlog_bytes = 0
-            self.write_batch(waiting)
+            try:
+                connection.write_batch(b"".join([wire for wire, *_ in self._backlog]))
+            except SessionLostError:
+                self._connection = None  # all of it waits on
+            else:
+                waiting, self._backlog, self._backlog_bytes = self._backlog, [], 0
+                for batch in waiting:
+                    self._count(*batch)
         self._wake()
 
-    def disconnected(self) -> None:
-        """Keep what is written from now on."""
+    def disconnected(self, lost: SessionLostError) -> None:
+        """Keep what is written from now on, or refuse it; those who wait are told ``lost``."""
         self._connection = None
+        self._lost = lost
+        if not self._keeps:
+            self._refusal = self._none
 
-    def ended(self, lost: SessionLostError) -> int:
-        """Refuse everything from now on; give how many bytes had waited in vain."""
+    def refuse(self, lost: SessionLostError, *, is_ours: bool) -> int:
+        """Refuse everything from now on; return how many bytes had waited in vain.
+
+        The first reason stays, until our side ends the session too.
+
+        Args:
+            lost: what those are told who wait already.
+            is_ours: our side ended the session: whoever comes later is told that there is none.
+        """
         self._connection = None
-        self._lost = self._lost or lost
+        if not isinstance(self._refusal, SessionLostError):
+            self._lost = self._refusal = lost
+        if is_ours:
+            self._refusal = self._none
         dropped_bytes = self._backlog_bytes
         self._backlog.clear()
         self._backlog_bytes = 0
         self._wake()
         return dropped_bytes
 
-    def write_batch(self, wire: bytes, *, audio_frames: int = 0) -> bool:
+    def require_open(self) -> None:
+        """Refuse to go on when nothing can be sent.
+
+        Raises:
+            NotConnectedError, SessionLostError: there is no session, or it has ended.
+        """
+        if self._refusal is not None:
+            # Each caller's own: a traceback grows with each raise.
+            raise copy.copy(self._refusal)
+
+    # Sending
+
+    def write(self, wire: bytes, kind: str, count: int = 1, messages: Sequence[bytes] = ()) -> bool:
         """Write masked messages now, or keep them; False: await ``writable()`` before more.
 
         Args:
             wire: whole messages.
-            audio_frames: how many audio frames they are; 0: whatever they are is counted here.
+            kind: TEXT, AUDIO or BINARY.
+            count: how many they are.
+            messages: the same messages without frame and mask; needed only while ``taps`` has any.
 
         Raises:
-            SessionLostError: the session has ended for good.
+            NotConnectedError, SessionLostError: there is no session, or it has ended.
             BacklogFullError: too much waits already; nothing was kept.
         """
         if self._connection is not None:
@@ -121,22 +181,26 @@ class Outbox:
                     raise
                 self._connection = None
             else:
-                self._count(wire, audio_frames)
+                self._count(wire, kind, count, messages)
                 return has_room
-        if self._lost is not None:
-            raise SessionLostError(self._lost.code, self._lost.reason)
+        self.require_open()
         if self._backlog_bytes + len(wire) > self._limit_bytes:
             raise BacklogFullError(self._backlog_bytes, self._limit_bytes)
-        self._keep(wire)
+        self._backlog.append((wire, kind, count, messages))
+        self._backlog_bytes += len(wire)
         return False
 
-    def write_now(self, wire: bytes, *, audio_frames: int = 0) -> bool:
+    def write_now(
+        self, wire: bytes, kind: str, count: int = 1, messages: Sequence[bytes] = ()
+    ) -> bool:
         """Write to the connection of now or not at all; False: await its ``writable()``.
 
         Raises:
+            NotConnectedError: there is no session.
             SessionLostError: there is no connection, or it is dead; nothing is kept.
         """
         if self._connection is None:
+            self.require_open()
             raise SessionLostError(reason="the connection is being restored")
         try:
             has_room = self._connection.write_batch(wire)
@@ -144,14 +208,22 @@ class Outbox:
             if self._keeps:
                 self._connection = None
             raise
-        self._count(wire, audio_frames)
+        self._count(wire, kind, count, messages)
         return has_room
+
+    def write_text(self, text: bytes) -> bool:
+        """Write or keep one text message, as ``write`` does."""
+        return self.write(client_message(text, text=True), TEXT, 1, (text,))
+
+    def write_text_now(self, text: bytes) -> bool:
+        """Write one text message to the connection of now, as ``write_now`` does."""
+        return self.write_now(client_message(text, text=True), TEXT, 1, (text,))
 
     async def writable(self) -> None:
         """Return when there is a connection with room, and nothing waits.
 
         Raises:
-            SessionLostError: the session has ended for good.
+            NotConnectedError, SessionLostError: the session has ended.
         """
         while True:
             connection = self._connection
@@ -160,9 +232,9 @@ class Outbox:
                 continue
             try:
                 await connection.writable()
-            except SessionLostError:
+            except SessionLostError as exc:
                 if not self._keeps:
-                    raise
+                    raise copy.copy(self._lost or exc) from None
                 if self._connection is connection:
                     self._connection = None
             else:
@@ -172,33 +244,70 @@ class Outbox:
         """Return when there is a connection.
 
         Raises:
-            SessionLostError: the session has ended for good.
+            NotConnectedError, SessionLostError: there is no session, or it has ended.
         """
         while self._connection is None:
             await self._change()
 
-    def _keep(self, wire: bytes) -> None:
-        self._backlog.append(wire)
-        self._backlog_bytes += len(wire)
+    def tap(self, look: Tap) -> Callable[[], None]:
+        """Show every message to ``look``; return what ends it."""
+        self.taps.append(look)
 
-    def _count(self, wire: bytes, audio_frames: int) -> None:
+        def end() -> None:
+            if look in self.taps:
+                self.taps.remove(look)
+
+        return end
+
+    def show(self, direction: str, kind: str, data: str | bytes) -> None:
+        """Hand a message to everyone who looks."""
+        for tap in tuple(self.taps):
+            try:
+                tap(direction, kind, data)
+            except Exception:
+                logger.exception("a tap raised; the session goes on")
+
+    def _count(self, wire: bytes, kind: str, count: int, messages: Sequence[bytes]) -> None:
         self.wire_bytes += len(wire)
-        if audio_frames:
-            self.audio_frames += audio_frames
+        if kind is AUDIO:
+            self.audio_frames += count
+        elif kind is TEXT:
+            self.events += count
         else:
-            events, binaries = count_messages(wire)
-            self.events += events
-            self.binaries += binaries
-        if self._tap is not None:
-            for message in read_messages(wire):
-                self._tap(message)
+            self.binaries += count
+        if self.taps:
+            for message in messages:
+                if kind is TEXT:
+                    self.show("sent", TEXT, message.decode())
+                else:
+                    self.show("sent", BINARY, message)
 
     async def _change(self) -> None:
-        if self._lost is not None:
-            raise SessionLostError(self._lost.code, self._lost.reason)
+        self.require_open()
         await self._changed.wait()
+        if self._refusal is not None:
+            raise copy.copy(self._lost or self._refusal)
 
     def _wake(self) -> None:
         # An event that is replaced wakes everyone who waits now, and nobody who comes later.
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+class SoundLine:
+    """What a stream of sound is sent through: one connection, and after a gap the next one."""
+
+    __slots__ = ("_connection", "_outbox")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._connection: Connection | None = None
+
+    async def ready(self) -> None:
+        """Return when there is a connection."""
+        await self._outbox.wait_connected()
+
+    async def writable(self) -> None:
+        """Return when the connection that is full has room; another one has."""
+        if self._connection is not None and self._connection is self._outbox.connection:
+            await self._connection.writable()

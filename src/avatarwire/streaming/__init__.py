@@ -7,7 +7,7 @@ from avatarwire.streaming.lane import Lane
 from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
-from avatarwire.streaming.register import StreamRegister, TurnRegister
+from avatarwire.streaming.register import StreamRegister, StreamTotals, TurnRegister
 from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.stream import AudioStream, Converter
 from avatarwire.streaming.timeline import Timeline
@@ -26,6 +26,7 @@ __all__ = [
     "Punctual",
     "Speaker",
     "StreamRegister",
+    "StreamTotals",
     "Timeline",
     "Timing",
     "TurnRegister",

@@ -1,41 +1,90 @@
 """Which streams of one agent are not over yet, and which of them is open."""
 
+from typing import NamedTuple
+
+from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.stream import AudioStream
 
-__all__ = ["StreamRegister", "TurnRegister"]
+__all__ = ["StreamRegister", "StreamTotals", "TurnRegister"]
+
+
+class StreamTotals(NamedTuple):
+    """Sums over streams, in milliseconds of sound; underruns are a count."""
+
+    written_ms: float = 0.0
+    sent_ms: float = 0.0
+    queued_ms: float = 0.0
+    underruns: int = 0
+
+    def plus(self, stream: AudioStream) -> "StreamTotals":
+        """Return the sums with those of another stream."""
+        return StreamTotals(
+            self.written_ms + stream.written_ms,
+            self.sent_ms + stream.sent_ms,
+            self.queued_ms + stream.queued_ms,
+            self.underruns + stream.underruns,
+        )
 
 
 class StreamRegister:
-    """The streams that share the connections of one session."""
+    """The streams that share the connections of one session.
+
+    Attributes:
+        lateness: how late the paced writes of the session's streams were.
+    """
 
     def __init__(self) -> None:
+        self.lateness: Lateness = Lateness()
         self._playing: list[AudioStream] = []
+        self._past = StreamTotals()
+
+    def begin(self) -> None:
+        """Count from zero: another session begins."""
+        self._past = StreamTotals()
+        self.lateness.clear()
+
+    def totals(self) -> StreamTotals:
+        """Return the sums over all streams of the session, those that are open included."""
+        totals = self._past
+        for stream in self._playing:
+            totals = totals.plus(stream)
+        return totals
 
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends from now on."""
-        self._forget_resolved()
+        self.forget_resolved()
         self._playing.append(stream)
 
-    def gap(self, mode: str) -> None:
-        """The connection is lost, and another may follow; ``mode`` is the agent's ``on_gap``."""
-        for stream in self._playing:
-            if mode == "fail":
-                stream.end("lost")
-            else:
-                stream.hold(drop=mode == "drop")
+    @property
+    def playing(self) -> tuple[AudioStream, ...]:
+        """The streams that are not over, in the order of their beginning."""
+        return tuple(self._playing)
 
-    def connected(self) -> None:
+    def hold(self, *, drop: bool) -> None:
+        """The connection is lost, and another may follow: send nothing until then.
+
+        Args:
+            drop: what is queued, and what is written until then, is dropped.
+        """
+        for stream in self.playing:
+            stream.hold(drop=drop)
+
+    def go_on(self) -> None:
         """There is a connection: streams that were held go on."""
-        for stream in self._playing:
+        for stream in self.playing:
             stream.go_on()
 
-    def ended(self) -> None:
+    def lose(self) -> None:
         """The connection is gone for good, or about to be: nothing can be sent any more."""
-        for stream in self._playing:
+        for stream in self.playing:
             stream.end("lost")
-        self._forget_resolved()
+        self.forget_resolved()
 
-    def _forget_resolved(self) -> None:
+    def forget_resolved(self) -> None:
+        """Keep the sums of the streams that are over, and not the streams."""
+        for stream in self._playing:
+            if stream.is_resolved:
+                self._past = self._past.plus(stream)
         self._playing = [stream for stream in self._playing if not stream.is_resolved]
 
 
@@ -45,6 +94,11 @@ class TurnRegister(StreamRegister):
     def __init__(self) -> None:
         super().__init__()
         self._open: AudioStream | None = None
+
+    @property
+    def open_turn(self) -> AudioStream | None:
+        """The turn that is open; None while there is none."""
+        return self._open
 
     def require_none(self, call: str) -> None:
         """Refuse ``call`` while a turn is open.

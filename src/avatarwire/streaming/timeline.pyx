@@ -10,6 +10,9 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from avatarwire.streaming.lateness cimport Lateness
 
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+
 cdef enum:
     # The longest that a `Timing` may say, too.
     MAX_MS = 3600000
@@ -20,6 +23,7 @@ cdef enum:
 cdef double EPSILON_S = 1e-6
 
 
+@cython.boundscheck(True)  # a wrong index into a list is an error, not a dead process
 @cython.final
 cdef class Timeline:
     """What becomes of a turn's sound, from the queue to the listener.
@@ -38,9 +42,17 @@ cdef class Timeline:
         lateness: Where each write counts how late it is; None: nowhere.
 
     Raises:
-        ValueError: A frame is shorter than a sample, or ``keep_ms`` is not 0 to 3,600,000.
+        ValueError: A frame is shorter than a sample, an hour of the format is more than memory can
+            hold, or ``keep_ms`` is not 0 to 3,600,000.
     """
 
+    # What holds between any two calls, whatever their order:
+    # - 0 <= kept_from <= head <= len(chunks), and every item is bytes, b"" once it is gone.
+    # - head_bytes lies within the chunk at head; it is 0 when there is none.
+    # - From there on are queued_bytes, and nothing else but half a sample at the end, or what was
+    #   dropped of the last chunk: therefore nothing is added behind an end.
+    # - Before it, from kept_from on, are at least sent_bytes.
+    # - offered_bytes may be more than is queued by now; sent() takes the lesser.
     cdef list chunks
     cdef object view  # of the chunk that leaves now
     cdef Lateness lateness
@@ -48,6 +60,7 @@ cdef class Timeline:
     cdef Py_ssize_t head  # index of the chunk that leaves now
     cdef Py_ssize_t head_bytes  # how much of that one was sent
     cdef Py_ssize_t sent_bytes  # how much of what was sent is still here
+    cdef long long total_bytes  # how much was sent and not taken back
     cdef Py_ssize_t offered_bytes
     cdef Py_ssize_t keep_bytes
     cdef readonly Py_ssize_t queued_bytes
@@ -55,7 +68,6 @@ cdef class Timeline:
     cdef readonly Py_ssize_t batch_bytes
     cdef readonly Py_ssize_t buffer_bytes
     cdef Py_ssize_t sample_bytes
-    cdef readonly long long sent_samples
     cdef readonly long long underruns
     cdef double lacking_s
     cdef double rate
@@ -79,6 +91,11 @@ cdef class Timeline:
             raise ValueError(
                 f"a frame of {frame_ms} ms has no sample at {format.sample_rate} Hz: "
                 "sample_rate is in Hz, not kHz"
+            )
+        if format.bytes_per_second > PY_SSIZE_T_MAX // (MAX_MS // 1000 + 1):
+            raise ValueError(
+                f"an hour at {format.sample_rate} Hz is more than memory can hold: "
+                "sample_rate is in Hz"
             )
         if not 0 <= keep_ms <= MAX_MS:  # also refuses NaN, which no integer can hold
             raise ValueError(f"keep_ms must be 0 to {MAX_MS:,} milliseconds, not {keep_ms!r}")
@@ -112,7 +129,13 @@ cdef class Timeline:
 
     @cython.critical_section
     def put(self, bytes pcm not None):
-        """Add sound; it is kept by reference."""
+        """Add sound; it is kept by reference.
+
+        Raises:
+            RuntimeError: After ``finish``, ``clear`` or ``forget``.
+        """
+        if self.is_finishing:
+            raise RuntimeError("the turn's sound has ended: nothing can be added to it")
         if PyBytes_GET_SIZE(pcm):
             self.chunks.append(pcm)
             self.queued_bytes += PyBytes_GET_SIZE(pcm)
@@ -143,18 +166,19 @@ cdef class Timeline:
     @cython.critical_section
     def clear(self):
         """Forget what waits; nothing may be added after this."""
+        if not self.keep_bytes:
+            self.drop_all()
+            return
+        self.is_finishing = True
         self.queued_bytes = self.offered_bytes = 0
         self.view = None
         # The chunk that was leaving holds sound that was sent.
-        del self.chunks[self.head + (self.head_bytes > 0 and self.keep_bytes > 0):]
+        del self.chunks[self.head + (self.head_bytes > 0):]
 
     @cython.critical_section
     def forget(self):
         """Forget what waits and what was kept; nothing may be added after this."""
-        self.queued_bytes = self.offered_bytes = self.sent_bytes = 0
-        self.view = None
-        del self.chunks[:]
-        self.kept_from = self.head = self.head_bytes = 0
+        self.drop_all()
 
     # When it leaves
 
@@ -215,7 +239,7 @@ cdef class Timeline:
             self.begun_s += gap_s
             self.underruns += 1
             self.lacking_s += gap_s
-        self.sent_samples += size // self.sample_bytes
+        self.total_bytes += size
 
     @cython.critical_section
     def take_back(self, double now_s):
@@ -231,17 +255,18 @@ cdef class Timeline:
         cdef Py_ssize_t ahead
         cdef double ahead_s = self.end_s(now_s) - now_s
         if ahead_s < self.seconds(size):
-            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes)
+            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes + 0.5)
             ahead += self.frame_bytes - 1
             size = min(size, ahead - ahead % self.frame_bytes)
         self.has_deadline = False
         self.offered_bytes = 0
         self.queued_bytes += size
-        self.sent_samples -= size // self.sample_bytes
-        self.begun_s = now_s - self.sent_samples / self.rate
-        self.has_begun = self.sent_samples > 0
+        self.total_bytes -= size
+        self.begun_s = now_s - self.seconds(self.total_bytes)
+        self.has_begun = self.total_bytes > 0
         self.head_bytes -= size
         while self.head_bytes < 0:
+            assert self.head > self.kept_from, "more is taken back than is kept"
             self.head -= 1
             self.head_bytes += PyBytes_GET_SIZE(<bytes> self.chunks[self.head])
             self.view = None
@@ -249,6 +274,12 @@ cdef class Timeline:
         return size
 
     # When it is played
+
+    @property
+    @cython.critical_section
+    def sent_samples(self):
+        """What was sent and not taken back, in whole samples of every channel."""
+        return self.total_bytes // self.sample_bytes
 
     @property
     @cython.critical_section
@@ -269,19 +300,19 @@ cdef class Timeline:
     @cython.critical_section
     def position_s(self, double now_s):
         """Give how much of what was sent has been played."""
-        return max(0, self.sent_samples / self.rate - max(0, self.end_s(now_s) - now_s))
+        return max(0, self.seconds(self.total_bytes) - max(0, self.end_s(now_s) - now_s))
 
     cdef double end_s(self, double now_s) noexcept:
-        return self.begun_s + self.sent_samples / self.rate if self.has_begun else now_s
+        return self.begun_s + self.seconds(self.total_bytes) if self.has_begun else now_s
 
-    cdef double seconds(self, Py_ssize_t size_bytes) noexcept:
+    cdef double seconds(self, long long size_bytes) noexcept:
         return size_bytes / (self.rate * self.sample_bytes)
 
     cdef Py_ssize_t due_bytes(self, double now_s) noexcept:
         cdef double room_s = self.lead_s - max(0, self.end_s(now_s) - now_s) + EPSILON_S
         if self.is_finishing and self.seconds(self.queued_bytes) <= room_s:
             return self.queued_bytes
-        if room_s < self.batch_s:
+        if not room_s >= self.batch_s:  # also when a time is NaN, which no integer can hold
             return 0
         return min(
             self.queued_bytes // self.frame_bytes, <Py_ssize_t> (room_s / self.frame_s)
@@ -311,17 +342,19 @@ cdef class Timeline:
             start = 0
         return b"".join(pieces)
 
-    cdef void pass_over(self, Py_ssize_t size):
+    cdef int pass_over(self, Py_ssize_t size) except -1:
         """Move the front of the queue."""
         self.offered_bytes = 0
         self.queued_bytes -= size
         self.head_bytes += size
         while self.head < len(self.chunks):
             if self.head_bytes < PyBytes_GET_SIZE(<bytes> self.chunks[self.head]):
-                return
+                return 0
             self.head_bytes -= PyBytes_GET_SIZE(<bytes> self.chunks[self.head])
             self.head += 1
             self.view = None
+        assert not self.head_bytes, "more was taken out of the queue than was in it"
+        return 0
 
     cdef int let_go(self) except -1:
         """Drop the chunks that were sent and need not be kept."""
@@ -341,8 +374,17 @@ cdef class Timeline:
             self.drop_first()
         return 0
 
+    cdef int drop_all(self) except -1:
+        """Forget all sound, sent or not; nothing may be added after this."""
+        self.is_finishing = True
+        self.queued_bytes = self.offered_bytes = self.sent_bytes = 0
+        self.view = None
+        del self.chunks[:]
+        self.kept_from = self.head = self.head_bytes = 0
+        return 0
+
     cdef int drop_first(self) except -1:
-        self.chunks[self.kept_from] = None
+        self.chunks[self.kept_from] = b""
         self.kept_from += 1
         if self.kept_from == GONE_MAX:
             del self.chunks[:GONE_MAX]

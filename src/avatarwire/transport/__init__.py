@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
     from avatarwire.transport.connection import Connection
     from avatarwire.transport.environment import is_loopback
+    from avatarwire.transport.heartbeat import Heartbeat
     from avatarwire.transport.link import Link
     from avatarwire.transport.loading import connect
     from avatarwire.transport.memory import MemoryConnection, memory_pair
@@ -19,31 +20,31 @@ if TYPE_CHECKING:
     from avatarwire.transport.secrets import (
         KeepsSecrets,
         Secret,
+        SecretBytes,
         are_legal,
         redacted,
         secrets_in_url,
     )
     from avatarwire.transport.websocket import WebSocketConnection
-    from avatarwire.transport.wire import count_messages, read_messages
 
 __all__ = [
     "Connection",
     "ExponentialBackoffStrategy",
+    "Heartbeat",
     "KeepsSecrets",
     "Link",
     "MemoryConnection",
     "Response",
     "RestClient",
     "Secret",
+    "SecretBytes",
     "WebSocketConnection",
     "are_legal",
     "connect",
-    "count_messages",
     "get_json",
     "is_loopback",
     "memory_pair",
     "post_json",
-    "read_messages",
     "redacted",
     "secrets_in_url",
     "shared_client",
@@ -51,15 +52,17 @@ __all__ = [
 
 _HOMES = {
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
+    "avatarwire.transport.heartbeat": "Heartbeat",
     "avatarwire.transport.environment": "is_loopback",
     "avatarwire.transport.link": "Link",
     "avatarwire.transport.loading": "connect",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
     "avatarwire.transport.connection": "Connection",
     "avatarwire.transport.rest": "Response RestClient get_json post_json shared_client",
-    "avatarwire.transport.secrets": "KeepsSecrets Secret are_legal redacted secrets_in_url",
+    "avatarwire.transport.secrets": (
+        "KeepsSecrets Secret SecretBytes are_legal redacted secrets_in_url"
+    ),
     "avatarwire.transport.websocket": "WebSocketConnection",
-    "avatarwire.transport.wire": "count_messages read_messages",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name

@@ -36,14 +36,18 @@ class ExponentialBackoffStrategy:
         """The coming delay in seconds, before jitter; reading it does not count as an attempt."""
         return self._next
 
-    async def wait(self) -> None:
-        """Sleep for the coming delay; the next one is twice as long."""
+    def take(self) -> float:
+        """Return the coming delay in seconds, with jitter; the next one is twice as long."""
         delay = self._next
         # Doubling the last delay never leaves the range of a float; 2**attempt would.
         self._next = min(delay * 2, self._max)
         if self._jitter:
             delay *= random.random()  # noqa: S311 - spreads load, keeps no secret
-        await asyncio.sleep(delay)
+        return delay
+
+    async def wait(self) -> None:
+        """Sleep for the coming delay; the next one is twice as long."""
+        await asyncio.sleep(self.take())
 
     def reset(self) -> None:
         """Start from the first delay again, after an attempt that succeeded."""

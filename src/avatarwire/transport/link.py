@@ -37,6 +37,7 @@ class Link:
         self._on_end = on_end
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._abandoning: asyncio.Task[None] | None = None
 
     @property
     def connection(self) -> Connection:
@@ -86,6 +87,12 @@ class Link:
             await self._connection.close(code, reason)
         await asyncio.wait([self._task])
 
+    def abandon(self, code: int) -> None:
+        """Deliver nothing more and tell no end; close with ``code`` without being waited for."""
+        self._on_message = lambda _: None
+        self._on_end = lambda _code, _reason: None
+        self._abandoning = asyncio.create_task(self.close(code), name="avatarwire abandon")
+
     async def _run(self, opened: asyncio.Future[None]) -> None:
         try:
             connection = await self._dial()
@@ -106,14 +113,14 @@ class Link:
                 _log.exception("the handler of the connection's end failed")
 
     async def _read(self, connection: Connection) -> tuple[int, str]:
-        receive, deliver = connection.receive, self._on_message
+        receive = connection.receive
         while True:
             try:
                 message = await receive()
             except SessionLostError as lost:
                 return lost.code, lost.reason
             try:
-                deliver(message)
+                self._on_message(message)
             except Exception:
                 _log.exception("a message handler failed; the connection goes on")
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["KeepsSecrets", "Secret", "are_legal", "redacted", "secrets_in_url"]
+__all__ = ["KeepsSecrets", "Secret", "SecretBytes", "are_legal", "redacted", "secrets_in_url"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
@@ -26,6 +26,15 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+class SecretBytes(bytes):
+    """Bytes with a secret in them, which their repr does not show; see ``Secret``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'***'"
 
 
 class KeepsSecrets:

@@ -35,6 +35,7 @@ from websockets.version import version as _library_version
 from avatarwire.errors import ConnectFailedError, SessionLostError, SettingError
 from avatarwire.transport import environment
 from avatarwire.transport.environment import Proxy
+from avatarwire.transport.heartbeat import Heartbeat
 from avatarwire.transport.secrets import Secret, are_legal
 
 __all__ = ["WebSocketConnection", "connect"]
@@ -44,9 +45,6 @@ CLOSE_TIMEOUT_S = 2.0
 
 HANG_UP_S = 0.05
 """How long a peer that has said goodbye may take to hang up before we do."""
-
-READ_GRACE_S = 0.01
-"""How long a loop that was stalled has to read what had arrived."""
 
 NEXT_ADDRESS_S = 0.25
 """How long an address of a name has to itself before the next one is tried too (RFC 8305)."""
@@ -87,13 +85,10 @@ class WebSocketConnection(ClientConnection):
         "_aw_end",
         "_aw_full",
         "_aw_hang_up_timer",
-        "_aw_is_ping_out",
-        "_aw_ping_interval_s",
-        "_aw_ping_timeout_s",
-        "_aw_ping_timer",
-        "_aw_pinged_at_s",
+        "_aw_heartbeat",
         "_aw_protocol",
         "_aw_round_trip_s",
+        "_aw_silence_s",
         "_aw_stall_timer",
         "_aw_transport",
         "_aw_unanswered_s",
@@ -119,8 +114,10 @@ class WebSocketConnection(ClientConnection):
             write_limit=write_limit,
         )
         self._aw_protocol = protocol
-        self._aw_ping_interval_s = ping_interval
-        self._aw_ping_timeout_s = ping_timeout
+        self._aw_heartbeat = Heartbeat(self, ping_interval, ping_timeout)
+        self._aw_silence_s = (
+            None if ping_interval is None or ping_timeout is None else ping_interval + ping_timeout
+        )
         self._aw_close_timeout_s = close_timeout
         self._aw_transport: asyncio.Transport
         self._aw_full = False
@@ -128,9 +125,6 @@ class WebSocketConnection(ClientConnection):
         self._aw_stall_timer: asyncio.TimerHandle | None = None
         self._aw_close_timer: asyncio.TimerHandle | None = None
         self._aw_hang_up_timer: asyncio.TimerHandle | None = None
-        self._aw_ping_timer: asyncio.TimerHandle | None = None
-        self._aw_pinged_at_s = 0.0
-        self._aw_is_ping_out = False
         self._aw_unanswered_s: float | None = None
         self._aw_round_trip_s: float | None = None
         self._aw_end: SessionLostError | None = None
@@ -141,18 +135,14 @@ class WebSocketConnection(ClientConnection):
         """Keep the transport, to write to it directly."""
         self._aw_transport = cast("asyncio.Transport", transport)
         super().connection_made(transport)
-        self._aw_ping_at(asyncio.get_running_loop().time())
+        self._aw_heartbeat.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why it ended and wake everyone who waits for room."""
         super().connection_lost(exc)
         self._aw_full = False
-        for timer in (
-            self._aw_stall_timer,
-            self._aw_close_timer,
-            self._aw_hang_up_timer,
-            self._aw_ping_timer,
-        ):
+        self._aw_heartbeat.stop()
+        for timer in (self._aw_stall_timer, self._aw_close_timer, self._aw_hang_up_timer):
             if timer is not None:
                 timer.cancel()
         self._aw_end = _ending(self._aw_protocol.close_exc)
@@ -160,9 +150,7 @@ class WebSocketConnection(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Note that the peer is there, or that it is about to leave."""
-        if self._aw_is_ping_out:
-            self._aw_is_ping_out = False
-            self._aw_ping_at(self._aw_pinged_at_s)
+        self._aw_heartbeat.heard()
         super().data_received(data)
         if self._aw_protocol.state is State.CLOSING:
             self._aw_limit_close()
@@ -183,10 +171,9 @@ class WebSocketConnection(ClientConnection):
         """Note that the write buffer is over its high water."""
         super().pause_writing()
         self._aw_full = True
-        if self._aw_ping_interval_s is not None and self._aw_ping_timeout_s is not None:
+        if self._aw_silence_s is not None:
             loop = asyncio.get_running_loop()
-            silence_s = self._aw_ping_interval_s + self._aw_ping_timeout_s
-            self._aw_stall_timer = loop.call_later(silence_s, self._aw_stalled)
+            self._aw_stall_timer = loop.call_later(self._aw_silence_s, self._aw_stalled)
 
     def resume_writing(self) -> None:
         """Note that the write buffer is down to its low water."""
@@ -297,34 +284,21 @@ class WebSocketConnection(ClientConnection):
                 self._aw_close_timeout_s, self._aw_transport.abort
             )
 
-    def _aw_ping_at(self, last_s: float) -> None:
-        """Ping an interval after ``last_s``, or at once if that has passed."""
-        if self._aw_ping_timer is not None:
-            self._aw_ping_timer.cancel()
-        if self._aw_ping_interval_s is not None:
-            loop = asyncio.get_running_loop()
-            self._aw_ping_timer = loop.call_at(last_s + self._aw_ping_interval_s, self._aw_ping)
+    # What the heartbeat asks for
 
-    def _aw_ping(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._aw_pinged_at_s = loop.time()
+    def send_ping(self) -> bool:
+        """Send a ping, unless the handshake is under way, or the close."""
         if self._aw_protocol.state is not _OPEN:
-            self._aw_ping_at(self._aw_pinged_at_s)  # the handshake is under way, or the close
-            return
+            return False
         self._aw_protocol.send_ping(b"")
         if self._aw_unanswered_s is None:
-            self._aw_unanswered_s = self._aw_pinged_at_s
+            self._aw_unanswered_s = self._aw_heartbeat.pinged_at_s
         self._aw_transport.writelines(self._aw_protocol.data_to_send())
-        if self._aw_ping_timeout_s is None:
-            self._aw_ping_at(self._aw_pinged_at_s)
-            return
-        self._aw_is_ping_out = True
-        self._aw_ping_timer = loop.call_later(self._aw_ping_timeout_s, self._aw_expect_pong)
+        return True
 
-    def _aw_expect_pong(self) -> None:
-        # The loop may have been stalled, with the pong unread: it gets a chance to read first.
-        loop = asyncio.get_running_loop()
-        self._aw_ping_timer = loop.call_later(READ_GRACE_S, self._aw_fail, "the peer is silent")
+    def peer_is_silent(self) -> None:
+        """End the connection with 1011."""
+        self._aw_fail("the peer is silent")
 
 
 def _ending(exc: ConnectionClosed) -> SessionLostError:

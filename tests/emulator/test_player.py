@@ -5,7 +5,7 @@ import pytest
 
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame
-from avatarwire.emulator.playback import TEXT_PLAYS_S, Player, Turn
+from avatarwire.emulator.liveavatar.player import TEXT_PLAYS_S, Player, Turn
 from avatarwire.liveavatar.messages import MessageBuilder as Build
 
 PCM_40MS = bytes(range(240)) * 8  # 40 ms at 24 kHz mono

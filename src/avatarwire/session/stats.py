@@ -1,29 +1,17 @@
-"""What an agent has done so far, in numbers."""
+"""What a session has done so far, in numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-__all__ = ["AgentStats", "LiveCounts"]
+from avatarwire.streaming import BOUNDS_MS, TurnRegister
 
+if TYPE_CHECKING:
+    from avatarwire.session.engine import Engine
+    from avatarwire.session.outbox import Outbox
 
-class LiveCounts(NamedTuple):
-    """The part of ``AgentStats`` that a session counts."""
-
-    is_connected: bool = False
-    reconnects: int = 0
-    round_trip_ms: float | None = None
-    events_sent: int = 0
-    audio_frames_sent: int = 0
-    binary_messages_sent: int = 0
-    bytes_sent: int = 0
-    events_received: int = 0
-    audio_frames_received: int = 0
-    bytes_received: int = 0
-    backlog_bytes: int = 0
-    buffered_bytes: int = 0
-    dropped: Mapping[str, int] = MappingProxyType({})
+__all__ = ["AgentStats", "stats_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +75,47 @@ class AgentStats:
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         *counts, dropped = (getattr(self, each.name) for each in fields(self))
         return type(self), (*counts, dict(dropped))  # the view that it is does not pickle
+
+
+def stats_of(
+    engine: "Engine[Any]",
+    outbox: "Outbox",
+    turns: TurnRegister,
+    *,
+    audio_frames_received: int,
+    dropped: Mapping[str, int],
+) -> AgentStats:
+    """Return a snapshot of one session.
+
+    Args:
+        engine: what runs it.
+        outbox: what it has sent.
+        turns: its turns of speech.
+        audio_frames_received: how many of the binary messages were the user's sound.
+        dropped: what was dropped, by cause.
+    """
+    connection, totals, lateness = outbox.connection, turns.totals(), turns.lateness
+    round_trip_s = None if connection is None else connection.round_trip_s
+    return AgentStats(
+        is_connected=engine.is_connected,
+        reconnects=max(0, engine.reconnects),
+        round_trip_ms=None if round_trip_s is None else round_trip_s * 1000,
+        events_sent=outbox.events,
+        audio_frames_sent=outbox.audio_frames,
+        binary_messages_sent=outbox.binaries,
+        bytes_sent=outbox.wire_bytes,
+        events_received=engine.events_received,
+        audio_frames_received=audio_frames_received,
+        bytes_received=engine.bytes_received,
+        queued_ms=totals.queued_ms,
+        backlog_bytes=outbox.backlog_bytes,
+        buffered_bytes=0 if connection is None else connection.buffered_bytes,
+        audio_written_ms=totals.written_ms,
+        audio_sent_ms=totals.sent_ms,
+        audio_dropped_ms=totals.written_ms - totals.sent_ms - totals.queued_ms,
+        lateness_bounds_ms=BOUNDS_MS,
+        lateness_counts=tuple(lateness.counts),
+        lateness_max_ms=lateness.max_ms,
+        underruns=totals.underruns,
+        dropped=dropped,
+    )

@@ -1,35 +1,34 @@
-"""One session on the emulated Akool platform: its socket, its transcript, what it was told."""
+"""One session on the emulated Akool platform: its messages, and what it was told."""
 
-import asyncio
 import itertools
-import logging
-import secrets
-import time
-from typing import Any, Literal
+import re
+from dataclasses import replace
+from typing import Any
 
-from aiohttp import WebSocketError, WSMsgType, web
+from aiohttp import web
 from pybase64 import b64decode
 
 from avatarwire import _json
 from avatarwire.akool.messages import decode
 from avatarwire.audio import PcmFormat
-from avatarwire.emulator.faults import AkoolFaults
-from avatarwire.emulator.listening import printable
-from avatarwire.emulator.transcript import Entry
+from avatarwire.emulator.akool.faults import AkoolFaults
+from avatarwire.emulator.recorded_session import RecordedSession
+from avatarwire.emulator.server import is_same_key
+from avatarwire.emulator.transcript import Entry, printable
 
 __all__ = ["AkoolSession", "kind_of"]
-
-log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 FORMAT = PcmFormat(16000, 1)
 BAD_REQUEST = 4000
 BAD_KEY = 4001
+#: Agora's, in the parameters, and in the flat form the API key.
+TOKEN = re.compile(r'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 Json = dict[str, Any]
 
 
 def kind_of(message: Json) -> str:
-    """Give what a message is about: its command or event, else its type."""
+    """Return what a message is about: its command or event, else its type."""
     payload = message.get("pld")
     if isinstance(payload, dict) and message["type"] in {"command", "event"}:
         name = payload.get("cmd" if message["type"] == "command" else "event")
@@ -39,7 +38,7 @@ def kind_of(message: Json) -> str:
     return kind
 
 
-class AkoolSession:
+class AkoolSession(RecordedSession[AkoolFaults]):
     """A session as the platform sees it; it lives on across reconnects.
 
     Everything is kept for the tests to look at, sound included: memory grows by some 75 KB for each
@@ -58,31 +57,19 @@ class AkoolSession:
     """
 
     def __init__(self, session_id: str, avatar_id: str, api_key: str | None = None) -> None:
-        self.session_id = session_id
+        super().__init__(session_id)
         self.avatar_id = avatar_id
-        self.transcript: list[Entry] = []
         self.messages: list[Json] = []
         self.connections: int = 0
         self.pcm: bytearray = bytearray()
         self.bad_messages: int = 0
         self.left: str | None = None
-        self.closed: int | None = None
         self._api_key = api_key
-        self._socket: web.WebSocketResponse | None = None
-        self._request: web.Request | None = None
-        self._our_code: int | None = None
         self._faults = AkoolFaults()
         self._mids = itertools.count(1)
-        self._seen: dict[str, int] = {}
-        self._news = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<AkoolSession {self.session_id} closed={self.closed}>"
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether a WebSocket is open now."""
-        return self._socket is not None
 
     @property
     def audio_runs(self) -> list[tuple[PcmFormat, bytes]]:
@@ -127,90 +114,36 @@ class AkoolSession:
         self._note("sent", message)
 
     async def wait_for(self, kind: str, timeout_s: float = 5.0) -> Json:
-        """Give the next message of that kind that no earlier ``wait_for`` has given.
+        """Return the next message of that kind that no earlier ``wait_for`` has given.
 
         Raises:
             TimeoutError: none came; the text names what did.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    for index in range(self._seen.get(kind, 0), len(self.messages)):
-                        self._seen[kind] = index + 1
-                        if kind_of(self.messages[index]) == kind:
-                            return self.messages[index]
-                    await self._wait_for_news()
-        except TimeoutError:
-            names = ", ".join(kind_of(message) for message in self.messages[-20:]) or "nothing"
-            raise TimeoutError(f"no {kind} in {timeout_s} s; received: {names}") from None
+        return await self._next_named(kind, self.messages, kind_of, timeout_s)
 
-    async def wait_closed(self, timeout_s: float = 5.0) -> int:
-        """Wait for the connection's end and give its code.
-
-        Raises:
-            TimeoutError: it is still open.
-        """
-        async with asyncio.timeout(timeout_s):
-            while self.closed is None:
-                await self._wait_for_news()
-        return self.closed
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection from the platform's side."""
-        if self._socket is not None:
-            self._our_code = code
-            await self._socket.close(code=code, message=reason.encode())
-
-    def cut(self) -> None:
-        """Drop the connection without a word, as a network does."""
-        if self._request is not None and self._request.transport is not None:
-            self._our_code = 1006
-            self._request.transport.abort()
-
-    async def serve(
-        self, socket: web.WebSocketResponse, request: web.Request, faults: AkoolFaults
-    ) -> None:
-        """Run one connection to its end; the emulator calls this."""
-        if self._socket is not None:
-            await self.close(1008, "replaced by a newer connection")
-            await self.wait_closed()
-        self._socket, self._request, self._faults = socket, request, faults
-        self._our_code = self.closed = None
+    async def _converse(self, socket: web.WebSocketResponse, faults: AkoolFaults) -> None:
+        self._faults = faults
         self.connections += 1
-        self._log("connected")
-        code = 1006
-        try:
-            await self._system("websocket_connected")
-            code = await self._receive(socket)
-        except ConnectionError:
-            pass  # it went while we answered
-        finally:
-            self._socket = self._request = None
-            self.closed = code if self._our_code is None else self._our_code
-            self._log("heard %.2f s of sound", FORMAT.ms(len(self.pcm)) / 1000)
-            self._log("closed with code %d", self.closed)
-            self._news.set()
-
-    async def _receive(self, socket: web.WebSocketResponse) -> int:
-        """Take messages until the connection ends; give the close code."""
+        await self._system("websocket_connected")
         count = 0
-        while True:
-            message = await socket.receive()
-            if message.type is WSMsgType.TEXT:
-                self._note("received", message.data)
-                await self._on_text(message.data)
-            elif message.type is WSMsgType.BINARY:
-                self._note("received", message.data)
-                await self._on_bad("binary messages are not part of the protocol")
-            elif message.type is WSMsgType.CLOSE:
-                return message.data or 1005
-            elif isinstance(message.data, WebSocketError):
-                return message.data.code
+        while (data := await self._next(socket)) is not None:
+            self._note("received", data)
+            if isinstance(data, str):
+                await self._on_text(data)
             else:
-                return 1006
+                await self._on_bad("binary messages are not part of the protocol")
             count += 1
-            if count == self._faults.close_after_messages:
-                await self.close(self._faults.close_code, "fault on demand")
+            if count == faults.close_after_messages:
+                await self.close(faults.close_code, "fault on demand")
+
+    def _on_closed(self, code: int, *, replaced: bool) -> None:  # noqa: ARG002 - it goes on anyhow
+        self._log("heard %.2f s of sound", FORMAT.ms(len(self.pcm)) / 1000)
+
+    def _as_written_down(self, entry: Entry) -> Entry:
+        # A token gives access to a call, and a recording is kept, and handed on.
+        if isinstance(entry.data, bytes):
+            return entry
+        return replace(entry, data=TOKEN.sub(r'\1"***"', entry.data))
 
     async def _on_text(self, data: str) -> None:
         try:
@@ -264,9 +197,7 @@ class AkoolSession:
         self.pcm += pcm
 
     async def _on_auth(self, token: str) -> None:
-        if self._api_key is not None and not secrets.compare_digest(
-            token.encode(), self._api_key.encode()
-        ):
+        if self._api_key is not None and not is_same_key(token, self._api_key):
             await self.send_error(BAD_KEY, "Authentication failed")
             await self.close(BAD_KEY, "Authentication failed")
 
@@ -286,14 +217,3 @@ class AkoolSession:
         if status not in self._faults.withhold:
             await self.send("system", {"status": status, **fields})
             self._log("sent %s", status)
-
-    def _note(self, direction: Literal["received", "sent"], data: str | bytes) -> None:
-        kind: Literal["text", "binary"] = "text" if isinstance(data, str) else "binary"
-        self.transcript.append(Entry(direction, kind, data, time.monotonic()))
-
-    async def _wait_for_news(self) -> None:
-        self._news.clear()
-        await self._news.wait()
-
-    def _log(self, words: str, *values: object) -> None:
-        log.info("%s " + words, printable(self.session_id[:8]), *values)  # noqa: G003 - a constant

@@ -3,15 +3,15 @@
 import asyncio
 from typing import Literal, TypeAlias
 
-from avatarwire.emulator.faults import Faults
+from avatarwire.emulator.liveavatar.faults import Faults
 from avatarwire.liveavatar.messages import decode
 
-__all__ = ["Mischief", "Misdeed"]
+__all__ = ["Fault", "MessageFaults"]
 
-Misdeed: TypeAlias = Literal["cut", "close", "stop reading"]
+Fault: TypeAlias = Literal["cut", "close", "stop reading"]
 
 
-class Mischief:
+class MessageFaults:
     """Counts the messages of one connection and says what goes wrong with each.
 
     Args:
@@ -25,8 +25,8 @@ class Mischief:
         self._sent = 0
         self._held_back: str | bytes | None = None
 
-    def after_receiving(self, message: str | bytes) -> Misdeed | None:
-        """Say what the platform does now that ``message`` has arrived."""
+    def after_receiving(self, message: str | bytes) -> Fault | None:
+        """Return what the platform does now that ``message`` has arrived."""
         self._received += 1
         if isinstance(message, bytes):
             self._frames += 1
@@ -46,7 +46,7 @@ class Mischief:
             await asyncio.sleep(posted_s + self._faults.delay_s - now_s)
 
     def in_place_of(self, message: str | bytes) -> list[str | bytes]:
-        """Give what is sent in place of ``message``."""
+        """Return what is sent in place of ``message``."""
         faults = self._faults
         if isinstance(message, str) and faults.withhold and _name(message) in faults.withhold:
             return []

@@ -34,7 +34,7 @@ class Clock(Protocol):
     """The part of an event loop that the player needs."""
 
     def time(self) -> float:
-        """Give the time in seconds."""
+        """Return the time in seconds."""
         ...
 
     def call_later(self, delay: float, callback: Callable[[], None], /) -> Timer:

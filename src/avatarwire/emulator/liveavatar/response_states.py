@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from avatarwire.emulator.faults import Faults
-from avatarwire.emulator.playback import Turn
+from avatarwire.emulator.liveavatar.faults import Faults
+from avatarwire.emulator.liveavatar.player import Turn
 from avatarwire.liveavatar.messages import Event
 
 __all__ = ["ResponseStates"]
@@ -62,7 +62,7 @@ class ResponseStates:
         self._tell(turn.request_id, turn.response_id, "ACCEPTED")
 
     def ended(self, turn: Turn) -> None:
-        """Say how a turn has ended, unless its response goes on."""
+        """Tell how a turn has ended, unless its response goes on."""
         if not turn.reason:
             return
         self._accepted.discard(turn.response_id)

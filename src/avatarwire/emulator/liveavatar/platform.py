@@ -5,19 +5,17 @@ import logging
 import secrets
 import uuid
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 
 from avatarwire._json import loads
 from avatarwire.audio import read
-from avatarwire.emulator.faults import HTML, Faults, StartFault
-from avatarwire.emulator.hearing import USER_FORMAT, User
-from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.session import FINAL_CODES, LiveSession
-from avatarwire.emulator.transcript import record
+from avatarwire.emulator.liveavatar.faults import Faults, StartFault
+from avatarwire.emulator.liveavatar.session import FINAL_CODES, LiveSession
+from avatarwire.emulator.liveavatar.user import USER_FORMAT, User
+from avatarwire.emulator.server import HTML, Server, close_on_demand, is_same_key, new_socket
 from avatarwire.errors import AudioFormatError
 
 __all__ = ["LiveAvatarEmulator"]
@@ -27,7 +25,6 @@ log: logging.Logger = logging.getLogger("avatarwire.emulator")
 AGENT_PATH = "/v1/session/agent"
 # Larger than any event of the protocol; binary messages have a limit of their own.
 MESSAGE_LIMIT_BYTES = 4 * 1024 * 1024
-CLOSE_TIMEOUT_S = 1.0
 
 
 class LiveAvatarEmulator:
@@ -38,7 +35,9 @@ class LiveAvatarEmulator:
     rendered. Sessions and all that they received are kept until the emulator is dropped.
 
     Args:
-        host: the address to listen on; loopback unless you decide otherwise.
+        host: the address to listen on; loopback unless you decide otherwise. Pages of other
+            sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
+            and loopback addresses are, elsewhere any address, this machine's name and ``host``.
         port: 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         greeting: the text that each new user types after ``session.ready``; None: nothing.
@@ -72,33 +71,28 @@ class LiveAvatarEmulator:
     ) -> None:
         self.faults: Faults = faults or Faults()
         self.sessions: list[LiveSession] = []
-        self._host = host
-        self._port = port
         self._api_key = api_key
         self._greeting = greeting
         spoken = _load(user_audio)
         if user_transcript is not None and not spoken:
             raise ValueError("user_transcript is what is said in user_audio: give both")
         self._user = User(spoken, user_transcript)
-        self._record_dir = None if record_dir is None else Path(record_dir)
+        self._server = Server(host, port, record_dir)
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
-        self._ending = asyncio.Event()
-        self._runner: web.AppRunner | None = None
 
     @property
     def base_url(self) -> str:
         """What a client takes as the platform's base URL."""
-        return origin(self._host, self._port)
+        return self._server.url
 
     async def __aenter__(self) -> Self:
-        if self._record_dir is not None:
-            await asyncio.to_thread(self._record_dir.mkdir, parents=True, exist_ok=True)
         app = web.Application()
         app.router.add_post("/v1/session/start", self._start)
         app.router.add_post("/v1/session/stop", self._stop)
         app.router.add_get(AGENT_PATH, self._connect)
-        self._runner, self._port = await listen(app, self._host, self._port)
+        async with self._server.opening():
+            await self._server.open(app)
         return self
 
     async def __aexit__(
@@ -107,10 +101,7 @@ class LiveAvatarEmulator:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ending.set()
-        await asyncio.gather(*(session.close(WSCloseCode.GOING_AWAY) for session in self.sessions))
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.close(self.sessions)
         for session in self.sessions:
             session.dispose()
 
@@ -204,9 +195,7 @@ class LiveAvatarEmulator:
         return _answer(0, "success")
 
     async def _connect(self, request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=MESSAGE_LIMIT_BYTES
-        )
+        socket = new_socket(MESSAGE_LIMIT_BYTES)
         if not socket.can_prepare(request).ok:
             return _answer(40003, "this address takes WebSocket connections only", status=426)
         refusal = self.faults.next_handshake()
@@ -218,29 +207,18 @@ class LiveAvatarEmulator:
         if session is None or session.ended:
             log.info("connection refused: its URL has been used, has expired, or never was one")
             return _answer(40007, "this URL has been used, or never was one", status=403)
-        await socket.prepare(request)
         if refusal is not None:
             session.ended = refusal in FINAL_CODES
-            await socket.close(code=refusal, message=b"fault on demand")
-            return socket
-        try:
-            await session.serve(socket, request, self.faults)
-        finally:
-            if self._record_dir is not None:
-                await asyncio.to_thread(
-                    record,
-                    session.session_id,
-                    session.audio_runs,
-                    session.transcript,
-                    self._record_dir,
-                )
+            return await close_on_demand(socket, request, refusal)
+        await socket.prepare(request)
+        await self._server.serve(session, socket, request, self.faults)
         return socket
 
     async def _refuse(self, fault: StartFault) -> web.StreamResponse:
         what = f"refused with {fault.code or fault.status or 'a web page'}"
         log.info("start %s, on demand", "left without an answer" if fault.no_answer else what)
         if fault.no_answer:
-            await self._ending.wait()
+            await self._server.ending.wait()
         if fault.html:
             return web.Response(text=HTML, content_type="text/html", status=fault.status or 200)
         if fault.code is None:
@@ -263,10 +241,8 @@ class LiveAvatarEmulator:
             del self._by_token[token]
 
     def _authorised(self, request: web.Request) -> bool:
-        if self._api_key is None:
-            return True
         given = request.headers.get("Authorization", "")
-        return secrets.compare_digest(given.encode(), f"Bearer {self._api_key}".encode())
+        return self._api_key is None or is_same_key(given, f"Bearer {self._api_key}")
 
 
 async def _body(request: web.Request) -> dict[str, Any] | None:

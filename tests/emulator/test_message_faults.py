@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from avatarwire.codec import AudioFrame
 from avatarwire.emulator import Faults, LiveAvatarEmulator, LiveSession
-from avatarwire.emulator.mischief import Mischief
+from avatarwire.emulator.liveavatar.message_faults import MessageFaults
 from avatarwire.liveavatar.messages import MessageBuilder, encode
 
 FRAME = AudioFrame(payload=b"ab").pack()
@@ -57,16 +57,16 @@ async def flood(client: ClientConnection) -> None:
 
 
 def sent(faults: Faults, count: int = 6) -> list[str | bytes]:
-    mischief = Mischief(faults)
-    return [piece for n in range(count) for piece in mischief.in_place_of(f"<{n}>")]
+    message_faults = MessageFaults(faults)
+    return [piece for n in range(count) for piece in message_faults.in_place_of(f"<{n}>")]
 
 
 def test_without_faults_everything_is_as_it_was() -> None:
     assert sent(Faults()) == ["<0>", "<1>", "<2>", "<3>", "<4>", "<5>"]
-    assert all(Mischief(Faults()).after_receiving(m) is None for m in ("text", FRAME))
+    assert all(MessageFaults(Faults()).after_receiving(m) is None for m in ("text", FRAME))
 
 
-def test_every_so_manieth_message_goes_wrong() -> None:
+def test_every_nth_message_goes_wrong() -> None:
     assert sent(Faults(garble_every=3)) == ["<0>", "<1>", "<", "<3>", "<4>", "<"]
     assert sent(Faults(duplicate_every=4), 4) == ["<0>", "<1>", "<2>", "<3>", "<3>"]
     assert sent(Faults(reorder_every=2)) == ["<0>", "<2>", "<1>", "<4>", "<3>"]
@@ -75,22 +75,22 @@ def test_every_so_manieth_message_goes_wrong() -> None:
 
 
 def test_events_are_withheld_by_name() -> None:
-    mischief = Mischief(Faults(withhold={"session.ready"}))
-    assert mischief.in_place_of(READY) == []
-    assert mischief.in_place_of("no event") == ["no event"]
-    assert mischief.in_place_of(FRAME) == [FRAME]
+    message_faults = MessageFaults(Faults(withhold={"session.ready"}))
+    assert message_faults.in_place_of(READY) == []
+    assert message_faults.in_place_of("no event") == ["no event"]
+    assert message_faults.in_place_of(FRAME) == [FRAME]
 
 
 def test_faults_may_change_on_the_way() -> None:
     faults = Faults()
-    mischief = Mischief(faults)
-    assert mischief.after_receiving("one") is None
+    message_faults = MessageFaults(faults)
+    assert message_faults.after_receiving("one") is None
     faults.close_after_messages = 2
-    assert mischief.after_receiving("two") == "close"
+    assert message_faults.after_receiving("two") == "close"
     faults.stop_reading_after = 3
-    assert mischief.after_receiving("three") == "stop reading"
+    assert message_faults.after_receiving("three") == "stop reading"
     faults.cut_after_frames = 1
-    assert mischief.after_receiving(FRAME) == "cut"
+    assert message_faults.after_receiving(FRAME) == "cut"
 
 
 # On a connection

@@ -1,11 +1,9 @@
-"""What can be made to go wrong, on demand."""
+"""What can be made to go wrong on a Live Avatar platform, on demand."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
-__all__ = ["AkoolFaults", "DiscoveryFault", "Faults", "StartFault"]
-
-HTML = "<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"
+__all__ = ["Faults", "StartFault"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +49,9 @@ class Faults:
         stop_reading_after: take nothing more off the connection, pings included, once this many
             messages have arrived on it; None: never, and what had stopped goes on.
         delay_s: how much later than usual everything is sent, answers to REST calls included.
-        garble_every: send only the first half of every so manieth message; None: of none.
-        duplicate_every: send every so manieth message twice.
-        reorder_every: send every so manieth message after the one that follows it.
+        garble_every: send only the first half of every n-th message; None: of none.
+        duplicate_every: send every n-th message twice.
+        reorder_every: send every n-th message after the one that follows it.
         token_life_s: how long a one-time URL can be dialled, in seconds; None: until it is used.
         starts: one entry for each coming start that fails, oldest first.
         handshakes: one entry for each coming connection that is refused, oldest first: an HTTP
@@ -86,45 +84,3 @@ class Faults:
     def next_handshake(self) -> int | None:
         """Take the fault of the connection that has just been asked for."""
         return self.handshakes.popleft() if self.handshakes else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveryFault:
-    """How one question for Akool's instances goes wrong.
-
-    Attributes:
-        status: the HTTP status of the answer.
-        body: what is answered: text as it is, anything else as JSON.
-        no_answer: keep the client waiting until it gives up or the emulator ends (with 503).
-    """
-
-    status: int = 200
-    body: object = HTML
-    no_answer: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class AkoolFaults:
-    """What goes wrong on an Akool platform from now on; change it at any time.
-
-    Attributes:
-        discoveries: one entry for each coming question that fails, oldest first.
-        handshakes: one entry for each coming connection that is refused, oldest first: an HTTP
-            status, or from 1000 a close code that is sent right after the upgrade.
-        withhold: what is never sent: some of ``websocket_connected``, ``agora_connected``, ``ack``
-            and ``pong``.
-        errors: by kind of message (``set-params``, ``interrupt``, ``leave_channel``, ``chat`` and
-            so on), the code and the words of the error that answers it instead of an ack.
-        errors_name_mid: such an error carries the mid of the message that it answers.
-        close_after_messages: close a connection once this many messages have arrived on it; None:
-            never.
-        close_code: the close code used for that.
-    """
-
-    discoveries: deque[DiscoveryFault] = field(default_factory=deque)
-    handshakes: deque[int] = field(default_factory=deque)
-    withhold: set[str] = field(default_factory=set)
-    errors: dict[str, tuple[int, str]] = field(default_factory=dict)
-    errors_name_mid: bool = False
-    close_after_messages: int | None = None
-    close_code: int = 1011

@@ -1,24 +1,19 @@
 """The Akool platform on this machine: discovery and WebSocket on one port."""
 
 import asyncio
-import contextlib
 import functools
 import logging
-import re
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 
-from avatarwire.emulator.akool_session import AkoolSession
-from avatarwire.emulator.faults import AkoolFaults, DiscoveryFault
-from avatarwire.emulator.listening import listen, origin
-from avatarwire.emulator.transcript import Entry, record
+from avatarwire.emulator.akool.faults import AkoolFaults, DiscoveryFault
+from avatarwire.emulator.akool.session import AkoolSession
+from avatarwire.emulator.server import Server, close_on_demand, is_same_key, new_socket
 
 __all__ = ["AkoolEmulator", "AkoolInstance"]
 
@@ -26,10 +21,7 @@ DISCOVERY_PATH = "/streamingAvatar/service_status"
 WEBSOCKET_PATH = "/streamingAvatar/ws/v1"
 # Over two minutes of sound in one message.
 MESSAGE_LIMIT_BYTES = 8 * 1024 * 1024
-CLOSE_TIMEOUT_S = 1.0
 OCCUPIED = 4003
-#: Agora's, in the parameters, and in the flat form the API key.
-TOKEN = re.compile(r'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
 
 log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
@@ -65,14 +57,17 @@ class AkoolEmulator:
     they received are kept until the emulator is dropped.
 
     Args:
-        host: the address to listen on; loopback unless you decide otherwise.
+        host: the address to listen on; loopback unless you decide otherwise. Pages of other
+            sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
+            and loopback addresses are, elsewhere any address, this machine's name and ``host``.
         port: discovery's; 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         instances: the platform's servers; also the ``instances`` attribute. One, unless given.
         discovery: the form of discovery's answer: "instances", as the service sends it, or
             "services", as the published README shows it.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
-            connection ends; made when missing. Tokens are not written down.
+            connection ends, called after its id, numbered where that name is taken; made when
+            missing. Tokens are not written down.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Attributes:
@@ -100,48 +95,39 @@ class AkoolEmulator:
         )
         self.sessions: list[AkoolSession] = []
         self.discovery_queries: list[dict[str, str]] = []
-        self._host = host
-        self._port = port
         self._api_key = api_key
         self._discovery = discovery
-        self._record_dir = None if record_dir is None else Path(record_dir)
-        self._ending = asyncio.Event()
+        self._server = Server(host, port, record_dir)
         self._news = asyncio.Event()
-        self._resources = contextlib.AsyncExitStack()
 
     @property
     def discovery_url(self) -> str:
         """What a client takes as its discovery URL."""
-        return origin(self._host, self._port) + DISCOVERY_PATH
+        return self._server.url + DISCOVERY_PATH
 
     @property
     def server_url(self) -> str:
         """What a client takes as its server URL: the first instance that is not dead."""
-        return origin(self._host, self._port)
+        return self._server.url
 
     async def __aenter__(self) -> Self:
-        if self._record_dir is not None:
-            await asyncio.to_thread(self._record_dir.mkdir, parents=True, exist_ok=True)
-        async with contextlib.AsyncExitStack() as resources:
+        async with self._server.opening():
             app = web.Application()
             app.router.add_get(DISCOVERY_PATH, self._discover)
             has_instance = False
             for instance in self.instances:
                 if instance.dead:
-                    instance.port = await self._listen_dead(instance, resources)
+                    instance.port = await self._listen_dead(instance)
                 elif has_instance:
                     other = web.Application()
                     self._add(instance, other)
-                    runner, instance.port = await listen(other, self._host, 0)
-                    resources.push_async_callback(runner.cleanup)
+                    instance.port = await self._server.open_another(other)
                 else:
                     has_instance = True
                     self._add(instance, app)
-            runner, self._port = await listen(app, self._host, self._port)
-            resources.push_async_callback(runner.cleanup)
+            await self._server.open(app)
             for instance in self.instances:
-                instance.port = instance.port or self._port
-            self._resources = resources.pop_all()
+                instance.port = instance.port or self._server.port
         return self
 
     async def __aexit__(
@@ -150,12 +136,10 @@ class AkoolEmulator:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._ending.set()
-        await asyncio.gather(*(session.close(WSCloseCode.GOING_AWAY) for session in self.sessions))
-        await self._resources.aclose()
+        await self._server.close(self.sessions)
 
     async def wait_for_session(self, count: int = 1, timeout_s: float = 5.0) -> AkoolSession:
-        """Give the session of that number, from 1, as soon as it has connected.
+        """Return the session of that number, from 1, as soon as it has connected.
 
         Raises:
             TimeoutError: it did not come.
@@ -180,15 +164,13 @@ class AkoolEmulator:
     def _add(self, instance: AkoolInstance, app: web.Application) -> None:
         app.router.add_get(WEBSOCKET_PATH, functools.partial(self._connect, instance))
 
-    async def _listen_dead(
-        self, instance: AkoolInstance, resources: contextlib.AsyncExitStack
-    ) -> int:
+    async def _listen_dead(self, instance: AkoolInstance) -> int:
         def drop(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             instance.dials += 1
             writer.transport.abort()
 
-        server = await asyncio.start_server(drop, self._host, 0)
-        resources.callback(server.close)
+        server = await asyncio.start_server(drop, self._server.host, 0)
+        self._server.resources.callback(server.close)
         port: int = server.sockets[0].getsockname()[1]
         return port
 
@@ -227,7 +209,7 @@ class AkoolEmulator:
         what = "left without an answer" if fault.no_answer else f"answered HTTP {fault.status}"
         log.info("discovery %s, on demand", what)
         if fault.no_answer:
-            await self._ending.wait()
+            await self._server.ending.wait()
             return web.Response(status=503)
         if isinstance(fault.body, str):
             return web.Response(text=fault.body, content_type="text/html", status=fault.status)
@@ -247,27 +229,14 @@ class AkoolEmulator:
         session_id, avatar_id = request.query.get("session_id"), request.query.get("avatar_id")
         if not session_id or not avatar_id:
             return web.Response(text="session_id and avatar_id are required", status=400)
-        socket = web.WebSocketResponse(
-            timeout=CLOSE_TIMEOUT_S, compress=False, max_msg_size=MESSAGE_LIMIT_BYTES
-        )
+        socket = new_socket(MESSAGE_LIMIT_BYTES)
         if not socket.can_prepare(request).ok:
             return web.Response(text="this address takes WebSocket connections only", status=426)
-        await socket.prepare(request)
         if refusal is not None:
-            await socket.close(code=refusal, message=b"fault on demand")
-            return socket
+            return await close_on_demand(socket, request, refusal)
+        await socket.prepare(request)
         session = self._session(session_id, avatar_id)
-        try:
-            await session.serve(socket, request, self.faults)
-        finally:
-            if self._record_dir is not None:
-                await asyncio.to_thread(
-                    record,
-                    session.session_id,
-                    session.audio_runs,
-                    [_without_token(entry) for entry in session.transcript],
-                    self._record_dir,
-                )
+        await self._server.serve(session, socket, request, self.faults)
         return socket
 
     def _session(self, session_id: str, avatar_id: str) -> AkoolSession:
@@ -280,14 +249,5 @@ class AkoolEmulator:
         return session
 
     def _authorised(self, request: web.Request) -> bool:
-        if self._api_key is None:
-            return True
         given = request.headers.get("api_key", "")
-        return secrets.compare_digest(given.encode(), self._api_key.encode())
-
-
-def _without_token(entry: Entry) -> Entry:
-    """Take out what gives access to a call: a recording is kept, and handed on."""
-    if isinstance(entry.data, bytes):
-        return entry
-    return replace(entry, data=TOKEN.sub(r'\1"***"', entry.data))
+        return self._api_key is None or is_same_key(given, self._api_key)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from avatarwire.emulator.faults import Faults
-from avatarwire.emulator.playback import Turn
-from avatarwire.emulator.states import ResponseStates
+from avatarwire.emulator.liveavatar.faults import Faults
+from avatarwire.emulator.liveavatar.player import Turn
+from avatarwire.emulator.liveavatar.response_states import ResponseStates
 from avatarwire.liveavatar.messages import Event
 from avatarwire.liveavatar.messages import MessageBuilder as Build
 

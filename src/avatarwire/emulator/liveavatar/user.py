@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import PcmFramer
-from avatarwire.emulator.playback import Player
+from avatarwire.emulator.liveavatar.player import Player
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 
 __all__ = ["USER_FORMAT", "User"]
 
 USER_FRAME_MS = 40
 USER_FORMAT = PcmFormat(16000, 1)
+#: How long the microphone stays open: a turn found by its level ends in silence, not in nothing.
 SILENCE_AFTER_S = 2
-"""How long the microphone stays open: a turn found by its level ends in silence, not in nothing."""
 
 
 class User:
@@ -35,7 +35,7 @@ class User:
         post_frame: Callable[[bytes], None],
         player: Player,
     ) -> Awaitable[None] | None:
-        """Give what says it; None when there is nothing to say."""
+        """Return what says it; None when there is nothing to say."""
         if not self._audio:
             return None
         if self._transcript is None:

@@ -5,11 +5,7 @@ import json
 
 import pytest
 
-from avatarwire import transport
-from avatarwire.akool import ConnectionError  # noqa: A004
-from avatarwire.akool.config import ClientConfig, Instance
-from avatarwire.akool.connection import AkoolConnection
-from avatarwire.akool.messages import EnvelopeWire
+from avatarwire.akool import ConnectionError, StreamingAvatarClient  # noqa: A004
 from avatarwire.errors import SessionLostError
 from avatarwire.transport import memory_pair
 
@@ -18,43 +14,41 @@ PONG = json.dumps({"type": "pong"})
 
 
 class Line:
-    """A connection, the platform's end of it, and what its owner was told."""
+    """A client, the platform's end of its connection, and what its program was told."""
 
-    def __init__(self, monkeypatch, **changes):
-        client_end, self.platform = memory_pair()
-
-        async def connect(url, **options):
-            self.dialled = url, options
-            return client_end
-
-        monkeypatch.setattr(transport, "connect", connect)
-        self.client_end = client_end
+    def __init__(self, **changes):
+        self.client_end, self.platform = memory_pair()
         self.received, self.lost = [], []
-        self.config = ClientConfig(api_key="sk-secret-key", avatar_id="a b", session_id="s&1")
-        for name, value in changes.items():
-            setattr(self.config, name, value)
-        self.ours = AkoolConnection(
-            self.config,
-            EnvelopeWire(),
-            Instance("10.0.0.1", 81),
-            lambda received: self.received.append(received.message["type"]),
-            lambda error: self.lost.append(error.code),
+        self.client = StreamingAvatarClient(
+            "sk-secret-key",
+            "a b",
+            session_id="s&1",
+            server_url="10.0.0.1:81",
+            connect=self.connect,
+            message_timeout=0.05,
+            **changes,
         )
+        self.client.on_message = lambda message: self.received.append(message["type"])
+        self.client.on_disconnected = lambda: self.lost.append(self.client.ending.code)
+
+    async def connect(self, url, **options):
+        self.dialled = url, options
+        return self.client_end
 
 
 @pytest.fixture
-def line(monkeypatch):
-    return Line(monkeypatch)
+def line():
+    return Line()
 
 
 async def test_the_key_travels_in_the_header_alone(line):
     line.platform.send(CONFIRMED)
-    await line.ours.open()
+    await line.client.connect()
     url, options = line.dialled
     assert url == "ws://10.0.0.1:81/streamingAvatar/ws/v1?session_id=s%261&avatar_id=a+b"
     assert options["headers"] == {"api_key": "sk-secret-key"}
     assert options["ping_interval_s"] is None
-    await line.ours.close()
+    await line.client.disconnect()
     assert (line.received, line.lost) == (["system"], [1000])
 
 
@@ -62,22 +56,24 @@ async def test_an_end_right_after_the_confirmation_fails_the_opening(line):
     line.platform.send(CONFIRMED)
     line.platform.cut()
     with pytest.raises(ConnectionError, match="close code 1006") as failed:
-        await line.ours.open()
+        await line.client.connect()
     assert failed.value.code == 1006
-    assert (line.ours.is_open, line.received, line.lost) == (False, ["system"], [1006])
+    assert not line.client.is_connected
+    assert (line.received, line.lost) == (["system"], [1006])
 
 
 async def test_an_end_before_the_confirmation_is_told_to_the_opener_alone(line):
     line.platform.cut()
     with pytest.raises(ConnectionError):
-        await line.ours.open()
+        await line.client.connect()
+    await asyncio.sleep(0.01)
     assert (line.received, line.lost) == ([], [])
 
 
-async def test_nothing_is_heard_after_silence_has_ended_it(monkeypatch):
-    line = Line(monkeypatch, pong_timeout=0.05)
+async def test_nothing_is_heard_after_silence_has_ended_it():
+    line = Line(pong_timeout=0.05)
     line.platform.send(CONFIRMED)
-    await line.ours.open()
+    await line.client.connect()
     async with asyncio.timeout(5):
         while not line.lost:
             line.platform.send(CONFIRMED)
@@ -86,52 +82,54 @@ async def test_nothing_is_heard_after_silence_has_ended_it(monkeypatch):
     await asyncio.sleep(0.02)
     assert (line.lost, len(line.received)) == ([1011], told)
     assert line.platform.close_code == 1001
-    await line.ours.close()
+    await line.client.disconnect()
 
 
-async def test_every_pong_puts_the_deadline_off(monkeypatch):
-    line = Line(monkeypatch, pong_timeout=0.5, heartbeat_interval=0.02)
+async def test_every_pong_puts_the_deadline_off():
+    line = Line(pong_timeout=0.5, heartbeat_interval=0.02)
     line.platform.send(CONFIRMED)
     line.platform.send(PONG)
-    await line.ours.open()
+    await line.client.connect()
     for _ in range(30):  # in all, longer than the deadline
         assert json.loads(await line.platform.receive())["type"] == "ping"
         line.platform.send(PONG)
     assert line.lost == []
-    await line.ours.close()
+    await line.client.disconnect()
 
 
-async def test_a_heartbeat_that_meets_a_dead_socket_leaves_it_to_the_reader(monkeypatch):
-    line = Line(monkeypatch, heartbeat_interval=0.01)
+async def test_a_heartbeat_that_meets_a_dead_socket_leaves_it_to_the_reader(monkeypatch, caplog):
+    line = Line(heartbeat_interval=0.01)
     line.platform.send(CONFIRMED)
     line.platform.send(PONG)
-    await line.ours.open()
+    await line.client.connect()
 
     def fail(wire):
         raise SessionLostError(1006)
 
     monkeypatch.setattr(line.client_end, "write_batch", fail)
     await asyncio.sleep(0.05)
-    assert line.ours._heartbeat.done()
-    assert line.ours._heartbeat.exception() is None
+    assert line.lost == []
+    assert caplog.records == []
     line.platform.cut()
     async with asyncio.timeout(5):
-        await asyncio.wait([line.ours._link._task])
+        await line.client.wait_closed()
+        while not line.lost:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     assert line.lost == [1006]
 
 
 async def test_a_full_buffer_makes_the_sender_wait(line):
     line.platform.send(CONFIRMED)
     line.platform.send(PONG)
-    await line.ours.open()
+    await line.client.connect()
     line.platform.pause()
-    sending = asyncio.create_task(line.ours.send(b"x" * 100_000))
+    sending = asyncio.create_task(line.client.send_audio(bytes(75_000)))
     await asyncio.sleep(0)
     assert not sending.done()
     line.platform.resume()
     await sending
     line.platform.pause()
-    sending = asyncio.create_task(line.ours.send(b"x" * 100_000))
+    sending = asyncio.create_task(line.client.send_audio(bytes(75_000)))
     await asyncio.sleep(0)
     line.platform.cut()
     with pytest.raises(ConnectionError) as failed:

@@ -1,29 +1,26 @@
-"""One session on the emulated platform: its socket, its transcript, its avatar."""
+"""One session on the emulated Live Avatar platform: its messages, its user, its avatar."""
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from aiohttp import WebSocketError, WSMsgType, web
+from aiohttp import web
 
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
-from avatarwire.emulator.faults import Faults
-from avatarwire.emulator.hearing import User
-from avatarwire.emulator.listening import printable
-from avatarwire.emulator.mischief import Mischief, Misdeed
-from avatarwire.emulator.playback import Player, Turn
-from avatarwire.emulator.states import ResponseStates
-from avatarwire.emulator.transcript import Entry
+from avatarwire.emulator.liveavatar.faults import Faults
+from avatarwire.emulator.liveavatar.message_faults import Fault, MessageFaults
+from avatarwire.emulator.liveavatar.player import Player, Turn
+from avatarwire.emulator.liveavatar.response_states import ResponseStates
+from avatarwire.emulator.liveavatar.user import User
+from avatarwire.emulator.recorded_session import RecordedSession
+from avatarwire.emulator.transcript import printable
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
 
 __all__ = ["LiveSession"]
-
-log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 BINARY_LIMIT_BYTES = 65_536
 # After these the platform takes the session as over; after any other it waits for a reconnect.
@@ -33,7 +30,7 @@ STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
 @dataclass(slots=True)
-class _Letter:
+class _Outgoing:
     data: str | bytes
     label: str  # for the log, which shows no payload; empty: not worth a line
     written: asyncio.Future[bool] | None = None
@@ -45,7 +42,7 @@ class _Letter:
             self.written.set_result(delivered)
 
 
-class LiveSession:
+class LiveSession(RecordedSession[Faults]):
     """A session as the platform sees it; it lives on across reconnects.
 
     Everything is kept for the tests to look at, sound included: memory grows by some 50 KB for
@@ -74,8 +71,7 @@ class LiveSession:
         user: User,
         sandbox: bool = False,
     ) -> None:
-        self.session_id = session_id
-        self.transcript: list[Entry] = []
+        super().__init__(session_id)
         self.events: list[Event] = []
         self.images: list[ImageFrame] = []
         self.external_frames: list[ExternalAudioFrame] = []
@@ -83,20 +79,13 @@ class LiveSession:
         self.stop_requests = 0
         self.sandbox = sandbox
         self.bad_frames: int = 0
-        self.closed: int | None = None
         self.ended: bool = False
         self._greeting = greeting
         self._user = user
-        self._socket: web.WebSocketResponse | None = None
-        self._request: web.Request | None = None
-        self._outbox: asyncio.Queue[_Letter] = asyncio.Queue()
-        self._our_code: int | None = None
-        self._replacing = False
+        self._outbox: asyncio.Queue[_Outgoing] = asyncio.Queue()
         self._state_seq = 0
         self._greeted = False
         self._speaker: asyncio.Task[None] | None = None
-        self._seen: dict[str, int] = {}
-        self._news = asyncio.Event()
         self._states = ResponseStates(session_id, self._post_event)
         self._player = Player(
             asyncio.get_running_loop(), self._send_state, self._end_turn, self._states.begun
@@ -104,11 +93,6 @@ class LiveSession:
 
     def __repr__(self) -> str:
         return f"<LiveSession {self.session_id} {self.state.value} closed={self.closed}>"
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether a WebSocket is open now."""
-        return self._socket is not None
 
     @property
     def state(self) -> SessionState:
@@ -131,7 +115,7 @@ class LiveSession:
         return [(format_, bytes(pcm)) for format_, pcm in self._player.runs]
 
     async def send_text(self, text: str, request_id: str | None = None) -> str:
-        """Send ``input.text`` as if the user had typed ``text``; give its request id."""
+        """Send ``input.text`` as if the user had typed ``text``; return its request id."""
         request_id = request_id or str(uuid.uuid4())
         await self.send_event(MessageBuilder.input_text(request_id, text))
         return request_id
@@ -189,111 +173,53 @@ class LiveSession:
         await self._send(bytes(message), "binary")
 
     async def wait_for(self, event_name: str, timeout_s: float = 5.0) -> Event:
-        """Give the next event of that name that no earlier ``wait_for`` has given.
+        """Return the next event of that name that no earlier ``wait_for`` has given.
 
         Raises:
             TimeoutError: none came; the text names what did.
         """
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    for index in range(self._seen.get(event_name, 0), len(self.events)):
-                        self._seen[event_name] = index + 1
-                        if self.events[index]["event"] == event_name:
-                            return self.events[index]
-                    await self._wait_for_news()
-        except TimeoutError:
-            names = ", ".join(event["event"] for event in self.events[-20:]) or "nothing"
-            raise TimeoutError(f"no {event_name} in {timeout_s} s; received: {names}") from None
-
-    async def wait_closed(self, timeout_s: float = 5.0) -> int:
-        """Wait for the connection's end and give its code.
-
-        Raises:
-            TimeoutError: it is still open.
-        """
-        async with asyncio.timeout(timeout_s):
-            while self.closed is None:
-                await self._wait_for_news()
-        return self.closed
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection from the platform's side."""
-        if self._socket is not None:
-            self._our_code = code
-            await self._socket.close(code=code, message=reason.encode())
-
-    def cut(self) -> None:
-        """Drop the connection without a word, as a network does."""
-        if self._request is not None and self._request.transport is not None:
-            self._our_code = 1006
-            self._request.transport.abort()
+        return await self._next_named(event_name, self.events, _name, timeout_s)
 
     def dispose(self) -> None:
         """Stop the avatar's clock; the emulator calls this at its end."""
         self._player.stop()
 
-    async def serve(
-        self, socket: web.WebSocketResponse, request: web.Request, faults: Faults
-    ) -> None:
-        """Run one connection to its end; the emulator calls this."""
-        if self._socket is not None:
-            self._replacing = True
-            await self.close(1008, "replaced by a newer connection")
-            await self.wait_closed()
-            self._replacing = False
-        self._socket, self._request, self._states.faults = socket, request, faults
-        self._our_code = self.closed = None
+    async def _converse(self, socket: web.WebSocketResponse, faults: Faults) -> None:
+        self._states.faults = faults
         self._outbox = asyncio.Queue()
-        mischief = Mischief(faults)
-        writer = asyncio.create_task(self._write(socket, mischief))
-        self._log("connected")
-        code = 1006
+        message_faults = MessageFaults(faults)
+        writer = asyncio.create_task(self._write(socket, message_faults))
         try:
             if not faults.withhold_init:
                 user_id = f"user-{self.session_id[:8]}"
                 self._post_event(MessageBuilder.session_init(self.session_id, user_id))
-            code = await self._receive(socket, faults, mischief)
+            while (data := await self._next(socket)) is not None:
+                if isinstance(data, str):
+                    self._note("received", data)
+                    await self._on_text(data)
+                elif len(data) > BINARY_LIMIT_BYTES:
+                    await self.close(1009, f"a binary message is over {BINARY_LIMIT_BYTES} bytes")
+                    continue
+                else:
+                    self._note("received", data)
+                    self._on_binary(data)
+                await self._go_wrong(message_faults.after_receiving(data), socket, faults)
         finally:
             writer.cancel()
             if self._speaker is not None:
                 self._speaker.cancel()
-            self._socket = self._request = None
-            while not self._outbox.empty():
-                self._outbox.get_nowait().resolve(delivered=False)
-            self.ended = self.ended or (code in FINAL_CODES and not self._replacing)
-            if self.ended:
-                self._player.stop()
-            self.closed = code
-            self._log("closed with code %d", code)
-            self._news.set()
 
-    async def _receive(
-        self, socket: web.WebSocketResponse, faults: Faults, mischief: Mischief
-    ) -> int:
-        """Take messages until the connection ends; give the close code."""
-        while True:
-            try:
-                message = await socket.receive()
-            except ConnectionError:  # it went while a ping was answered
-                return 1006 if self._our_code is None else self._our_code
-            if message.type is WSMsgType.TEXT:
-                self._note("received", message.data)
-                await self._on_text(message.data)
-            elif message.type is WSMsgType.BINARY:
-                if len(message.data) > BINARY_LIMIT_BYTES:
-                    await self.close(1009, f"a binary message is over {BINARY_LIMIT_BYTES} bytes")
-                    continue
-                self._note("received", message.data)
-                self._on_binary(message.data)
-            else:
-                return self._end_code(message.type, message.data)
-            await self._misbehave(mischief.after_receiving(message.data), socket, faults)
+    def _on_closed(self, code: int, *, replaced: bool) -> None:
+        while not self._outbox.empty():
+            self._outbox.get_nowait().resolve(delivered=False)
+        self.ended = self.ended or (code in FINAL_CODES and not replaced)
+        if self.ended:
+            self._player.stop()
 
-    async def _misbehave(
-        self, misdeed: Misdeed | None, socket: web.WebSocketResponse, faults: Faults
+    async def _go_wrong(
+        self, fault: Fault | None, socket: web.WebSocketResponse, faults: Faults
     ) -> None:
-        match misdeed:
+        match fault:
             case "cut":
                 self.cut()
             case "close":
@@ -309,22 +235,13 @@ class LiveSession:
     def _is_peer_there(self) -> bool:
         return self._request is not None and self._request.transport is not None
 
-    def _end_code(self, kind: WSMsgType, data: object) -> int:
-        if self._our_code is not None:
-            return self._our_code
-        if kind is WSMsgType.CLOSE:
-            return data if isinstance(data, int) and data else 1005
-        if isinstance(data, WebSocketError):
-            return data.code
-        return 1006
-
     async def _on_text(self, data: str) -> None:
         try:
             event = decode(data)
         except ValueError:
             await self.close(1002, "not a JSON event")
             return
-        name: str = event["event"]
+        name = _name(event)
         self.events.append(event)
         self._log("received %s", printable(name))
         if not self._states.rejects(event):
@@ -346,7 +263,7 @@ class LiveSession:
             self._post_event(MessageBuilder.input_text(str(uuid.uuid4()), self._greeting))
             self._player.think()
         speech = self._user.speech(
-            self._post_event, lambda frame: self._post(_Letter(frame, "")), self._player
+            self._post_event, lambda frame: self._post(_Outgoing(frame, "")), self._player
         )
         if speech is not None:
             self._speaker = asyncio.ensure_future(speech)
@@ -378,47 +295,39 @@ class LiveSession:
 
     async def _send(self, data: str | bytes, label: str) -> None:
         written = asyncio.get_running_loop().create_future()
-        self._post(_Letter(data, label, written))
+        self._post(_Outgoing(data, label, written))
         if not await written:
             raise ConnectionError(f"session {self.session_id} is not connected")
 
     def _post_event(self, event: Event) -> None:
-        self._post(_Letter(encode(event).decode(), _label(event)))
+        self._post(_Outgoing(encode(event).decode(), _label(event)))
 
-    def _post(self, letter: _Letter) -> None:
+    def _post(self, message: _Outgoing) -> None:
         """Queue a message; one writer keeps them in order, whoever sends."""
         if self._socket is None:
-            letter.resolve(delivered=False)
+            message.resolve(delivered=False)
         else:
-            self._outbox.put_nowait(letter)
+            self._outbox.put_nowait(message)
 
-    async def _write(self, socket: web.WebSocketResponse, mischief: Mischief) -> None:
+    async def _write(self, socket: web.WebSocketResponse, faults: MessageFaults) -> None:
         while True:
-            letter = await self._outbox.get()
+            message = await self._outbox.get()
             delivered = False
             try:
-                await mischief.delay(letter.posted_s)
-                for message in mischief.in_place_of(letter.data):
-                    if isinstance(message, str):
-                        await socket.send_str(message)
+                await faults.delay(message.posted_s)
+                for data in faults.in_place_of(message.data):
+                    if isinstance(data, str):
+                        await socket.send_str(data)
                     else:
-                        await socket.send_bytes(message)
-                    self._note("sent", message)
+                        await socket.send_bytes(data)
+                    self._note("sent", data)
                 delivered = True
             except ConnectionError:
                 continue  # the reader sees the end of the connection too, and ends this task
             finally:
-                letter.resolve(delivered=delivered)
-            if letter.label:
-                self._log("sent %s", letter.label)
-
-    def _note(self, direction: Literal["received", "sent"], data: str | bytes) -> None:
-        kind: Literal["text", "binary"] = "text" if isinstance(data, str) else "binary"
-        self.transcript.append(Entry(direction, kind, data, time.monotonic()))
-
-    async def _wait_for_news(self) -> None:
-        self._news.clear()
-        await self._news.wait()
+                message.resolve(delivered=delivered)
+            if message.label:
+                self._log("sent %s", message.label)
 
     def _end_turn(self, turn: Turn) -> None:
         self._states.ended(turn)
@@ -431,13 +340,15 @@ class LiveSession:
             what = f"{len(turn.text)} characters"
         self._log("%s turn %s: %s", turn.kind, turn.outcome, what)
 
-    def _log(self, words: str, *values: object) -> None:
-        log.info("%s " + words, self.session_id[:8], *values)  # noqa: G003 - a constant
-
 
 def _label(event: Event) -> str:
-    """Give what the log says of an event: its name, and which state."""
+    """Return what the log says of an event: its name, and which state."""
     name = printable(str(event.get("event")))
     data = event.get("data")
     state = data.get("state") if isinstance(data, dict) else None
     return f"{name} {printable(state)}" if name in STATE_EVENTS and isinstance(state, str) else name
+
+
+def _name(event: Event) -> str:
+    name: str = event["event"]
+    return name

@@ -1,0 +1,105 @@
+"""Which requests a platform on this machine answers: those that no page of another site can send.
+
+A browser lets any page open a WebSocket to this machine and post to it, and names the page's site
+as the Origin. A page can also come from a name whose address is changed to this machine's once
+it is loaded (DNS rebinding); then the Host is that name. Programs send no Origin, and dial an
+address or a name of this machine.
+"""
+
+import ipaddress
+import logging
+import re
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from avatarwire.emulator.transcript import printable
+
+__all__ = ["only_own"]
+
+log: logging.Logger = logging.getLogger("avatarwire.emulator")
+
+AUTHORITY = re.compile(r"(\[[0-9a-f:.]+(?:%[^\s\]]+)?\]|[^\s:@/\\\[\]]+)(:[0-9]*)?")
+
+
+def only_own(host: str) -> Middleware:
+    """Return what refuses, with 403, every request of another site's page.
+
+    Whoever listens on loopback is reached by ``localhost``, names that end in it, and loopback
+    addresses. Whoever listens on another address is also reached by every other address, since
+    only a name can be made to point elsewhere, by this machine's name, and by ``host`` itself.
+    The port is not looked at: it can be forwarded.
+
+    Args:
+        host: the address that is listened on, or its name.
+    """
+    is_served = _served_by(host)
+
+    @web.middleware
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        why = _refusal(request, is_served)
+        if why is None:
+            return await handler(request)
+        log.info("request refused: %s", why)
+        return web.Response(text=why, status=403)
+
+    return let_in
+
+
+def _served_by(host: str) -> Callable[[str], bool]:
+    """Return what tells whether a name or an address is one to reach ``host`` by."""
+    if _is_loopback(host):
+        return _is_loopback
+    machine = socket.gethostname().lower()
+    names = {host.lower(), machine, machine.partition(".")[0]}
+    return lambda name: name in names or _is_loopback(name) or _address(name) is not None
+
+
+def _refusal(request: web.Request, is_served: Callable[[str], bool]) -> str | None:
+    """Return why a request is refused, in words; None when it is not."""
+    hosts, origins = request.headers.getall("Host", []), request.headers.getall("Origin", [])
+    if not hosts:
+        return "the request has no Host: send the address or the name that was dialled"
+    if not request.raw_path.startswith(("/", "*")):  # a whole URL, as for a proxy, names a host too
+        hosts = [*hosts, urlsplit(request.raw_path).netloc]
+    for host in hosts:
+        parts = AUTHORITY.fullmatch(host.lower())
+        if parts is None or not is_served(parts[1].strip("[]").rstrip(".")):
+            return (
+                f"Host {printable(host)} is no name of this platform: dial the address that it "
+                "told, or let it listen on that name (host=, or --host of the command)"
+            )
+    for origin in origins:
+        if not _is_same_site(origin, hosts[0]):
+            return (
+                f"Origin {printable(origin)} is another site: its pages may not use this "
+                f"platform; a page has to come from http://{printable(hosts[0])} itself, and a "
+                "program leaves Origin out"
+            )
+    return None
+
+
+def _is_same_site(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and parts.netloc == host.lower()
+
+
+def _is_loopback(name: str) -> bool:
+    name = name.lower()
+    address = _address(name)
+    if address is not None:
+        return address.is_loopback
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None

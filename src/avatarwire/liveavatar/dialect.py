@@ -1,0 +1,199 @@
+"""Live Avatar Channel's words: where a session is dialled, what opens it, and how it is left.
+
+Source: the wire protocol, "REST" and "Connection".
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+
+from avatarwire import transport
+from avatarwire.errors import (
+    ConnectFailedError,
+    ErrorCode,
+    RestError,
+    SessionLostError,
+    SessionStartError,
+    UnusableAnswerError,
+)
+from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+from avatarwire.liveavatar.messages import MessageBuilder, encode
+from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
+from avatarwire.liveavatar.rest import SessionApi, start_patiently
+from avatarwire.session.dialect import Dialect, Endpoint
+from avatarwire.session.engine import keep
+from avatarwire.transport import redacted, secrets_in_url
+
+__all__ = ["LiveAvatarDialect"]
+
+#: After these the platform takes the session as over (protocol section 3).
+FINAL_CODES = frozenset({1000, 1002, 1008})
+#: Answers to a start after which asking again is of no use (protocol section 2).
+FINAL_START_CODES = frozenset({40004, 40005, 40006, 40007, 401, 403})
+
+
+class LiveAvatarDialect(Dialect[Received]):
+    """One agent's conversation with the platform, over REST and WebSocket.
+
+    Args:
+        config: what to connect to.
+
+    Attributes:
+        protocol: what has been received in this session.
+        result: what the platform gave for the connection of now; None before the first.
+    """
+
+    def __init__(self, config: AvatarAgentConfig) -> None:
+        self.protocol: LiveAvatarProtocol = LiveAvatarProtocol()
+        self.result: SessionStartResult | None = None
+        self._config = config
+        self._resources = AsyncExitStack()
+        self._api: SessionApi | None = None
+        self._rest_start: asyncio.Task[SessionStartResult] | None = None
+        self._offered: SessionStartResult | None = None
+
+    def begin(self) -> None:
+        """Forget the last session."""
+        self.protocol = LiveAvatarProtocol()
+        self.result = self._offered = self._api = self._rest_start = None
+        self._resources = AsyncExitStack()
+
+    @property
+    def session_id(self) -> str | None:
+        """The platform's id of the session; None before it has given one."""
+        result = self.result or self._offered
+        return None if result is None else result.session_id
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether ``session.init`` has come."""
+        return self.protocol.is_open
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether ``session.closing`` has come."""
+        return self.protocol.is_closing
+
+    async def endpoints(self, *, again: bool) -> Sequence[Endpoint]:
+        """Start the session, or get other credentials for it: a URL serves once.
+
+        Raises:
+            SessionStartError: the platform refused, or did not answer properly.
+            UnusableAnswerError, ConnectFailedError: it gave no URL that an agent can dial.
+        """
+        config = self._config
+        if again and self._api is not None:
+            self._offered = await self._api.start(self.session_id)
+        else:
+            self._offered = await start_patiently(self._start_once, config.start_retries)
+        url = _checked_url(self._offered.agent_ws_url, config.base_url)
+        return [
+            Endpoint(
+                url=url,
+                name="the platform's agentWsUrl",
+                confirmation="session.init",
+                timeout_s=config.timeout,
+                ping_interval_s=config.ping_interval,
+                ping_timeout_s=config.ping_timeout,
+                ssl_context=config.ssl_context if urlsplit(url).scheme == "wss" else None,
+            )
+        ]
+
+    def greeting(self, endpoint: Endpoint) -> Sequence[bytes]:
+        """Forget the last connection; the platform speaks first."""
+        del endpoint
+        self.protocol.reconnected()
+        return ()
+
+    def receive(self, message: str | bytes) -> Received | None:
+        """Return what a message means; None when there is nothing to tell."""
+        received = self.protocol.receive(message)
+        if self.protocol.is_open:
+            self.result = self._offered
+        return received
+
+    def replies(self) -> Sequence[bytes]:
+        """Return ``session.ready`` after each ``session.init``."""
+        return [encode(event) for event in self.protocol.replies()]
+
+    def redacted(self, words: str) -> str:
+        """Return the platform's words without the key and the tokens of the session."""
+        tokens: list[str | None] = [self._config.api_key]
+        for result in (self._offered, self.result):
+            if result is not None:
+                tokens += [result.user_token, result.agent_token]
+                tokens += secrets_in_url(result.agent_ws_url)
+        return redacted(words, *tokens)
+
+    def is_final(self, error: Exception) -> bool:
+        """Return whether the session is over after ``error`` (protocol sections 2 and 3)."""
+        if isinstance(error, SessionLostError):
+            return error.code in FINAL_CODES
+        return isinstance(error, SessionStartError) and error.code in FINAL_START_CODES
+
+    async def goodbye(self, say: Callable[[bytes], None]) -> None:
+        """Say ``session.stop``."""
+        say(encode(MessageBuilder.session_stop()))
+
+    async def release(self) -> None:
+        """Stop the platform's session, which it would bill until it is stopped."""
+        # Of now: another session may begin before the platform has answered.
+        api, rest_start, resources = self._api, self._rest_start, self._resources
+        try:
+            if rest_start is not None:
+                await asyncio.wait([rest_start])
+                if rest_start.exception() is None and api is not None:
+                    await api.stop(rest_start.result().session_id)
+        finally:
+            await resources.aclose()
+
+    async def _start_once(self) -> SessionStartResult:
+        # Its own task: a start that is abandoned while the platform works on it still makes a
+        # session, and only its answer tells which one to stop.
+        self._rest_start = keep(asyncio.create_task(self._start_at_platform()))
+        return await asyncio.shield(self._rest_start)
+
+    async def _start_at_platform(self) -> SessionStartResult:
+        # One HTTP client for the whole session: a second one for the stop would cost a handshake.
+        if self._api is None:
+            http = transport.shared_client(self._config.ssl_context)
+            try:
+                client = await self._resources.enter_async_context(http)
+            except RestError as exc:
+                raise SessionStartError(
+                    0, ErrorCode.SESSION_START_FAILED, str(exc), setting=exc.setting
+                ) from exc
+            self._api = SessionApi(client, self._config)
+        return await self._api.start()
+
+
+def _checked_url(url: str | None, base_url: str) -> str:
+    """Return where the platform sends the agent, checked; its token stays out of every error."""
+    if not url:
+        raise UnusableAnswerError(
+            "agentWsUrl not present in /session/start response: "
+            "is the WebSocket agent mode enabled for this avatar?"
+        )
+    scheme, host = _scheme_and_host(url)
+    if scheme not in {"ws", "wss"} or not host:
+        raise ConnectFailedError(
+            "the platform's agentWsUrl is not a ws:// or wss:// URL"
+            + (f" but {scheme}://" if scheme and host else "")
+        )
+    if scheme == "ws" and urlsplit(base_url).scheme == "https" and not transport.is_loopback(host):
+        raise ConnectFailedError(
+            f"the platform's agentWsUrl ({host}) is not encrypted although base_url is https: "
+            "refused, since it carries a token and the user's voice",
+            setting="base_url",
+        )
+    return url
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """Take the URL apart where no error is raised: its parts, the token too, are local here."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", None
+    return parts.scheme, parts.hostname

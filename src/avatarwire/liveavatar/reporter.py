@@ -1,0 +1,165 @@
+"""What a session tells its program, by the listener's callbacks and by what one can wait for."""
+
+import asyncio
+import logging
+import weakref
+
+from avatarwire.codec import AudioFrame
+from avatarwire.errors import SessionLostError
+from avatarwire.liveavatar.config import AvatarAgentConfig
+from avatarwire.liveavatar.dialect import LiveAvatarDialect
+from avatarwire.liveavatar.events import SceneReady, SessionInit
+from avatarwire.liveavatar.listener import Callbacks
+from avatarwire.liveavatar.protocol import Received
+from avatarwire.session.dialect import Part, Reporter
+from avatarwire.session.lifecycle import End
+from avatarwire.streaming import UserAudio
+
+__all__ = ["ListenerReporter", "Scene", "UserAudios"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
+
+#: How long a cancelled callback may take to clean up before stop() goes on without it.
+CANCEL_GRACE_S = 0.5
+
+
+class ListenerReporter(Reporter[Received]):
+    """Calls the methods of a listener.
+
+    Args:
+        listener: an ``AgentListener``, or any object with some of its methods.
+        config: whose ``timeout`` limits ``on_closed``.
+        dialect: what knows the platform's answers.
+
+    Attributes:
+        callbacks: the listener's tasks, in this session.
+        on_session_init: the task of that callback; None while there is none.
+    """
+
+    def __init__(
+        self, listener: object, config: AvatarAgentConfig, dialect: LiveAvatarDialect
+    ) -> None:
+        self.callbacks: Callbacks = Callbacks(listener)
+        self.on_session_init: asyncio.Task[None] | None = None
+        self._listener = listener
+        self._config = config
+        self._dialect = dialect
+        self._connections = 0
+        self._on_closed: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Forget the last session."""
+        self.callbacks = Callbacks(self._listener)
+        self.on_session_init = self._on_closed = None
+        self._connections = 0
+
+    @property
+    def farewell(self) -> asyncio.Task[None] | None:
+        """The task of ``on_closed``, once it has begun."""
+        return self._on_closed
+
+    def notice(self, received: Received) -> None:
+        """Tell what has been received."""
+        if isinstance(received, AudioFrame):
+            self.callbacks.audio(received)
+        elif not isinstance(received, SessionInit):
+            self.callbacks.call(received.callback, *received.arguments())
+        elif self._connections == 1 and self.on_session_init is None:
+            self.on_session_init = self.callbacks.call(received.callback, *received.arguments())
+
+    def connected(self) -> None:
+        """Tell of another connection, with what the browser needs; the first has its own word."""
+        self._connections += 1
+        if self._connections > 1:
+            self.callbacks.call("on_reconnected", self._dialect.result)
+
+    def show(self, direction: str, kind: str, data: str | bytes) -> None:
+        """Hand a message on the wire to ``on_wire``."""
+        self.callbacks.call("on_wire", direction, kind, data)
+
+    def retrying(self, attempt: int, delay_s: float) -> None:
+        """Tell that an attempt begins in ``delay_s`` seconds."""
+        self.callbacks.call("on_reconnecting", attempt, delay_s)
+
+    def closed(self, end: End) -> None:
+        """Tell the end."""
+        self._on_closed = self.callbacks.call("on_closed", end.code, end.reason)
+
+    async def finish(self, callers: set[asyncio.Task[None]]) -> None:
+        """Wait for ``on_closed``, and cancel every other callback but ``callers``."""
+        if self._on_closed is not None and self._on_closed not in callers:
+            await asyncio.wait([self._on_closed], timeout=self._config.timeout)
+            if not self._on_closed.done():
+                logger.warning("on_closed took over %s s: cancelled", self._config.timeout)
+        cancelled = self.callbacks.cancel(keep=callers)
+        if cancelled:
+            await asyncio.wait(cancelled, timeout=CANCEL_GRACE_S)
+
+
+class Scene(Part[Received]):
+    """Whether the browser shows the avatar."""
+
+    def __init__(self) -> None:
+        self._is_shown = asyncio.Event()
+        self._lost: SessionLostError | None = None
+
+    def begin(self) -> None:
+        """Forget the last session."""
+        self._is_shown = asyncio.Event()
+        self._lost = None
+
+    def notice(self, received: Received) -> None:
+        """Take note of ``scene.ready``."""
+        if isinstance(received, SceneReady):
+            self._is_shown.set()
+
+    def gap(self, lost: SessionLostError) -> None:
+        """The browser has to join anew, and says so again."""
+        del lost
+        if self._is_shown.is_set():
+            self._is_shown = asyncio.Event()
+
+    def ended(self, lost: SessionLostError) -> None:
+        """It will never be shown."""
+        self._lost = lost
+        self._is_shown.set()
+
+    async def wait(self) -> None:
+        """Return when the avatar is shown.
+
+        Raises:
+            SessionLostError: the session ended first.
+        """
+        await self._is_shown.wait()
+        if self._lost is not None:
+            raise SessionLostError(self._lost.code, self._lost.reason)
+
+
+class UserAudios(Part[Received]):
+    """The iterations over what the user says."""
+
+    def __init__(self) -> None:
+        # Weak: an iteration that was abandoned is not to be fed for ever.
+        self._audios: weakref.WeakSet[UserAudio] = weakref.WeakSet()
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many frames their consumers were too slow for."""
+        return sum(audio.dropped_frames for audio in self._audios)
+
+    def add(self, audio: UserAudio) -> None:
+        """Feed another one, until the session ends."""
+        self._audios.add(audio)
+
+    def notice(self, received: Received) -> None:
+        """Hand over the user's sound."""
+        if isinstance(received, AudioFrame):
+            for audio in self._audios:
+                audio.push(received)
+
+    def ended(self, lost: SessionLostError) -> None:
+        """There is nothing more to hear."""
+        del lost
+        for audio in self._audios:
+            audio.close()
+        self._audios.clear()
