@@ -17,7 +17,7 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	wheel wheels clean
+	packed wheel wheels clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -106,7 +106,7 @@ $(VENV)/.docs: $(INSTALLED)
 docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Apart from .venv: one of them brings python-socks, whose absence the tests rely on.
+# Apart from .venv, whose versions they must not decide.
 .peers: $(VENV)/.created pyproject.toml
 	@$(BIN)/python -m pip install -qq --upgrade --target $@ --group bench
 	@touch $@
@@ -153,6 +153,13 @@ soak: $(INSTALLED)  ## The same for 20 minutes: memory must stay flat after the 
 guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python -m pip install -qq --group fuzz
 	@$(BIN)/python fuzz/guided.py -max_total_time=60
+
+# A virtual environment of its own, with an ordinary installation: PyInstaller packs no editable one.
+packed:  ## Pack a program with PyInstaller, and run it
+	@$(PYTHON) -m venv --clear build/packed
+	@build/packed/bin/python -m pip install -qq --upgrade 'pip>=25.1'
+	@build/packed/bin/python -m pip install -qq --group freeze '.[emulator]'
+	@build/packed/bin/python tools/packed.py
 
 wheel: $(INSTALLED)  ## Build an sdist, a wheel from it into dist/, repair the wheel and test it alone
 	@$(BIN)/python tools/wheels.py --output dist --python $(BIN)/python

@@ -49,7 +49,8 @@ def test_unknown_name_is_an_attribute_error():
 
 
 def test_every_module_imports_alone_without_a_warning():
-    names = [name for name in MODULES if not name.endswith("__main__")]
+    # PyInstaller runs its hook itself, by the file's name.
+    names = [name for name in MODULES if not name.endswith(("__main__", ".hook-avatarwire"))]
     assert len(names) > 20
     for name in names:
         run(f"import {name}")

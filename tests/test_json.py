@@ -50,7 +50,22 @@ def nested_objects(depth):
 
 def test_the_branch_in_use_is_one_of_them():
     assert _json.dumps in [branch.dumps for branch in BRANCHES]
-    assert _json.loads in [branch.loads for branch in BRANCHES]
+    assert _json._loads in [branch.loads for branch in BRANCHES]
+
+
+@pytest.mark.parametrize("text", ['{"a": [1]}', "", '"\ufeff"'])
+def test_a_byte_order_mark_is_passed_over_once(text):
+    for message in (text, text.encode(), bytearray(text, "utf-8")):
+        mark = "\ufeff" if isinstance(message, str) else "\ufeff".encode()
+        try:
+            expected = _json._loads(message)
+        except ValueError:
+            with pytest.raises(ValueError, match=r"."):
+                _json.loads(mark + message)
+        else:
+            assert _json.loads(message) == _json.loads(mark + message) == expected
+        with pytest.raises(ValueError, match=r"."):
+            _json.loads(mark + mark + message)
 
 
 @either

@@ -203,9 +203,11 @@ async def test_the_platform_knows_its_keys(name):
 
 
 async def test_a_proxy_that_cannot_be_used_fails_discovery(emulator, monkeypatch):
+    monkeypatch.delenv("all_proxy", raising=False)
     monkeypatch.setenv("ALL_PROXY", "nonsense://user:hush@host")
-    with pytest.raises(akool.ServiceDiscoveryError, match="the proxy of the environment") as failed:
-        await client_for(emulator).connect()
+    with pytest.raises(akool.ServiceDiscoveryError, match="ALL_PROXY is not a proxy") as failed:
+        await client_for(emulator, discovery_url="http://avatar.invalid/").connect()
+    assert failed.value.setting == "ALL_PROXY"
     assert "hush" not in str(failed.value)
 
 

@@ -473,10 +473,16 @@ async def test_stop_from_a_child_task_of_a_callback_spares_the_callback(emulator
 
 
 async def test_unusable_proxy_is_one_clear_error(emulator, listener, monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "socks5://user:hush@127.0.0.1:1080")
-    with pytest.raises(SessionStartError, match="unset ALL_PROXY") as caught:
-        await AvatarAgent(config_for(emulator), listener).start()
+    monkeypatch.delenv("all_proxy", raising=False)
+    monkeypatch.setenv("ALL_PROXY", "nonsense://user:hush@127.0.0.1:1080")
+    config = AvatarAgentConfig("key", "avatar-1", base_url="http://avatar.invalid")
+    with pytest.raises(SessionStartError, match="ALL_PROXY is not a proxy") as caught:
+        await AvatarAgent(config, listener).start()
+    assert caught.value.setting == "ALL_PROXY"
     assert "hush" not in str(caught.value)
+    # No proxy is a way to this machine, whatever it is.
+    async with AvatarAgent(config_for(emulator), listener):
+        pass
 
 
 async def test_concurrent_stops_share_one_ending(emulator, listener):

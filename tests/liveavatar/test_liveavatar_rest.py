@@ -187,6 +187,50 @@ async def test_session_of_an_incomplete_answer_is_stopped(data, words):
     assert requests[1][1] == {"sessionId": "s-1"}
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, {"code": "0", "message": "success", "data": GOOD}, 'without a number for "code"'),
+        (200, {"message": "success", "data": GOOD}, 'without a number for "code"'),
+        (
+            503,
+            {"code": 0, "message": "success", "data": GOOD},
+            "HTTP 503 with code 0 and the words",
+        ),
+        (200, {"code": 200, "message": "success", "data": GOOD}, "with code 200 and the words"),
+        (200, {"code": 40003, "message": "OK", "data": GOOD}, "with code 40003 and the words 'OK'"),
+        (301, {"code": 0, "message": "success", "data": GOOD}, "HTTP 301"),
+    ],
+)
+async def test_no_refusal_says_success_and_each_stops_the_session_it_names(status, body, words):
+    answers = (status, body), (200, {"code": 0})
+    async with platform(*answers) as (url, requests), api_for(url) as api:
+        with pytest.raises(SessionStartError, match=words) as refused:
+            await api.start()
+    assert not str(refused.value).casefold().endswith(("success", "ok"))
+    assert requests[1][0].startswith("post /vih/v1/session/stop ")
+    assert requests[1][1] == {"sessionId": "s-1"}
+
+
+async def test_a_refused_reconnection_stops_no_session():
+    async with platform((200, {"code": "0", "data": GOOD})) as (url, requests), api_for(url) as api:
+        with pytest.raises(SessionStartError):
+            await api.start("s-1")
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_any_success_of_http_is_one(status):
+    async with platform((status, {"code": 0, "data": GOOD})) as (url, _), api_for(url) as api:
+        assert (await api.start()).session_id == "s-1"
+
+
+async def test_a_byte_order_mark_is_passed_over():
+    body = b"\xef\xbb\xbf" + json.dumps({"code": 0, "data": GOOD}).encode()
+    async with platform((200, body)) as (url, _), api_for(url) as api:
+        assert (await api.start()).session_id == "s-1"
+
+
 async def test_no_answer_is_an_error_in_time(emulator):
     emulator.fail_next_start(no_answer=True)
     async with api_for(emulator.base_url, timeout=0.05) as api:

@@ -5,6 +5,7 @@ import json
 import logging
 import ssl
 import threading
+import time
 
 import httpx
 import pytest
@@ -233,7 +234,7 @@ async def test_who_was_asked_in_vain_is_told_and_nothing_else(url, endpoint):
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
 def test_a_port_that_goes_without_saying_is_told(scheme, port):
-    assert rest._endpoint(f"{scheme}://h/") == f"h:{port}"
+    assert rest._endpoint(httpx.URL(f"{scheme}://h/")) == f"h:{port}"
 
 
 @pytest.mark.parametrize(
@@ -399,7 +400,9 @@ async def test_tls(everything_logged):
     authority.configure_trust(trust)
     async with platform(http(body=b"1"), tls=server_tls) as state:
         assert await post(state.url, ssl_context=trust) == Response(200, 1)
-        assert "CERTIFICATE_VERIFY_FAILED" in await failure(state.url)
+        words = await failure(state.url)
+        assert "certificate of 127.0.0.1:" in words
+        assert "ssl_context or SSL_CERT_FILE" in words
     assert KEY not in logged(everything_logged.records)
 
 
@@ -428,3 +431,135 @@ async def test_get_refuses_a_header_before_anything_is_sent():
                 client, "http://127.0.0.1:1", params={}, headers={"api_key": "a\nb"}, timeout_s=5
             )
     assert "a\nb" not in str(failed.value)
+
+
+# Turns
+
+
+class Crowd:
+    """Counts the calls that are under way at a platform, and answers each when told."""
+
+    def __init__(self):
+        self.now = self.most = 0
+        self.order = []
+        self.full = asyncio.Event()
+        self.go = asyncio.Event()
+        self.open = {}
+
+    async def accept(self, reader, writer):
+        self.open[asyncio.current_task()] = writer
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+                self.order.append(int(head.split(b"/")[1].split(b" ")[0]))
+                self.now += 1
+                self.most = max(self.most, self.now)
+                if self.now == rest.MAX_CALLS:
+                    self.full.set()
+                await self.go.wait()
+                self.now -= 1
+                writer.write(http(body=b"1"))
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def crowd():
+    state = Crowd()
+    server = await asyncio.start_server(state.accept, "127.0.0.1", 0)
+    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield state
+    finally:
+        server.close()
+        for writer in state.open.values():
+            writer.transport.abort()
+        state.go.set()
+        await asyncio.wait(state.open)
+        await server.wait_closed()
+
+
+async def calls(state, numbers, *, ssl_context=None, timeout_s=5.0):
+    async with shared_client(ssl_context) as client:
+        return await asyncio.gather(
+            *(
+                post_json(client, f"{state.url}/{n}", {}, headers=HEADERS, timeout_s=timeout_s)
+                for n in numbers
+            ),
+            return_exceptions=True,
+        )
+
+
+async def test_a_loop_has_a_limit_of_calls_whatever_they_trust(monkeypatch):
+    monkeypatch.setattr(rest, "MAX_CALLS", 4)
+    async with crowd() as state:
+        own = ssl.create_default_context()
+        work = asyncio.gather(calls(state, range(20)), calls(state, range(20, 40), ssl_context=own))
+        await state.full.wait()
+        await asyncio.sleep(0.05)
+        assert state.now == 4
+        state.go.set()
+        answers = [each for group in await work for each in group]
+        assert answers == [Response(200, 1)] * 40
+        assert state.most == 4
+
+
+async def test_first_come_first_served(monkeypatch):
+    monkeypatch.setattr(rest, "MAX_CALLS", 1)
+    async with crowd() as state:
+        state.go.set()
+        await calls(state, range(20))
+        assert state.order == list(range(20))
+
+
+async def test_waiting_for_a_turn_is_not_the_platforms_time(monkeypatch):
+    monkeypatch.setattr(rest, "MAX_CALLS", 1)
+
+    async def slow(writer):
+        await asyncio.sleep(0.1)
+        writer.write(http(body=b"1"))
+
+    async with platform(slow) as state, shared_client() as client:
+        answers = await asyncio.gather(
+            *(post_json(client, state.url, {}, headers=HEADERS, timeout_s=0.3) for _ in range(6))
+        )
+    assert answers == [Response(200, 1)] * 6
+
+
+async def test_a_call_that_is_given_up_leaves_its_turn(monkeypatch):
+    monkeypatch.setattr(rest, "MAX_CALLS", 1)
+    async with crowd() as state, shared_client() as client:
+        first, second, third = (
+            asyncio.create_task(
+                post_json(client, f"{state.url}/{n}", {}, headers=HEADERS, timeout_s=5)
+            )
+            for n in range(3)
+        )
+        await state.full.wait()
+        second.cancel()
+        first.cancel()
+        await asyncio.wait([first, second])
+        state.go.set()
+        assert await third == Response(200, 1)
+        assert state.order == [0, 2]
+
+
+async def test_a_thousand_calls_together_do_not_hold_up_the_loop():
+    async with crowd() as state:
+        state.go.set()
+        longest_s = 0.0
+
+        async def watch():
+            nonlocal longest_s
+            while True:
+                begun_s = time.monotonic()
+                await asyncio.sleep(0.001)
+                longest_s = max(longest_s, time.monotonic() - begun_s)
+
+        watching = asyncio.create_task(watch())
+        answers = await calls(state, range(1000), timeout_s=20)
+        watching.cancel()
+    assert answers == [Response(200, 1)] * 1000
+    assert state.most <= rest.MAX_CALLS
+    print(f"held up for {longest_s * 1000:.0f} ms at the most")  # noqa: T201 - for pytest -s
+    assert longest_s < 0.4

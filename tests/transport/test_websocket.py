@@ -586,16 +586,10 @@ async def test_tls_settings_need_wss():
 
 
 def test_ipv6_and_default_ports():
-    assert websocket._endpoint("ws://[::1]/x") == ("::1", "[::1]:80", False)
-    assert websocket._endpoint("WSS://Example.org") == ("example.org", "example.org:443", True)
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("localhost", True), ("127.0.0.2", True), ("::1", True), ("10.0.0.1", False), ("a.b", False)],
-)
-def test_loopback(host, loopback):
-    assert websocket._is_loopback(host) is loopback
+    assert websocket._parsed("ws://[::1]/x") == ("::1", 80, False)
+    assert websocket._endpoint("::1", 80) == "[::1]:80"
+    assert websocket._parsed("WSS://Example.org") == ("example.org", 443, True)
+    assert websocket._endpoint("example.org", 443) == "example.org:443"
 
 
 async def test_a_proxy_is_not_used_on_loopback_and_named_when_it_fails(monkeypatch):
@@ -611,9 +605,6 @@ async def test_a_proxy_is_not_used_on_loopback_and_named_when_it_fails(monkeypat
             await connect("ws://avatar.invalid/", open_timeout_s=5)
         assert TOKEN not in told(failed.value)
         assert proxy.accepted == 1
-    monkeypatch.setenv("ws_proxy", "socks5://127.0.0.1:1")
-    with pytest.raises(ConnectFailedError, match="python-socks"):
-        await connect("ws://avatar.invalid/", open_timeout_s=5)
 
 
 async def test_the_request_carries_the_token_and_offers_no_compression():
@@ -706,8 +697,7 @@ async def test_tls(authority, server_tls):
 
 async def test_tls_that_is_not_trusted(server_tls, everything_logged):
     async with raw_server(ssl=server_tls) as server:
-        with pytest.raises(ConnectFailedError, match="certificate verify failed") as failed:
+        with pytest.raises(ConnectFailedError, match="certificate of 127") as failed:
             await connect(server.url("wss"), open_timeout_s=5)
         assert isinstance(failed.value.__cause__, ssl.SSLError)
         assert clean(failed.value, everything_logged)
-    assert websocket._system_trust() is websocket._system_trust()

@@ -15,6 +15,7 @@ from avatarwire.akool.protocol import AGORA, AkoolProtocol, Received
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
 from avatarwire.session.engine import keep
+from avatarwire.transport import SecretBytes
 
 __all__ = ["AgoraChannel", "checked_params"]
 
@@ -101,6 +102,7 @@ class AgoraChannel(Part[Received]):
             message = self._wire.set_params(params)
         except TypeError as exc:
             raise AudioStreamError("the Agora parameters cannot be written as JSON") from exc
+        message = message._replace(json=SecretBytes(message.json))  # with the token in it
         in_channel = self._protocol.is_agora_connected
         agora = None if in_channel else self._acks.expect(AGORA)
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from avatarwire.akool.exceptions import AuthenticationError, ConfigurationError
-from avatarwire.transport import redacted
+from avatarwire.transport import KeepsSecrets, redacted
 
 if TYPE_CHECKING:
     import ssl
@@ -56,8 +56,8 @@ class Instance:
         return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}{_WEBSOCKET_PATH}"
 
 
-@dataclass(kw_only=True, slots=True)
-class ClientConfig:
+@dataclass(kw_only=True, slots=True, eq=False)
+class ClientConfig(KeepsSecrets):
     """Configuration of a client; see ``StreamingAvatarClient`` for what each setting means.
 
     Raises:
@@ -123,7 +123,7 @@ class ClientConfig:
 
     def redacted(self, words: str) -> str:
         """Take the key, and the token that the platform was given last, out of its words."""
-        return redacted(redacted(words, self.api_key), self.agora_token)
+        return redacted(words, self.api_key, self.agora_token)
 
     def discovery_request(self) -> tuple[str, dict[str, str]]:
         """Give where discovery is asked, and with which query."""

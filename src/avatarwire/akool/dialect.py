@@ -28,6 +28,7 @@ from avatarwire.errors import (
 )
 from avatarwire.session.dialect import Dialect, Endpoint
 from avatarwire.session.outbox import Outbox
+from avatarwire.transport import SecretBytes
 
 __all__ = ["AkoolDialect", "AkoolEndpoint"]
 
@@ -137,7 +138,10 @@ class AkoolDialect(Dialect[Received]):
             self._failed.add((endpoint.instance.ip, endpoint.instance.port))
         self.protocol.begin()
         hello = self._wire.hello(self._config.api_key, self._config.avatar_id)
-        return [self._wire.ping()] if hello is None else [hello.json, self._wire.ping()]
+        if hello is None:
+            return [self._wire.ping()]
+        # With the key in it.
+        return [SecretBytes(hello.json), self._wire.ping()]
 
     def receive(self, message: str | bytes) -> Received | None:
         """Return what a message means; None when it is none of the protocol's."""
@@ -146,6 +150,10 @@ class AkoolDialect(Dialect[Received]):
             self._failed.clear()
             self._is_again = True
         return received
+
+    def redacted(self, words: str) -> str:
+        """Return the platform's words without the key and the channel's token."""
+        return self._config.redacted(words)
 
     def is_final(self, error: Exception) -> bool:
         """Return whether dialling again is of no use.
@@ -181,7 +189,7 @@ class AkoolDialect(Dialect[Received]):
             case AkoolStreamingAvatarError():
                 named = error
             case SessionLostError(code=code, reason=reason):
-                words = _CLOSE_WORDS.get(code) or self._config.redacted(reason)
+                words = _CLOSE_WORDS.get(code) or reason
                 named = ConnectionError(
                     f"{address}: the connection has ended (close code {code}"
                     f"{': ' if words else ''}{words})",

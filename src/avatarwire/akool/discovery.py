@@ -15,9 +15,7 @@ from avatarwire.errors import RestError
 from avatarwire.transport import redacted
 
 if TYPE_CHECKING:
-    import httpx
-
-    from avatarwire.transport import Response
+    from avatarwire.transport import Response, RestClient
 
 __all__ = ["discover", "instances_in", "ordered"]
 
@@ -27,7 +25,7 @@ SUCCESS = 1000
 BAD_KEY = 4001
 
 
-async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[Instance]:
+async def discover(client: "RestClient", config: ClientConfig) -> list[Instance]:
     """Ask the platform which of its instances are available.
 
     Raises:
@@ -44,9 +42,10 @@ async def discover(client: "httpx.AsyncClient", config: ClientConfig) -> list[In
             timeout_s=config.discovery_timeout,
         )
     except RestError as exc:
+        # An error that names a setting has advice of its own.
+        advice = "" if exc.setting else ": is it running? check discovery_url"
         raise ServiceDiscoveryError(
-            f"service discovery failed: {exc}: is it running? check discovery_url",
-            setting=exc.setting or "discovery_url",
+            f"service discovery failed: {exc}{advice}", setting=exc.setting or "discovery_url"
         ) from None
     instances = instances_in(answer, config.api_key)
     available = [instance for instance in instances if instance.is_available]

@@ -10,6 +10,7 @@ from avatarwire._json import dumps
 from avatarwire.audio import FRAME_RATES
 from avatarwire.errors import SettingError, SettingTypeError
 from avatarwire.liveavatar.messages import require_finite
+from avatarwire.transport import KeepsSecrets
 
 if TYPE_CHECKING:
     import ssl
@@ -26,8 +27,8 @@ _START_FIELDS = frozenset(
 )
 
 
-@dataclass
-class AvatarAgentConfig:
+@dataclass(eq=False)
+class AvatarAgentConfig(KeepsSecrets):
     """Configuration of an ``AvatarAgent``.
 
     Raises:
@@ -37,9 +38,11 @@ class AvatarAgentConfig:
             platform does not know, an extra start field that is not extra.
 
     Attributes:
-        api_key: the platform's API key. It belongs on a server, and is in no log and no repr.
+        api_key: the platform's API key, kept as ``Secret`` text. It belongs on a server, and is in
+            no log, no repr and no traceback with locals.
         avatar_id: which avatar to drive.
-        base_url: where the platform answers REST.
+        base_url: where the platform answers REST; without ``name:password@``, which would take the
+            place of the key.
         sandbox: send ``X-Env-Sandbox: true``.
         timeout: seconds for each HTTP request and for the WebSocket handshake.
         developer_tts: the backend sends audio itself. For the reader; nothing is sent for it.
@@ -71,7 +74,8 @@ class AvatarAgentConfig:
         extra_start_fields: further fields of the start request, for what the platform adds next.
         asr_partial_min_interval_ms: milliseconds between two partial results of an utterance at
             the least; what comes sooner is superseded. 0: each change is sent at once.
-        ssl_context: trust more than the system does; certificates are always verified.
+        ssl_context: what to trust in place of the system's authorities; certificates are always
+            verified.
     """
 
     api_key: str = field(repr=False)
@@ -272,19 +276,30 @@ class AvatarAgentConfig:
         try:
             url = urlsplit(self.base_url)
             usable = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+            has_credentials = url.username is not None
         except (ValueError, AttributeError):
-            usable = False
+            usable = has_credentials = False
+        if has_credentials:
+            raise SettingError(
+                "base_url has a name or a password before its host: leave them out, the platform is"
+                " told the API key",
+                setting="base_url",
+            )
         if not usable:
+            # What is before an @ may be a password, whatever the rest is.
+            shown = self.base_url
+            if isinstance(shown, str) and "@" in shown:
+                shown = f"***@{shown.rpartition('@')[2]}"
             raise SettingError(
                 "base_url must be an http:// or https:// URL such as "
-                f"https://facemarket.ai/vih/dispatcher, not {self.base_url!r}",
+                f"https://facemarket.ai/vih/dispatcher, not {shown!r}",
                 setting="base_url",
             )
 
 
-@dataclass
-class SessionStartResult:
-    """What the platform gave for a new session. Tokens are left out of the repr.
+@dataclass(eq=False)
+class SessionStartResult(KeepsSecrets):
+    """What the platform gave for a new session. Tokens are ``Secret`` text: no repr shows them.
 
     Attributes:
         session_id: the session's id.

@@ -23,6 +23,7 @@ from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.session.dialect import Dialect, Endpoint
 from avatarwire.session.engine import keep
+from avatarwire.transport import redacted, secrets_in_url
 
 __all__ = ["LiveAvatarDialect"]
 
@@ -30,8 +31,6 @@ __all__ = ["LiveAvatarDialect"]
 FINAL_CODES = frozenset({1000, 1002, 1008})
 #: Answers to a start after which asking again is of no use (protocol section 2).
 FINAL_START_CODES = frozenset({40004, 40005, 40006, 40007, 401, 403})
-
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class LiveAvatarDialect(Dialect[Received]):
@@ -118,6 +117,15 @@ class LiveAvatarDialect(Dialect[Received]):
         """Return ``session.ready`` after each ``session.init``."""
         return [encode(event) for event in self.protocol.replies()]
 
+    def redacted(self, words: str) -> str:
+        """Return the platform's words without the key and the tokens of the session."""
+        tokens: list[str | None] = [self._config.api_key]
+        for result in (self._offered, self.result):
+            if result is not None:
+                tokens += [result.user_token, result.agent_token]
+                tokens += secrets_in_url(result.agent_ws_url)
+        return redacted(words, *tokens)
+
     def is_final(self, error: Exception) -> bool:
         """Return whether the session is over after ``error`` (protocol sections 2 and 3)."""
         if isinstance(error, SessionLostError):
@@ -167,20 +175,25 @@ def _checked_url(url: str | None, base_url: str) -> str:
             "agentWsUrl not present in /session/start response: "
             "is the WebSocket agent mode enabled for this avatar?"
         )
-    try:
-        parts = urlsplit(url)
-        scheme, host = parts.scheme, parts.hostname
-    except ValueError:
-        scheme, host = "", None
+    scheme, host = _scheme_and_host(url)
     if scheme not in {"ws", "wss"} or not host:
         raise ConnectFailedError(
             "the platform's agentWsUrl is not a ws:// or wss:// URL"
             + (f" but {scheme}://" if scheme and host else "")
         )
-    if scheme == "ws" and urlsplit(base_url).scheme == "https" and host not in _LOOPBACK:
+    if scheme == "ws" and urlsplit(base_url).scheme == "https" and not transport.is_loopback(host):
         raise ConnectFailedError(
             f"the platform's agentWsUrl ({host}) is not encrypted although base_url is https: "
             "refused, since it carries a token and the user's voice",
             setting="base_url",
         )
     return url
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """Take the URL apart where no error is raised: its parts, the token too, are local here."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", None
+    return parts.scheme, parts.hostname

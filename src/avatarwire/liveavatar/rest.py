@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 from avatarwire import transport
 from avatarwire.errors import ErrorCode, RestError, SessionStartError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
-from avatarwire.transport import redacted
+from avatarwire.transport import Secret, redacted
 
 if TYPE_CHECKING:
-    import httpx
-
-    from avatarwire.transport import Response
+    from avatarwire.transport import Response, RestClient
 
 __all__ = ["SessionApi", "start_patiently"]
 
@@ -40,6 +38,9 @@ START_PATH = "/v1/session/start"
 #: What the published SDK's camelCase keys are called in the Python configuration.
 _VOICE_CONFIG_KEYS = {"similarity_boost": "similarityBoost"}
 
+#: They come with refusals too, and explain none.
+_WORDS_OF_SUCCESS = {"success", "ok"}
+
 #: How often a start is worth repeating, by the platform's code.
 _RETRIES = {40001: 3, 40002: 3, 40003: 1}
 RETRY_DELAY_S = (2.0, 3.0)
@@ -51,11 +52,11 @@ STOP_TIMEOUT_S = 2.0
 class SessionApi:
     """Starts and stops sessions with one account."""
 
-    def __init__(self, client: "httpx.AsyncClient", config: AvatarAgentConfig) -> None:
+    def __init__(self, client: "RestClient", config: AvatarAgentConfig) -> None:
         self._client = client
         self._config = config
         self._base_url = config.base_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {config.api_key}"}
+        self._headers: dict[str, str] = {"Authorization": Secret(f"Bearer {config.api_key}")}
         if config.sandbox:
             self._headers["X-Env-Sandbox"] = "true"
 
@@ -71,20 +72,18 @@ class SessionApi:
         try:
             answer = await self._post(START_PATH, body, self._config.timeout)
         except RestError as exc:
+            # An error that names a setting has advice of its own.
+            advice = "" if exc.setting else "is it running? check base_url"
             raise self._failure(
-                0,
-                f"the platform did not answer: {exc}",
-                "is it running? check base_url",
-                setting=exc.setting,
+                0, f"the platform did not answer: {exc}", advice, setting=exc.setting
             ) from None
-        data = self._data(answer)
-        try:
-            return _result(data)
-        except (KeyError, TypeError) as exc:
-            started = data.get("sessionId")
-            if isinstance(started, str) and session_id is None:
-                await self.stop(started)
-            raise self._failure(answer.status, f"the platform's answer lacks {exc}") from exc
+        outcome = self._outcome(answer)
+        if isinstance(outcome, SessionStartResult):
+            return outcome
+        started = _session_id(answer)
+        if started is not None and session_id is None:
+            await self.stop(started)
+        raise outcome
 
     async def stop(self, session_id: str) -> None:
         """Stop a session; a failure is logged, since the session also ends by disconnecting."""
@@ -122,20 +121,31 @@ class SessionApi:
             body["externalAudioConfig"] = dict(config.external_audio_config)
         return body | dict(config.extra_start_fields or {})
 
-    def _data(self, answer: "Response") -> dict[str, Any]:
-        """Give the answer's ``data``, or raise what the answer means."""
+    def _outcome(self, answer: "Response") -> SessionStartResult | SessionStartError:
+        """Return what the answer gives, or the error that it means.
+
+        Nothing is raised here: the frames of what reads an answer hold its tokens.
+        """
         code = _code(answer)
-        if code == 0 and answer.status == 200:
-            data = answer.body.get("data")
-            if isinstance(data, dict):
-                return data
-            raise self._failure(answer.status, 'the platform\'s answer lacks "data"')
+        is_fine = 200 <= answer.status < 300
+        if code == 0 and is_fine:
+            result = _result(answer.body.get("data"))
+            if isinstance(result, SessionStartResult):
+                return result
+            return self._failure(answer.status, f"the platform's answer lacks {result}")
         # The platform's own number says more than the HTTP status, if it is one we know.
-        number = code if code in _ERROR_CODES or (code and answer.status == 200) else answer.status
-        message = answer.body.get("message") if isinstance(answer.body, dict) else None
-        if isinstance(message, str) and message:
-            raise self._failure(number, redacted(message, self._config.api_key))
+        number = code if code in _ERROR_CODES or (code and is_fine) else answer.status
+        said = answer.body.get("message") if isinstance(answer.body, dict) else None
+        said = redacted(said, self._config.api_key) if isinstance(said, str) else ""
+        if code and said and said.casefold() not in _WORDS_OF_SUCCESS:
+            return self._failure(number, said)
         message, advice = f"the platform answered HTTP {answer.status}", ""
+        if code is not None:
+            message += f" with code {code}" + (f" and the words {said!r}" if said else "")
+        elif is_fine and answer.body is not None:
+            message += ' without a number for "code"'
+        elif said:
+            message += f": {said}"
         if answer.location is not None:
             where = redacted(answer.location.removesuffix(START_PATH), self._config.api_key)
             message += ", a redirect, which is not followed"
@@ -143,7 +153,7 @@ class SessionApi:
         elif answer.body is None:
             cause, advice = _perhaps(answer.status)
             message += f" without JSON{cause}"
-        raise self._failure(number, message, advice)
+        return self._failure(number, message, advice)
 
     def _failure(
         self, number: int, message: str, advice: str = "", *, setting: str | None = None
@@ -203,11 +213,24 @@ def _code(answer: "Response") -> int | None:
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-def _result(data: dict[str, Any]) -> SessionStartResult:
-    required = [data[key] for key in ("sessionId", "sfuUrl", "userToken")]
+def _session_id(answer: "Response") -> str | None:
+    """Return the session that an answer names, whatever else it says."""
+    data = answer.body.get("data") if isinstance(answer.body, dict) else None
+    session_id = data.get("sessionId") if isinstance(data, dict) else None
+    return session_id if isinstance(session_id, str) and session_id else None
+
+
+def _result(data: object) -> SessionStartResult | str:
+    """Return what ``data`` gives, or what it lacks."""
+    if not isinstance(data, dict):
+        return '"data"'
+    required = ("sessionId", "sfuUrl", "userToken")
+    missing = [key for key in required if key not in data]
+    if missing:
+        return repr(missing[0])
+    if not all(isinstance(data[key], str) for key in required):
+        return "text for sessionId, sfuUrl and userToken"
     optional = [data.get(key) for key in ("agentToken", "agentWsUrl")]
-    if not all(isinstance(value, str) for value in required):
-        raise TypeError("text for sessionId, sfuUrl and userToken")
     if not all(value is None or isinstance(value, str) for value in optional):
-        raise TypeError("text for agentToken and agentWsUrl")
-    return SessionStartResult(*required, *optional)
+        return "text for agentToken and agentWsUrl"
+    return SessionStartResult(*(data[key] for key in required), *optional)

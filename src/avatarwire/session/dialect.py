@@ -90,6 +90,10 @@ class Dialect(Generic[ReceivedT]):
         """Return, once, the text messages with which the protocol itself answers."""
         return ()
 
+    def redacted(self, words: str) -> str:
+        """Return a peer's words without the secrets that they may quote back at us."""
+        return words
+
     def is_final(self, error: Exception) -> bool:
         """Return whether dialling again is of no use after ``error``."""
         del error

@@ -329,6 +329,7 @@ class Engine(Generic[ReceivedT]):
             self._link_ended(code, reason)
 
     def _link_ended(self, code: int, reason: str) -> None:
+        reason = self._dialect.redacted(reason)
         lost = SessionLostError(code, reason)
         if not self._ready.done():
             self._ready.set_exception(

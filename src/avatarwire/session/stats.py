@@ -1,9 +1,9 @@
 """What a session has done so far, in numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from avatarwire.streaming import BOUNDS_MS, TurnRegister
 
@@ -69,6 +69,13 @@ class AgentStats:
     underruns: int
     dropped: Mapping[str, int]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        *counts, dropped = (getattr(self, each.name) for each in fields(self))
+        return type(self), (*counts, dict(dropped))  # the view that it is does not pickle
+
 
 def stats_of(
     engine: "Engine[Any]",
@@ -110,5 +117,5 @@ def stats_of(
         lateness_counts=tuple(lateness.counts),
         lateness_max_ms=lateness.max_ms,
         underruns=totals.underruns,
-        dropped=MappingProxyType(dict(dropped)),
+        dropped=dropped,
     )

@@ -1,7 +1,7 @@
 """One supervised connection to a platform, and REST calls beside it.
 
 Bytes and text only: what they mean is the business of the rooms above. The WebSocket and HTTP
-libraries are loaded with the first name that needs them, which a session uses when it starts.
+libraries are loaded when a session starts, in a thread.
 """
 
 from typing import TYPE_CHECKING
@@ -11,39 +11,58 @@ from avatarwire._lazy import lazy_names
 if TYPE_CHECKING:
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
     from avatarwire.transport.connection import Connection
+    from avatarwire.transport.environment import is_loopback
     from avatarwire.transport.heartbeat import Heartbeat
     from avatarwire.transport.link import Link
+    from avatarwire.transport.loading import connect
     from avatarwire.transport.memory import MemoryConnection, memory_pair
-    from avatarwire.transport.rest import Response, get_json, post_json, shared_client
-    from avatarwire.transport.secrets import are_legal, redacted
-    from avatarwire.transport.websocket import WebSocketConnection, connect
+    from avatarwire.transport.rest import Response, RestClient, get_json, post_json, shared_client
+    from avatarwire.transport.secrets import (
+        KeepsSecrets,
+        Secret,
+        SecretBytes,
+        are_legal,
+        redacted,
+        secrets_in_url,
+    )
+    from avatarwire.transport.websocket import WebSocketConnection
 
 __all__ = [
     "Connection",
     "ExponentialBackoffStrategy",
     "Heartbeat",
+    "KeepsSecrets",
     "Link",
     "MemoryConnection",
     "Response",
+    "RestClient",
+    "Secret",
+    "SecretBytes",
     "WebSocketConnection",
     "are_legal",
     "connect",
     "get_json",
+    "is_loopback",
     "memory_pair",
     "post_json",
     "redacted",
+    "secrets_in_url",
     "shared_client",
 ]
 
 _HOMES = {
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
     "avatarwire.transport.heartbeat": "Heartbeat",
+    "avatarwire.transport.environment": "is_loopback",
     "avatarwire.transport.link": "Link",
+    "avatarwire.transport.loading": "connect",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
     "avatarwire.transport.connection": "Connection",
-    "avatarwire.transport.rest": "Response get_json post_json shared_client",
-    "avatarwire.transport.secrets": "are_legal redacted",
-    "avatarwire.transport.websocket": "WebSocketConnection connect",
+    "avatarwire.transport.rest": "Response RestClient get_json post_json shared_client",
+    "avatarwire.transport.secrets": (
+        "KeepsSecrets Secret SecretBytes are_legal redacted secrets_in_url"
+    ),
+    "avatarwire.transport.websocket": "WebSocketConnection",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name

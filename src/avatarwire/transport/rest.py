@@ -13,19 +13,32 @@ import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any
-
-import httpx
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from avatarwire import _json
-from avatarwire.errors import RestError
-from avatarwire.transport.secrets import are_legal
+from avatarwire.errors import RestError, SettingError
+from avatarwire.transport import environment
+from avatarwire.transport.environment import Proxy
+from avatarwire.transport.loading import load
+from avatarwire.transport.secrets import Secret, are_legal
 
-__all__ = ["Response", "get_json", "post_json", "shared_client"]
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Response", "RestClient", "get_json", "post_json", "shared_client"]
 
 MAX_ANSWER_BYTES = 2**20
 """Longest answer that is read; the platforms' are under a few kilobytes."""
+
+MAX_CALLS = 32
+"""How many calls of one event loop are under way; the others wait for their turn.
+
+Without a limit a thousand sessions that come back together hold up the loop for seconds: each call
+that comes or goes has httpcore look through all of them.
+"""
+
+_NO_URL = "not an http:// or https:// URL with a host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +57,101 @@ class Response:
     location: str | None = field(default=None, compare=False)
 
 
+class RestClient:
+    """What the users of one event loop share: an HTTP client for each way to a platform.
+
+    Args:
+        ssl_context: what to trust; None: the system's authorities.
+        turns: lets at most ``MAX_CALLS`` of the loop's calls through, in the order they came.
+
+    Attributes:
+        turns: as given.
+        is_closed: whether its last user has left.
+    """
+
+    def __init__(self, ssl_context: ssl.SSLContext | None, turns: asyncio.Semaphore) -> None:
+        self.turns = turns
+        self.is_closed: bool = False
+        self._ssl_context = ssl_context
+        self._ways: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
+
+    async def towards(self, url: "httpx.URL") -> "tuple[httpx.AsyncClient, Proxy | None]":
+        """Return the client for a URL, and the proxy that it goes through.
+
+        Raises:
+            SettingError: the environment's proxy or certificates cannot be used.
+        """
+        is_secure = url.scheme == "https"
+        port = url.port or (443 if is_secure else 80)
+        proxy = environment.proxy_for(url.scheme, url.host, port)
+        needs_trust = is_secure or (proxy is not None and proxy.scheme == "https")
+        way = proxy, needs_trust
+        if way not in self._ways:
+            # Without certificates to verify none are loaded: this context trusts nobody.
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if needs_trust:
+                trust = await environment.trust(self._ssl_context)
+            if self.is_closed:
+                raise RuntimeError("the client is closed")
+            # Another call may have come this far meanwhile.
+            if way not in self._ways:
+                self._ways[way] = _new_client(trust, proxy)
+        return self._ways[way], proxy
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self.is_closed = True
+        for client in self._ways.values():
+            await client.aclose()
+        self._ways.clear()
+
+
 @dataclass(slots=True)
 class _Entry:
-    client: httpx.AsyncClient
+    client: RestClient
     users: int = 0
 
 
-_Entries = dict[ssl.SSLContext | None, _Entry]
-_clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Entries]"
+class _Shared(dict[ssl.SSLContext | None, _Entry]):
+    """The clients of one event loop, and the turns that their calls take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = asyncio.Semaphore(MAX_CALLS)
+
+
+_clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared]"
 _clients = weakref.WeakKeyDictionary()
 # Loops of several threads share the registry.
 _lock = threading.Lock()
 
 
 @asynccontextmanager
-async def shared_client(
-    ssl_context: ssl.SSLContext | None = None,
-) -> AsyncIterator[httpx.AsyncClient]:
+async def shared_client(ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[RestClient]:
     """Lend the running loop's HTTP client; the last user to leave closes it.
 
-    A client costs 20 to 40 ms and some 800 KB, most of it for TLS, so sessions share one.
+    A client costs some 800 KB, most of it for TLS, so sessions share one. The network libraries
+    are loaded first, in a thread.
 
     Args:
-        ssl_context: what to trust; the usual authorities by default. Users that pass the same
+        ssl_context: what to trust; the system's authorities by default. Users that pass the same
             object share a client.
-
-    Raises:
-        RestError: when the proxy settings of the environment cannot be used.
 
     Yields:
         The client. It keeps no cookies, since its users may be of different accounts.
     """
+    await load()
     loop = asyncio.get_running_loop()
     with _lock:
         # The transports of an open client hold their loop, so a loop that was closed before its
         # client would stay in the weak dictionary for good.
         for other in [other for other in _clients if other.is_closed()]:
             del _clients[other]
-        entries = _clients.setdefault(loop, {})
-        entry = entries.get(ssl_context)
+        shared = _clients.setdefault(loop, _Shared())
+        entry = shared.get(ssl_context)
         if entry is None:
-            entry = entries[ssl_context] = _Entry(_new_client(ssl_context))
+            entry = _Entry(RestClient(ssl_context, shared.turns))
+            shared[ssl_context] = entry
         entry.users += 1
     try:
         yield entry.client
@@ -93,39 +160,35 @@ async def shared_client(
             entry.users -= 1
             last = entry.users == 0
             if last:
-                del entries[ssl_context]
-                if not entries:
+                del shared[ssl_context]
+                if not shared:
                     _clients.pop(loop, None)
         if last:
             await entry.client.aclose()
 
 
-def _new_client(ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
-    try:
-        return _build_client(ssl_context)
-    except (ImportError, ValueError) as exc:
-        # httpx reads the environment's proxies as soon as it is built. Its words name the proxy,
-        # which may hold a password.
-        failure = type(exc).__name__
-    raise RestError(
-        f"the proxy of the environment cannot be used ({failure}): unset ALL_PROXY, HTTP_PROXY and"
-        " HTTPS_PROXY, or, for a SOCKS proxy, pip install socksio"
-    )
+def _new_client(trust: ssl.SSLContext, proxy: Proxy | None) -> "httpx.AsyncClient":
+    from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - see loading.py
 
+    import httpx  # noqa: PLC0415 - see loading.py
 
-def _build_client(ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
+    via = None
+    if proxy is not None:
+        # Only an https:// proxy may have a context.
+        via = httpx.Proxy(proxy.url, ssl_context=trust if proxy.scheme == "https" else None)
     return httpx.AsyncClient(
-        verify=True if ssl_context is None else ssl_context,
+        verify=trust,
+        proxy=via,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=MAX_CALLS, max_keepalive_connections=MAX_CALLS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # Compressed answers of a few hundred bytes gain nothing and could unpack without a bound.
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        # A proxy of the environment is no way to reach this machine.
-        mounts={"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None},
     )
 
 
 async def post_json(
-    client: httpx.AsyncClient,
+    client: RestClient,
     url: str,
     body: object,
     *,
@@ -133,6 +196,9 @@ async def post_json(
     timeout_s: float,
 ) -> Response:
     """Post ``body`` as JSON; redirects are not followed.
+
+    At most ``MAX_CALLS`` calls of an event loop are under way; the others wait, first come, first
+    served. A call's time counts from when it begins.
 
     Args:
         client: the client to use.
@@ -145,8 +211,9 @@ async def post_json(
         The answer, whatever its status, a redirect included.
 
     Raises:
-        RestError: when the URL or a header cannot be sent, or no complete answer came: no
-            connection, timeout, bad HTTP, more than ``MAX_ANSWER_BYTES``.
+        RestError: when the URL or a header cannot be sent, what the environment says of proxies or
+            certificates cannot be used, or no complete answer came: no connection, timeout, bad
+            HTTP, more than ``MAX_ANSWER_BYTES``.
         TypeError: when ``body`` cannot be encoded.
     """
     content = _json.dumps(body)
@@ -157,7 +224,7 @@ async def post_json(
 
 
 async def get_json(
-    client: httpx.AsyncClient,
+    client: RestClient,
     url: str,
     *,
     params: Mapping[str, str],
@@ -168,8 +235,16 @@ async def get_json(
     return await _request(client, "GET", url, headers=headers, timeout_s=timeout_s, params=params)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why there is no answer, and the setting to blame."""
+
+    words: str
+    setting: str | None = None
+
+
 async def _request(
-    client: httpx.AsyncClient,
+    client: RestClient,
     method: str,
     url: str,
     *,
@@ -184,46 +259,105 @@ async def _request(
             " (is there a line break or a space at the end of the API key?)",
             setting="api_key",
         )
-    answer = bytearray()
-    status, location = 0, None
-    failure = "the platform's answer is not proper HTTP"
+    headers = {name: Secret(text) for name, text in headers.items()}
+    # Before its time begins: waiting here is nothing that the platform does.
+    async with client.turns:
+        answer = await _try(client, method, url, headers, timeout_s, what)
+    if isinstance(answer, _Failure):
+        # Raised here and not where it was caught: there it would drag along a hundred lines of the
+        # libraries' own errors, which say no more, and the headers in their frames.
+        raise RestError(answer.words, setting=answer.setting)
+    return answer
+
+
+async def _try(
+    client: RestClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    what: Mapping[str, Any],
+) -> Response | _Failure:
+    import httpx  # noqa: PLC0415 - see loading.py
+
+    proxy = None
     try:
+        target = httpx.URL(url)
+        if target.scheme not in {"http", "https"} or not target.host:
+            return _Failure(_NO_URL)
+        connections, proxy = await client.towards(target)
         async with (
             asyncio.timeout(timeout_s),
-            client.stream(
+            connections.stream(
                 method,
-                url,
+                target,
                 headers=headers,
                 timeout=timeout_s,
                 follow_redirects=False,
                 **what,
             ) as response,
         ):
-            async for chunk in response.aiter_bytes():
-                answer += chunk
-                if len(answer) > MAX_ANSWER_BYTES:
-                    raise RestError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            status, location = response.status_code, _location(response)
-    except (TimeoutError, httpx.TimeoutException):
-        failure = f"no answer from {_endpoint(url)} within {timeout_s:g} s"
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        failure = "not an http:// or https:// URL with a host"
-    except (httpx.RemoteProtocolError, httpx.DecodingError):
-        pass  # its text quotes what was sent back, perhaps our own headers
-    except httpx.HTTPError as exc:
-        failure = f"the request to {_endpoint(url)} failed: {str(exc) or type(exc).__name__}"
-    if not status:
-        # Raised here and not in the handlers: there it would drag along a hundred lines of the
-        # libraries' own errors, which say no more.
-        raise RestError(failure)
+            answer = await _read(response)
+    except (TimeoutError, SettingError, httpx.InvalidURL, httpx.HTTPError) as exc:
+        return _explain(exc, url, proxy, timeout_s)
+    if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
+        return _refusal_of_proxy(proxy, response.status_code)
+    if answer is None:
+        return _Failure(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
         parsed = _json.loads(answer)
     except ValueError:
         parsed = None
-    return Response(status, parsed, location)
+    return Response(response.status_code, parsed, _location(response))
 
 
-def _location(response: httpx.Response) -> str | None:
+def _explain(exc: Exception, url: str, proxy: Proxy | None, timeout_s: float) -> _Failure:
+    import httpx  # noqa: PLC0415 - see loading.py
+
+    if isinstance(exc, SettingError):
+        return _Failure(str(exc), exc.setting)
+    if isinstance(exc, httpx.InvalidURL):
+        return _Failure(_NO_URL)
+    if isinstance(exc, httpx.RemoteProtocolError | httpx.DecodingError):
+        # Its text quotes what was sent back, perhaps our own headers.
+        return _Failure("the platform's answer is not proper HTTP")
+    if isinstance(exc, httpx.ProxyError) and proxy is not None:
+        # Its text is the status and the proxy's own words, or those of a SOCKS failure.
+        status = str(exc).partition(" ")[0]
+        return _refusal_of_proxy(proxy, int(status) if status.isdecimal() else None)
+    return _no_answer(exc, _endpoint(httpx.URL(url)), proxy, timeout_s)
+
+
+def _no_answer(exc: Exception, endpoint: str, proxy: Proxy | None, timeout_s: float) -> _Failure:
+    import httpx  # noqa: PLC0415 - see loading.py
+
+    refusal = environment.explain_tls(exc, endpoint)
+    if refusal is not None:
+        return _Failure(refusal, "ssl_context")
+    setting = None
+    if proxy is not None:
+        endpoint, setting = f"{endpoint} through the proxy {proxy}", proxy.setting
+    if isinstance(exc, TimeoutError | httpx.TimeoutException):
+        return _Failure(f"no answer from {endpoint} within {timeout_s:g} s", setting)
+    words = str(exc) or type(exc).__name__
+    return _Failure(f"the request to {endpoint} failed: {words}", setting)
+
+
+def _refusal_of_proxy(proxy: Proxy, status: int | None) -> _Failure:
+    return _Failure(environment.refusal_of_proxy(proxy, status), proxy.setting)
+
+
+async def _read(response: "httpx.Response") -> bytes | None:
+    """Return the body; None when it is too long."""
+    answer = bytearray()
+    async for chunk in response.aiter_bytes():
+        answer += chunk
+        if len(answer) > MAX_ANSWER_BYTES:
+            return None
+    return bytes(answer)
+
+
+def _location(response: "httpx.Response") -> str | None:
     """Return where a redirect points, as far as it can be shown."""
     if response.next_request is None:
         return None
@@ -232,8 +366,7 @@ def _location(response: httpx.Response) -> str | None:
     return f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
 
 
-def _endpoint(url: str) -> str:
-    """Give the host and the port alone: a name, a password or a path may be secret."""
-    parts = httpx.URL(url)
-    shown = f"[{parts.host}]" if ":" in parts.host else parts.host
-    return f"{shown}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+def _endpoint(url: "httpx.URL") -> str:
+    """Return the host and the port alone: a name, a password or a path may be secret."""
+    shown = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{shown}:{url.port or (443 if url.scheme == 'https' else 80)}"

@@ -10,8 +10,7 @@ the URL or the server's answer, and the library's DEBUG records are never made.
 """
 
 import asyncio
-import functools
-import ipaddress
+import inspect
 import logging
 import ssl
 from collections.abc import Mapping
@@ -21,13 +20,23 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as _websockets_connect
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, ProtocolError
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxyStatus,
+    InvalidStatus,
+    ProtocolError,
+    ProxyError,
+)
 from websockets.frames import CloseCode
 from websockets.protocol import State
+from websockets.version import version as _library_version
 
 from avatarwire.errors import ConnectFailedError, SessionLostError, SettingError
+from avatarwire.transport import environment
+from avatarwire.transport.environment import Proxy
 from avatarwire.transport.heartbeat import Heartbeat
-from avatarwire.transport.secrets import are_legal
+from avatarwire.transport.secrets import Secret, are_legal
 
 __all__ = ["WebSocketConnection", "connect"]
 
@@ -36,6 +45,9 @@ CLOSE_TIMEOUT_S = 2.0
 
 HANG_UP_S = 0.05
 """How long a peer that has said goodbye may take to hang up before we do."""
+
+NEXT_ADDRESS_S = 0.25
+"""How long an address of a name has to itself before the next one is tried too (RFC 8305)."""
 
 _OPEN = State.OPEN
 
@@ -50,6 +62,9 @@ class _NoWireDump(logging.LoggerAdapter[logging.Logger]):
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name in the standard library
         return level > logging.DEBUG and super().isEnabledFor(level)
 
+
+#: Older versions send a proxy's name and password as they stand in its URL.
+_DECODES_CREDENTIALS = int(_library_version.partition(".")[0]) >= 17
 
 _library_log = _NoWireDump(logging.getLogger("avatarwire.transport.websockets"), {})
 
@@ -307,7 +322,8 @@ async def connect(
 ) -> WebSocketConnection:
     """Open a WebSocket connection.
 
-    A proxy of the environment is used, except for loopback hosts. Messages are not compressed.
+    The way there is the environment's (see ``environment``). Several addresses of a name are tried
+    side by side, as far as the event loop can. Messages are not compressed.
 
     Args:
         url: a ``ws://`` or ``wss://`` URL; its path and query are treated as secret.
@@ -319,7 +335,7 @@ async def connect(
         ping_timeout_s: seconds that a pong may take before the connection ends with 1011.
         max_message_bytes: longest message accepted, in bytes; a longer one ends it with 1009.
         write_limit_bytes: high water of the write buffer, in bytes; the low water is a quarter.
-        ssl_context: what to trust on ``wss://``; the system's certificates by default.
+        ssl_context: what to trust on ``wss://``; the system's authorities by default.
 
     Returns:
         The open connection.
@@ -329,42 +345,65 @@ async def connect(
             comes with TLS settings.
         ConnectFailedError: when the connection could not be opened, for whatever reason.
     """
-    host, endpoint, secure = _endpoint(url)
+    url = Secret(url)
+    host, port, secure = _split(url)
     if ssl_context is not None and not secure:
         raise SettingError("ssl_context needs a wss:// URL", setting="ssl_context")
     if headers is not None and not are_legal(headers):
         raise ValueError("a header is empty or has characters that HTTP does not allow")
-    options: dict[str, Any] = {}
-    if secure:
-        options["ssl"] = ssl_context or _system_trust()
-    failure: Exception
+    opened = await _open(
+        url,
+        (host, port, secure),
+        open_timeout_s,
+        ssl_context,
+        additional_headers=None
+        if headers is None
+        else {name: Secret(text) for name, text in headers.items()},
+        compression=None,
+        open_timeout=open_timeout_s,
+        ping_interval=ping_interval_s,
+        ping_timeout=ping_timeout_s,
+        close_timeout=CLOSE_TIMEOUT_S,
+        max_size=max_message_bytes,
+        write_limit=write_limit_bytes,
+        logger=_library_log,
+        create_connection=WebSocketConnection,
+    )
+    if isinstance(opened, ConnectFailedError):
+        # Raised here and not in a handler: there it would keep the original as its __context__.
+        raise opened from opened.__cause__
+    return opened
+
+
+async def _open(
+    url: Secret,
+    target: tuple[str, int, bool],
+    open_timeout_s: float,
+    ssl_context: ssl.SSLContext | None,
+    **options: Any,  # noqa: ANN401 - the library's own
+) -> WebSocketConnection | ConnectFailedError:
+    """Return the connection, or why there is none in words that quote nothing secret."""
+    host, port, secure = target
+    proxy = None
     try:
-        connection = await (_websockets_connect if headers is None else _ConnectOnce)(
+        proxy = environment.proxy_for("wss" if secure else "ws", host, port)
+        trust = None
+        if secure or (proxy is not None and proxy.scheme == "https"):
+            trust = await environment.trust(ssl_context)
+        if secure:
+            options["ssl"] = trust
+        if proxy is not None and proxy.scheme == "https":
+            options["proxy_ssl"] = trust
+        connect = _websockets_connect if options["additional_headers"] is None else _ConnectOnce
+        connection = await connect(
             url,
-            additional_headers=headers,
-            compression=None,
-            proxy=None if _is_loopback(host) else True,
-            open_timeout=open_timeout_s,
-            ping_interval=ping_interval_s,
-            ping_timeout=ping_timeout_s,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=max_message_bytes,
-            write_limit=write_limit_bytes,
-            logger=_library_log,
-            create_connection=WebSocketConnection,
+            proxy=None if proxy is None else _proxy_url(proxy),
+            **_side_by_side(),
             **options,
         )
     except Exception as exc:  # it may quote the URL, whatever it is
-        failure = exc
-    else:
-        return cast("WebSocketConnection", connection)
-    # Raised here and not in the handler: there it would keep the original as its __context__.
-    words, cause = _explain(failure, open_timeout_s)
-    status = failure.response.status_code if isinstance(failure, InvalidStatus) else None
-    setting = "ssl_context" if isinstance(failure, ssl.SSLCertVerificationError) else None
-    raise ConnectFailedError(
-        f"could not connect to {endpoint}: {words}", status, setting=setting
-    ) from cause
+        return _failed(exc, _endpoint(host, port), proxy, open_timeout_s)
+    return cast("WebSocketConnection", connection)
 
 
 class _ConnectOnce(_websockets_connect):
@@ -374,14 +413,41 @@ class _ConnectOnce(_websockets_connect):
         return exc
 
 
-@functools.cache
-def _system_trust() -> ssl.SSLContext:
-    """One for the process: each takes some 20 ms and several hundred kilobytes to make."""
-    return ssl.create_default_context()
+def _side_by_side() -> dict[str, Any]:
+    """Return what has the loop try several addresses of a name at a time; uvloop cannot."""
+    create_connection = asyncio.get_running_loop().create_connection
+    if "happy_eyeballs_delay" in inspect.signature(create_connection).parameters:
+        return {"happy_eyeballs_delay": NEXT_ADDRESS_S}
+    return {}
 
 
-def _endpoint(url: str) -> tuple[str, str, bool]:
-    """Return the host, ``host:port`` and whether the scheme is wss; never quote ``url``."""
+def _proxy_url(proxy: Proxy) -> Secret:
+    """Return a proxy's URL as the installed version of the library reads it.
+
+    Raises:
+        SettingError: the name or the password has characters that this version cannot send.
+    """
+    if _DECODES_CREDENTIALS or proxy.username is None:
+        return proxy.url
+    if set(proxy.username + proxy.password) & set("/?#[]") or ":" in proxy.username:
+        raise SettingError(
+            f"{proxy.setting}: its name or password has characters that websockets"
+            f" {_library_version} cannot send; install websockets 17 or newer",
+            setting=proxy.setting,
+        )
+    credentials = f"{proxy.username}:{proxy.password}"
+    return Secret(proxy.address.replace("://", f"://{credentials}@", 1))
+
+
+def _split(url: Secret) -> tuple[str, int, bool]:
+    """Return host, port and whether the scheme is wss; the error quotes nothing of ``url``."""
+    target = _parsed(url)
+    if target is None:
+        raise ValueError("not a WebSocket URL: ws:// or wss:// and a host are needed")
+    return target
+
+
+def _parsed(url: Secret) -> tuple[str, int, bool] | None:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -397,33 +463,54 @@ def _endpoint(url: str) -> tuple[str, str, bool]:
             and " " not in url
         ):
             secure = parts.scheme == "wss"
-            shown = f"[{host}]" if ":" in host else host
-            return host, f"{shown}:{port or (443 if secure else 80)}", secure
+            return host, port or (443 if secure else 80), secure
     except ValueError:
-        pass  # raised below: here it would keep the original, which quotes the URL
-    raise ValueError("not a WebSocket URL: ws:// or wss:// and a host are needed")
+        pass
+    return None
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _endpoint(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _explain(exc: Exception, open_timeout_s: float) -> tuple[str, Exception]:
-    """Say what went wrong, and give a cause that quotes neither the URL nor the server's answer."""
+def _failed(
+    exc: Exception, endpoint: str, proxy: Proxy | None, open_timeout_s: float
+) -> ConnectFailedError:
+    """Return an error whose words and cause quote neither the URL nor the server's answer."""
+    words, setting = _explain(exc, endpoint, proxy, open_timeout_s)
+    status = exc.response.status_code if isinstance(exc, InvalidStatus) else None
+    failed = ConnectFailedError(
+        f"could not connect to {endpoint}: {words}", status, setting=setting
+    )
+    if isinstance(exc, OSError):
+        # Without its traceback: the library's frames hold the URL and the headers.
+        failed.__cause__ = exc.with_traceback(None)
+        exc.__cause__ = exc.__context__ = None
+    else:
+        failed.__cause__ = InvalidHandshake(words)
+    return failed
+
+
+def _explain(
+    exc: Exception, endpoint: str, proxy: Proxy | None, open_timeout_s: float
+) -> tuple[str, str | None]:
+    """Return what went wrong, and the setting to blame."""
+    refusal = environment.explain_tls(exc, endpoint)
+    if refusal is not None:
+        return refusal, "ssl_context"
+    words, setting = f"the WebSocket handshake failed ({type(exc).__name__})", None
     match exc:
-        case TimeoutError():
-            return f"no answer within {open_timeout_s:g} s", exc
-        case OSError():
-            return str(exc) or type(exc).__name__, exc
+        case SettingError():
+            words, setting = str(exc), exc.setting
+        case ProxyError() if proxy is not None:
+            status = exc.response.status_code if isinstance(exc, InvalidProxyStatus) else None
+            words, setting = environment.refusal_of_proxy(proxy, status), proxy.setting
         case InvalidStatus():
             words = f"the server answered HTTP {exc.response.status_code}"
-        case ImportError():
-            words = "the proxy of the environment is a SOCKS proxy, which needs python-socks"
-        case _:
-            words = f"the WebSocket handshake failed ({type(exc).__name__})"
-    return words, InvalidHandshake(words)
+        case OSError():
+            words = str(exc) or type(exc).__name__
+            if isinstance(exc, TimeoutError):
+                words = f"no answer within {open_timeout_s:g} s"
+            if proxy is not None:
+                words, setting = f"{words}, through the proxy {proxy}", proxy.setting
+    return words, setting

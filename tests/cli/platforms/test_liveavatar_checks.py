@@ -245,7 +245,9 @@ async def test_a_tone_that_the_platform_never_plays(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
-    monkeypatch.setattr("avatarwire.emulator.liveavatar.session.LiveSession._send_state", lambda *_: None)
+    monkeypatch.setattr(
+        "avatarwire.emulator.liveavatar.session.LiveSession._send_state", lambda *_: None
+    )
     monkeypatch.setattr(
         "avatarwire.emulator.liveavatar.session.LiveSession.send_response_state", lambda *_: None
     )

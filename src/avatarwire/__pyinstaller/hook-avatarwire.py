@@ -1,0 +1,19 @@
+"""Names what only the native modules import, and what is loaded by its name.
+
+Not the package's other halves: an emulator or a command comes along when a program imports it.
+"""
+
+from PyInstaller.utils.hooks import collect_submodules
+
+hiddenimports = [
+    *collect_submodules("avatarwire.codec"),
+    *collect_submodules("avatarwire.streaming"),
+    *collect_submodules("avatarwire.transport"),
+    # By these names avatarwire.transport.loading loads them.
+    "anyio",
+    "encodings.idna",
+    "http.cookiejar",
+    "httpcore",
+    "httpx",
+    "urllib.request",
+]
