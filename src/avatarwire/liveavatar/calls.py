@@ -12,7 +12,13 @@ import logging
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from avatarwire.audio import pcm_view
+from avatarwire.audio import (
+    check_beginning,
+    is_one_piece,
+    kind_of_content,
+    pcm_bytes,
+    pieces_of,
+)
 from avatarwire.codec import (
     AudioFrame,
     FrameType,
@@ -41,6 +47,12 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 EXTERNAL_MARKER = {"purpose": "external"}
 EXTERNAL_FRAME_MS = 40
 
+_HOW_TO_PACK = {
+    AudioFrame: "raw PCM goes to send_audio",
+    ImageFrame: "wrap an image as ImageFrame(format=0, width=640, height=480, payload=data),"
+    " where format is 0 for JPEG, 1 PNG, 2 WebP, 3 GIF, 4 AVIF",
+}
+
 
 class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
     """The calls that need nothing but a way to send."""
@@ -48,6 +60,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
     def __init__(self) -> None:
         super().__init__()
         self._framer: PcmFramer | None = None
+        self._beginning: bytes | None = b""  # of the turn; None: it has been looked at
         self._turns = Turns()
 
     def _notice(self, received: Inbound) -> None:
@@ -108,30 +121,32 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
 
         Nothing is held back: the last frame may be short. Sequence numbers and timestamps run on
         across calls and turns; the first frame after a start event or a change of format carries
-        the key bit.
+        the key bit. What begins like a file, or like text, is told in the log, once a turn.
 
         Args:
-            pcm: 16-bit little-endian samples, interleaved when stereo; any contiguous buffer.
+            pcm: 16-bit little-endian samples, interleaved when stereo; any buffer of bytes or of
+                16-bit integers.
             sample_rate: 16000, 24000 or 48000 Hz.
             channels: 1 or 2.
             frame_ms: milliseconds of sound in a frame.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
             ValueError: ``pcm`` is not whole samples, or the format cannot be framed.
             RuntimeError: an audio stream is open.
         """
         self._require_open()
         self._turns.require_none("send_audio")
-        with pcm_view(pcm) as view:
-            if view.nbytes % (2 * channels if channels in {1, 2} else 2):
-                raise ValueError(
-                    f"pcm must be whole 16-bit samples of {channels} channel(s), "
-                    f"not {view.nbytes} bytes: keep the odd bytes for the next call"
-                )
-            framer = self._framer_for(sample_rate, channels, frame_ms)
-            wire = framer.websocket(view) + framer.flush_websocket()
-            frames = -(-view.nbytes // framer.frame_bytes)
+        sound = pcm_bytes(pcm)
+        if len(sound) % (2 * channels if channels in {1, 2} else 2):
+            raise ValueError(
+                f"pcm must be whole 16-bit samples of {channels} channel(s), "
+                f"not {len(sound)} bytes: keep the odd bytes for the next call"
+            )
+        framer = self._framer_for(sample_rate, channels, frame_ms)
+        self._look_at(sound)
+        wire = framer.websocket(sound) + framer.flush_websocket()
+        frames = -(-len(sound) // framer.frame_bytes)
         if wire:
             await self._send_wire(wire, audio_frames=frames)
 
@@ -177,7 +192,8 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             request_id: what it answers.
             response_id: its own id.
             frames: an iterable, or async iterable, of ``AudioFrame`` or of 16-bit little-endian
-                mono PCM in pieces of any size.
+                mono PCM in pieces of any size. A file, or the stream of a process, is read in
+                pieces.
             sample_rate: of the PCM: 16000, 24000 or 48000 Hz.
 
         Raises:
@@ -185,9 +201,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: the rate cannot be framed, or a frame is too long.
             RuntimeError: an audio stream is open.
         """
-        if isinstance(frames, str | bytes | bytearray | memoryview) or not isinstance(
-            frames, AsyncIterable | Iterable
-        ):
+        if is_one_piece(frames) or not isinstance(frames, AsyncIterable | Iterable):
             raise TypeError(
                 "frames must be an iterable of AudioFrame or PCM, such as a list,"
                 f" not {type(frames).__name__}"
@@ -195,6 +209,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         start = MessageBuilder.response_audio_start(request_id, response_id, EXTERNAL_MARKER)
         finish = MessageBuilder.response_audio_finish(request_id, response_id, EXTERNAL_MARKER)
         framer = self._framer_for(sample_rate, 1, EXTERNAL_FRAME_MS)
+        frames = pieces_of(frames)
         await self._start_audio(start)
         try:
             if isinstance(frames, AsyncIterable):
@@ -224,8 +239,9 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             message = _within_limit(frame.pack(), "an audio frame", "give PCM instead")
             wire = framer.flush_websocket() + client_message(message)
         else:
-            with pcm_view(frame) as pcm:
-                wire = framer.websocket(pcm)
+            sound = pcm_bytes(frame)
+            self._look_at(sound)
+            wire = framer.websocket(sound)
         if wire:
             await self._send_wire(wire)
 
@@ -289,7 +305,13 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
         if self._framer is not None:
             self._framer.reset()
+        self._beginning = b""
         await self._send_event(event)
+
+    def _look_at(self, pcm: bytes) -> None:
+        """Tell, once a turn, that what begins is no sound."""
+        if self._beginning is not None:
+            self._beginning = check_beginning(self._beginning, pcm, "the turn's audio", logger)
 
     def _framer_for(self, sample_rate: int, channels: int, frame_ms: int) -> PcmFramer:
         framer = self._framer
@@ -320,15 +342,27 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
         ) from None
     wanted = FrameType.AUDIO if kind is AudioFrame else FrameType.IMAGE
     found = frame_type(data)
-    if found is not wanted:
-        raise ValueError(
-            f"the bytes are not a packed {kind.__name__} but "
-            f"{'no known frame' if found is None else f'an {found.name.lower()} frame'}: "
-            "raw PCM goes to send_audio"
-        )
-    if len(kind.unpack(data).pack()) != len(data):
-        raise ValueError(f"there are bytes after the {kind.__name__}: pass one whole frame")
-    return data
+    if found is wanted:
+        try:
+            size_bytes = len(kind.unpack(data).pack())
+        except ValueError as exc:
+            raise _not_packed(data, kind, str(exc)) from exc
+        if size_bytes == len(data):
+            return data
+        what = f"a frame with {len(data) - size_bytes} bytes after the {kind.__name__}"
+    else:
+        what = "no known frame" if found is None else f"an {found.name.lower()} frame"
+    raise _not_packed(data, kind, what)
+
+
+def _not_packed(
+    data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: str
+) -> ValueError:
+    """Give the error for bytes that are no frame; what they are in truth goes before ``what``."""
+    return ValueError(
+        f"the bytes are not one packed {kind.__name__} but {kind_of_content(data) or what}:"
+        f" {_HOW_TO_PACK[kind]}"
+    )
 
 
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 from urllib.parse import urlsplit
 
 from avatarwire._json import dumps
@@ -131,7 +131,8 @@ class AvatarAgentConfig:
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
         self._validate_reconnection()
-        if self.tts_sample_rate not in {None, *FRAME_RATES}:
+        rate = self.tts_sample_rate
+        if rate is not None and not (_is_whole(rate) and rate in FRAME_RATES):
             raise ValueError(
                 f"tts_sample_rate must be 16000, 24000, 48000 or None, not {self.tts_sample_rate!r}"
             )
@@ -164,7 +165,7 @@ class AvatarAgentConfig:
                     f"external_audio_config has the key {name!r}; it takes "
                     + " and ".join(_EXTERNAL_AUDIO_CHOICES)
                 )
-            if isinstance(value, bool) or value not in choices:
+            if not _is_whole(value) or value not in choices:
                 raise ValueError(
                     f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}"
                 )
@@ -233,6 +234,10 @@ class AvatarAgentConfig:
                 "base_url must be an http:// or https:// URL such as "
                 f"https://facemarket.ai/vih/dispatcher, not {self.base_url!r}"
             )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 @dataclass

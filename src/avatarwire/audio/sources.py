@@ -1,0 +1,47 @@
+"""What sound is taken from: an iterable of pieces, or a file or stream that is read in pieces."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["is_one_piece", "pieces_of"]
+
+READ_BYTES = 65_536
+
+
+def is_one_piece(source: object) -> bool:
+    """Tell whether this is sound itself (or text), which would be iterated a sample at a time."""
+    if isinstance(source, str):
+        return True
+    try:
+        memoryview(source).release()  # type: ignore[arg-type]
+    except (TypeError, ValueError, BufferError):
+        return False
+    return True
+
+
+def pieces_of(
+    source: "AsyncIterable[Buffer] | Iterable[Buffer]",
+) -> "AsyncIterable[Buffer] | Iterable[Buffer]":
+    """Give what to iterate over for the pieces of ``source``.
+
+    That is ``source`` itself, unless it can be read: files, and the streams of processes and of
+    HTTP clients, iterate over lines, and sound has none.
+    """
+    read = getattr(source, "read", None)
+    if not callable(read):
+        return source
+    if isinstance(source, AsyncIterable):
+        return _read_async(read)
+    return _read(read)
+
+
+async def _read_async(read: Callable[[int], Awaitable[bytes]]) -> AsyncIterator[bytes]:
+    while piece := await read(READ_BYTES):
+        yield piece
+
+
+def _read(read: Callable[[int], Any]) -> Iterator[Any]:
+    return iter(lambda: read(READ_BYTES), b"")
