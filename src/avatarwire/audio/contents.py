@@ -79,7 +79,9 @@ def kind_of_content(head: bytes) -> str | None:
     return _kind_of_text(head) or _kind_of_frames(head)
 
 
-def check_beginning(head: bytes, pcm: bytes, whose: str, logger: logging.Logger) -> bytes | None:
+def check_beginning(
+    head: bytes, pcm: bytes, whose: str, logger: logging.Logger, *, advice: str | None = None
+) -> bytes | None:
     """Look at the next piece of what has only begun, and tell once when it is no sound.
 
     Args:
@@ -87,6 +89,7 @@ def check_beginning(head: bytes, pcm: bytes, whose: str, logger: logging.Logger)
         pcm: the next piece.
         whose: what begins, for the words.
         logger: where they go.
+        advice: what to do about it; by default, what helps against a synthesiser's answer.
 
     Returns:
         What the next call needs; None: there is nothing left to look at.
@@ -95,10 +98,10 @@ def check_beginning(head: bytes, pcm: bytes, whose: str, logger: logging.Logger)
     kind = kind_of_content(head)
     if kind is not None:
         logger.warning(
-            "%s begins like %s, not like 16-bit samples: sent as it is, it is noise; %s",
+            "%s begins like %s, not like 16-bit samples, as which it is noise: %s",
             whose,
             kind,
-            _ADVICE.get(kind, _ASK_FOR_PCM),
+            advice or _ADVICE.get(kind, _ASK_FOR_PCM),
         )
         return None
     return head if len(head) < ENOUGH_BYTES else None
@@ -120,7 +123,9 @@ def _kind_of_text(head: bytes) -> str | None:
 def _kind_of_frames(head: bytes) -> str | None:
     if len(head) < 6 or head[0] != 0xFF:
         return None
-    kind, size_bytes = ("AAC", _adts_bytes(head)) if head[1] & 0xF6 == 0xF0 else ("MP3", _mp3_bytes(head))
+    kind, size_bytes = (
+        ("AAC", _adts_bytes(head)) if head[1] & 0xF6 == 0xF0 else ("MP3", _mp3_bytes(head))
+    )
     following = head[size_bytes : size_bytes + 2]
     if not size_bytes or len(following) < 2:
         return None

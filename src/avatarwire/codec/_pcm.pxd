@@ -49,11 +49,10 @@ cdef inline int check_items(const Py_buffer* view) except -1:
                 "scale and convert them first"
             )
         if kind[0] == c"?":
-            raise TypeError(f"pcm must be 16-bit integers, not {_named(view, 'booleans')}")
-    raise TypeError(
-        f"pcm must be bytes or 16-bit integers, not {_named(view, 'something else')}: "
-        "convert it first"
-    )
+            raise TypeError(
+                f"pcm must be 16-bit integers, not {_named(view, 'booleans')}: it may be a mask"
+            )
+    raise TypeError(f"pcm must be bytes or 16-bit integers, not {_named(view, 'others')}")
 
 cdef inline str _named(const Py_buffer* view, str what):
     return f'{what} ("{(<bytes> view.format).decode("utf-8", "replace")}" items)'

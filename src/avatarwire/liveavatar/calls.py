@@ -355,9 +355,7 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
     raise _not_packed(data, kind, what)
 
 
-def _not_packed(
-    data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: str
-) -> ValueError:
+def _not_packed(data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: str) -> ValueError:
     """Give the error for bytes that are no frame; what they are in truth goes before ``what``."""
     return ValueError(
         f"the bytes are not one packed {kind.__name__} but {kind_of_content(data) or what}:"
