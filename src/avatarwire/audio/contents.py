@@ -12,31 +12,31 @@ TEXT_BYTES = 64
 OPENING_BYTES = 12
 
 _MAGIC = (
-    (b"RIFX", "a big-endian WAV file"),
-    (b"RF64", "an RF64 file (a WAV over 4 GB)"),
-    (b"BW64", "an RF64 file (a WAV over 4 GB)"),
-    (b"riff\x2e\x91\xcf\x11", "a Wave64 file"),
-    (b"ID3", "an MP3 file"),
-    (b"OggS", "an Ogg file"),
-    (b"fLaC", "a FLAC file"),
-    (b"caff", "a Core Audio file"),
-    (b".snd", "a Sun audio file"),
-    (b"#!AMR", "an AMR file"),
-    (b"\x1aE\xdf\xa3", "a WebM or Matroska file"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"\x89PNG", "a PNG image"),
-    (b"GIF8", "a GIF image"),
-    (b"\x1f\x8b\x08", "gzip-compressed data"),
-    (b"PK\x03\x04", "a ZIP archive"),
+    (b"RIFX", "RIFX (a big-endian WAV)"),
+    (b"RF64", "RF64 (a WAV over 4 GB)"),
+    (b"BW64", "RF64 (a WAV over 4 GB)"),
+    (b"riff\x2e\x91\xcf\x11", "Wave64"),
+    (b"ID3", "MP3"),
+    (b"OggS", "Ogg"),
+    (b"fLaC", "FLAC"),
+    (b"caff", "Core Audio"),
+    (b".snd", "Sun audio"),
+    (b"#!AMR", "AMR"),
+    (b"\x1aE\xdf\xa3", "WebM or Matroska"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"PK\x03\x04", "ZIP"),
 )
 # Files that name a family first, then their length, then what they are.
 _FORMS = {
-    (b"RIFF", b"WAVE"): "a WAV file",
-    (b"RIFF", b"WEBP"): "a WebP image",
-    (b"FORM", b"AIFF"): "an AIFF file",
-    (b"FORM", b"AIFC"): "an AIFF file",
+    (b"RIFF", b"WAVE"): "WAV",
+    (b"RIFF", b"WEBP"): "WebP",
+    (b"FORM", b"AIFF"): "AIFF",
+    (b"FORM", b"AIFC"): "AIFF",
 }
-_BRANDS = {b"avif": "an AVIF image", b"avis": "an AVIF image"}
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"}
 _OPENINGS = (
     (b"<!doctype", "HTML"),
     (b"<html", "HTML"),
@@ -72,7 +72,7 @@ def kind_of_content(head: bytes) -> str | None:
     if named is not None:
         return named
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "an MP4 file")
+        return _BRANDS.get(head[8:12], "MP4")
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind

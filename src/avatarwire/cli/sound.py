@@ -1,5 +1,7 @@
 """Sound files, for commands."""
 
+import sys
+
 import click
 
 from avatarwire.audio import PcmFormat, converter_between, read
@@ -12,13 +14,13 @@ USER_FORMAT = PcmFormat(16000)
 
 
 def load(file: str) -> tuple[bytes, PcmFormat]:
-    """Read a whole sound file.
+    """Read a whole sound file; ``-`` is the standard input.
 
     Raises:
         click.ClickException: it cannot be read or decoded; one line says why.
     """
     try:
-        chunks, format_ = read(file)
+        chunks, format_ = read(sys.stdin.buffer if file == "-" else file)
         return b"".join(chunks), format_
     except (AudioFormatError, MissingExtraError) as exc:
         raise click.ClickException(str(exc)) from exc

@@ -33,7 +33,7 @@ _WHY_NOT_PLAYED = {
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @platform_options
 @click.option(
     "--save",
@@ -66,7 +66,7 @@ def stream(
     interrupt_after: float | None,
     as_json: bool,
 ) -> int:
-    """Stream FILE, any sound file, as one turn of speech in real time."""
+    """Stream FILE, any sound file or - for a pipe, as one turn of speech in real time."""
     _check_use(platform, settings, save=save, no_pace=no_pace)
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {save}: its folder does not exist")
