@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from avatarwire.audio.files import read, write_wav
     from avatarwire.audio.contents import check_beginning, kind_of_content
+    from avatarwire.audio.files import read, write_wav
     from avatarwire.audio.formats import FRAME_RATES, PcmFormat, whole_number
     from avatarwire.audio.opus import OpusDecoder
     from avatarwire.audio.resample import Resampler, converter_between

@@ -2,7 +2,7 @@
 
 import logging
 
-__all__ = ["kind_of_content", "check_beginning"]
+__all__ = ["check_beginning", "kind_of_content"]
 
 #: Two frames of most MP3: one alone could be samples.
 ENOUGH_BYTES = 2048

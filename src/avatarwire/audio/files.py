@@ -85,7 +85,7 @@ def read(source: Sound) -> tuple[Iterator[bytes], PcmFormat]:
         path = Path(source)
         if not path.exists() or path.is_file():
             return _read_file(path)
-        return _read_stream(_Stream(str(path), path.open("rb")))
+        return _read_stream(_Stream.opened(path))
     return _read_stream(_Stream.of(source))
 
 
@@ -113,54 +113,70 @@ class _Readable(Protocol):
 
 
 class _Stream:
-    """What is read forwards only, by a file's ``read``; what was read of the header is kept.
+    """What can only be read forwards, with a file's ``read``; what was read is kept for FFmpeg.
 
     Args:
         name: for the errors.
-        file: where it comes from; closed at the end.
+        pieces: what it consists of.
+        file: what to close at the end.
     """
 
-    def __init__(self, name: str, file: BinaryIO | None, source: "Iterable[Buffer]" = ()) -> None:
+    def __init__(self, name: str, pieces: Iterable[object], file: BinaryIO | None = None) -> None:
         self.name = name
-        self.kept: bytearray | None = bytearray()
+        self.kept = bytearray()
+        self.keeps = True
+        self._pieces = iter(pieces)
         self._file = file
-        self._pieces = iter(pieces_of(source if file is None else file))  # type: ignore[arg-type]
-        self._rest = b""
+        self._rest = memoryview(b"")
+
+    @classmethod
+    def opened(cls, path: Path) -> "_Stream":
+        """Make one of a path, of a pipe as a rule."""
+        file = path.open("rb")
+        return cls(str(path), pieces_of(file), file)  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, source: object) -> "_Stream":
         """Make one of anything that a path is not."""
-        if is_one_piece(source) and not isinstance(source, str):
-            return cls("the sound", None, (source,))  # type: ignore[arg-type]
-        pieces = pieces_of(source)  # type: ignore[arg-type]
+        if is_one_piece(source):
+            return cls("the sound", [source])
+        pieces: object = pieces_of(source)  # type: ignore[arg-type]
         if not isinstance(pieces, Iterable):
             raise TypeError(
                 "read takes a path, a binary file, bytes or an iterable of them, not"
                 f" {type(source).__name__}"
             )
         name = getattr(source, "name", None)
-        return cls(name if isinstance(name, str) else "the sound", None, pieces)
+        return cls(name if isinstance(name, str) else "the sound", pieces)
 
     def read(self, size: int, /) -> bytes:
         """Read so many bytes; fewer only at the end."""
-        parts, missing = [self._rest], size - len(self._rest)
-        while missing > 0 and (piece := next(self._pieces, None)) is not None:
-            parts.append(self._checked(piece))
+        parts: list[memoryview] = []
+        missing = size
+        while missing > 0:
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._rest = self._checked(piece)
+                continue
+            # A view: copying the rest of a large piece for each second of it would take for ever.
+            parts.append(self._rest[:missing])
+            self._rest = self._rest[missing:]
             missing -= len(parts[-1])
         data = b"".join(parts)
-        self._rest = data[size:]
-        data = data[:size]
-        if self.kept is not None:
+        if self.keeps:
             self.kept += data
         return data
 
     def close(self) -> None:
+        """Close what was opened for it."""
         if self._file is not None:
             self._file.close()
 
-    def _checked(self, piece: object) -> bytes:
+    def _checked(self, piece: object) -> memoryview:
         try:
-            return memoryview(piece).tobytes()  # type: ignore[arg-type]
+            return memoryview(memoryview(piece).tobytes())  # type: ignore[arg-type]
         except TypeError:
             raise TypeError(
                 f"{self.name} gives {type(piece).__name__}: open it in binary mode"
@@ -231,18 +247,12 @@ def _read_stream(stream: _Stream) -> tuple[Iterator[bytes], PcmFormat]:
     try:
         wav = _parse_wav(stream.name, stream)
         if wav is not None and wav.is_plain:
-            stream.kept = None
+            stream.keeps = False
             format_ = PcmFormat(wav.sample_rate, wav.channels)
             chunks = _stream_chunks(stream, wav, format_)
             next(chunks)  # begun, it closes the stream whatever becomes of it
             return chunks, format_
-        while stream.read(SKIP_BYTES):
-            if len(stream.kept or b"") > MAX_GATHERED_BYTES:
-                raise AudioFormatError(
-                    f"{stream.name}: more than {MAX_GATHERED_BYTES >> 20} MB through a pipe; save"
-                    " it as a file first"
-                )
-        content = bytes(stream.kept or b"")
+        content = _gathered(stream)
     except BaseException:
         stream.close()
         raise
@@ -250,6 +260,17 @@ def _read_stream(stream: _Stream) -> tuple[Iterator[bytes], PcmFormat]:
     if wav is not None:
         _check(stream.name, wav, len(content))
     return _decode(stream.name, lambda: io.BytesIO(content), wav)
+
+
+def _gathered(stream: _Stream) -> bytes:
+    """Give all of it, from its beginning on."""
+    while stream.read(SKIP_BYTES):
+        if len(stream.kept) > MAX_GATHERED_BYTES:
+            raise AudioFormatError(
+                f"{stream.name}: more than {MAX_GATHERED_BYTES >> 20} MB through a pipe; save it"
+                " as a file first"
+            )
+    return bytes(stream.kept)
 
 
 def _parse_wav(name: str, file: _Readable) -> _Wav | None:

@@ -1,12 +1,11 @@
 """What sound is taken from: an iterable of pieces, or a file or stream that is read in pieces."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from typing import Any, TypeVar
 
 __all__ = ["is_one_piece", "pieces_of"]
+
+Piece = TypeVar("Piece")
 
 READ_BYTES = 65_536
 
@@ -23,8 +22,8 @@ def is_one_piece(source: object) -> bool:
 
 
 def pieces_of(
-    source: "AsyncIterable[Buffer] | Iterable[Buffer]",
-) -> "AsyncIterable[Buffer] | Iterable[Buffer]":
+    source: AsyncIterable[Piece] | Iterable[Piece],
+) -> AsyncIterable[Piece] | Iterable[Piece]:
     """Give what to iterate over for the pieces of ``source``.
 
     That is ``source`` itself, unless it can be read: files, and the streams of processes and of
@@ -38,7 +37,7 @@ def pieces_of(
     return _read(read)
 
 
-async def _read_async(read: Callable[[int], Awaitable[bytes]]) -> AsyncIterator[bytes]:
+async def _read_async(read: Callable[[int], Awaitable[Any]]) -> AsyncIterator[Any]:
     while piece := await read(READ_BYTES):
         yield piece
 
