@@ -238,12 +238,13 @@ def test_a_whole_file_is_told_nothing_about(
     assert not caplog.records
 
 
-def test_joined_files_of_other_rates_come_out_as_the_first(tmp_path: Path) -> None:
+def test_joined_files_of_other_rates_come_out_at_one(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(joined(tmp_path, (44100, "mono"), (24000, "stereo")))
     chunks, format_ = read(path)
     pcm = b"".join(chunks)
-    assert format_ == PcmFormat(44100)
+    # FFmpeg looks ahead, and may name either.
+    assert format_ in {PcmFormat(44100), PcmFormat(24000)}
     assert format_.ms(len(pcm)) == pytest.approx(2000, abs=200)
     half = len(pcm) // 4 * 2
     for part in (pcm[:half], pcm[half:]):
@@ -256,9 +257,13 @@ def test_damage_that_players_read_over_is_read_over(
     content = encode(tmp_path / "whole.mp3", "libmp3lame", seconds=4).read_bytes()
     middle = len(content) // 2
     path = tmp_path / "a.mp3"
-    path.write_bytes(content[:middle] + b"\0" * 500 + content[middle + 500 :])
+    path.write_bytes(content[:middle] + b"\0" * 5000 + content[middle + 5000 :])
     chunks, format_ = read(path)
-    assert format_.ms(len(b"".join(chunks))) == pytest.approx(4000, abs=300)
+    with caplog.at_level(logging.WARNING, "avatarwire.audio"):
+        heard_ms = format_.ms(len(b"".join(chunks)))
+    # At a constant bit rate, what is gone of the bytes is gone of the time; a frame is 26 ms.
+    assert heard_ms == pytest.approx(4000 * (1 - 5000 / len(content)), abs=150)
+    assert "are no sound, and were passed over" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.m4a", "aac")])

@@ -8,6 +8,8 @@ import tracemalloc
 import wave
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -293,16 +295,15 @@ def test_a_file_that_says_it_is_empty_plays_nothing_that_is_behind(tmp_path: Pat
 )
 def test_where_the_pieces_end_makes_no_difference(content: bytes, cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(content)]
-    chunks, _ = read([content[a:b] for a, b in zip(ends, ends[1:], strict=False)])
+    chunks, _ = read([content[a:b] for a, b in pairwise(ends)])
     assert b"".join(chunks) == PCM
 
 
 @given(st.binary(max_size=200).map(lambda noise: GOOD[:4] + noise[:4] + b"WAVE" + noise[4:]))
-def test_noise_for_a_header_is_an_error_of_the_file(content: bytes) -> None:
-    try:
-        list(read(content)[0])
-    except (AudioFormatError, MissingExtraError) as error:
-        assert "\n" not in str(error)
+def test_noise_for_a_header_is_sound_or_an_error_of_the_file(content: bytes) -> None:
+    with suppress(AudioFormatError):
+        _, format_ = read(content)
+        assert format_.sample_rate > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
@@ -389,7 +390,9 @@ def test_what_is_no_sound_at_all_is_a_type_error(source: object, words: str) -> 
 
 
 def test_big_endian_of_other_widths_says_what_to_do() -> None:
-    with pytest.raises(AudioFormatError, match="24-bit big-endian PCM.*convert it to a little-end"):
+    with pytest.raises(
+        AudioFormatError, match=r"24-bit big-endian PCM.*convert it to a little-end"
+    ):
         read(rifx(PCM, bits=24))
 
 

@@ -97,7 +97,7 @@ def _pcm(name: str, container: InputContainer, format_: PcmFormat) -> Iterator[b
     for frame in _frames(name, container):
         now = (frame.sample_rate, frame.layout.name, frame.format.name)
         if resampler is None or shape != now:
-            # Files joined into one change on the way; the first says what comes out.
+            # Files joined into one change on the way; what comes out does not.
             if resampler is not None:
                 yield from _resampled(resampler, None, format_)
             resampler = av.AudioResampler("s16", layout, format_.sample_rate)
