@@ -71,7 +71,7 @@ def kind_of_content(head: bytes) -> str | None:
     named = _FORMS.get((head[:4], head[8:12]))
     if named is not None:
         return named
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and len(head) >= OPENING_BYTES:
         return _BRANDS.get(head[8:12], "MP4")
     for magic, kind in _MAGIC:
         if head.startswith(magic):
