@@ -29,12 +29,12 @@ def pieces_of(
     That is ``source`` itself, unless it can be read: files, and the streams of processes and of
     HTTP clients, iterate over lines, and sound has none.
     """
-    read = getattr(source, "read", None)
-    if not callable(read):
+    if not callable(getattr(source, "read", None)):
         return source
+    readable: Any = source
     if isinstance(source, AsyncIterable):
-        return _read_async(read)
-    return _read(read)
+        return _read_async(readable.read)
+    return _read(readable.read)
 
 
 async def _read_async(read: Callable[[int], Awaitable[Any]]) -> AsyncIterator[Any]:

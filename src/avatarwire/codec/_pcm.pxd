@@ -35,8 +35,8 @@ cdef inline int check_items(const Py_buffer* view) except -1:
             if order == c"<" or not (PY_BIG_ENDIAN or order in (c">", c"!")):
                 return 0
             raise TypeError(
-                f"pcm must be 16-bit little-endian integers, not {_named(view, 'big-endian ones')}: "
-                "swap their bytes first"
+                "pcm must be 16-bit little-endian integers, not"
+                f" {_named(view, 'big-endian ones')}: swap their bytes first"
             )
         if kind[0] in (c"e", c"f", c"d", c"g"):
             raise TypeError(
@@ -45,8 +45,8 @@ cdef inline int check_items(const Py_buffer* view) except -1:
             )
         if kind[0] in (c"i", c"I", c"l", c"L", c"q", c"Q", c"n", c"N"):
             raise TypeError(
-                f"pcm must be 16-bit integers, not {_named(view, f'{8 * view.itemsize}-bit ones')}: "
-                "scale and convert them first"
+                "pcm must be 16-bit integers, not"
+                f" {_named(view, f'{8 * view.itemsize}-bit ones')}: scale and convert them first"
             )
         if kind[0] == c"?":
             raise TypeError(
@@ -70,7 +70,7 @@ cdef inline int lend_pcm(object source, Py_buffer* view) except -1:
         raise TypeError(f"pcm cannot be read as 16-bit samples: {error}") from error
     try:
         check_items(view)
-    except:
+    except BaseException:
         PyBuffer_Release(view)
         raise
     return 0
