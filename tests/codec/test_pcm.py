@@ -48,10 +48,6 @@ BAD = {
     "unsigned 32-bit": (array.array("I", [1]), "not 32-bit ones"),
     "float": (array.array("f", [0.5]), r'not floats \("f" items\): scale floats to ±32767'),
     "double": (array.array("d", [0.5]), "not floats"),
-    "half": (
-        memoryview(PCM).cast("e") if sys.version_info >= (3, 12) else array.array("f"),
-        "not floats",
-    ),
     "long double": (of(ctypes.c_longdouble, [0.5]), "not floats"),
     "boolean": (of(ctypes.c_bool, [True]), r'not booleans \("<?\?" items'),
     "objects": (of(ctypes.py_object, [1]), "not others"),
@@ -95,9 +91,7 @@ WAYS_IN = {
     "PcmFramer.websocket": masked,
     "AudioFrame": lambda pcm: AudioFrame(payload=pcm).payload,
     "AudioFrame.payload": assigned,
-    "AudioFrameBuilder": lambda pcm: (
-        AudioFrame.unpack(AudioFrameBuilder().payload(pcm).build()).payload
-    ),
+    "AudioFrameBuilder": lambda pcm: AudioFrameBuilder().payload(pcm).build()[9:],
     "ExternalAudioFrame": lambda pcm: ExternalAudioFrame(1, 0, pcm).payload,
 }
 way_in = pytest.mark.parametrize("take", WAYS_IN.values(), ids=WAYS_IN.keys())
@@ -118,7 +112,7 @@ def test_anything_else_is_refused_in_words(take, pcm, words):
 
 @pytest.mark.parametrize("take", [take for name, take in WAYS_IN.items() if name != "pcm_bytes"])
 def test_what_is_read_in_place_is_contiguous(take):
-    with pytest.raises(ValueError, match="must be contiguous, .*: make a copy first"):
+    with pytest.raises(ValueError, match=r"must be contiguous, .*: make a copy first"):
         take(STRIDED)
 
 
@@ -155,7 +149,7 @@ def test_no_sound_is_sound():
 def test_what_cannot_be_lent_is_a_type_error():
     gone = memoryview(PCM)
     gone.release()
-    with pytest.raises(TypeError, match="cannot be read as 16-bit samples: .*released"):
+    with pytest.raises(TypeError, match=r"cannot be read as 16-bit samples: .*released"):
         pcm_bytes(gone)
 
 
