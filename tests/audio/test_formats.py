@@ -39,11 +39,8 @@ def test_nonsense_is_refused(rate: int, channels: int) -> None:
 @pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64])
 def test_any_integer_becomes_a_plain_one(kind: type) -> None:
     format_ = PcmFormat(kind(100), kind(1))
-    assert (format_, type(format_.sample_rate), type(format_.channels)) == (
-        PcmFormat(100),
-        int,
-        int,
-    )
+    assert format_ == PcmFormat(100)
+    assert {type(format_.sample_rate), type(format_.channels)} == {int}
     assert format_.bytes_per_second == 200  # more than int8 holds
 
 

@@ -1,11 +1,12 @@
 import asyncio
 import json
+import struct
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import run_command
+from commands import COMMAND, WITHOUT_SETTINGS, run_command
 
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.app import run
@@ -56,6 +57,24 @@ async def test_one_command_hears_back_what_it_sent(sound: Path, tmp_path: Path) 
     assert lines[3].split() == ["outcome", "completed"]
     assert "identical" in lines[7]
     assert b"".join(read(tmp_path / "out.wav")[0]) == PCM
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+@pytest.mark.parametrize("file", ["-", "/dev/stdin"])
+async def test_a_pipe_is_streamed(file: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("stream", file, "--no-pace", "--json"),
+        env=WITHOUT_SETTINGS,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    fmt = struct.pack("<IHHIIHH", 16, 1, 1, 24000, 48000, 2, 16)
+    header = b"RIFF\xff\xff\xff\xffWAVEfmt " + fmt + b"data\xff\xff\xff\xff"
+    output, errors = await asyncio.wait_for(process.communicate(header + PCM), 30)
+    assert (process.returncode, errors) == (0, b"")
+    assert json.loads(output)["identical"] is True
 
 
 @pytest.mark.parametrize(
