@@ -1,4 +1,6 @@
 import array
+import ctypes
+import io
 
 import pytest
 from hypothesis import given
@@ -41,6 +43,9 @@ def test_sound_is_any_buffer_of_bytes_or_16_bit_integers(pcm):
         (array.array("f", [0.5]), "scale floats"),
         (array.array("d", [0.5]), "scale floats"),
         (memoryview(b"abcdefgh")[::2], "contiguous"),
+        ((ctypes.c_int16.__ctype_be__ * 2)(1, 2), "big-endian"),
+        ((ctypes.c_bool * 4)(), "booleans"),
+        (array.array("q", [1]), "64-bit"),
     ],
 )
 def test_anything_else_is_refused(pcm, words):
@@ -81,6 +86,17 @@ async def test_a_mutable_chunk_may_be_reused_by_its_owner():
         yield chunk
 
     assert await collect(source()) == [b"ab", b"cdef"]
+
+
+async def test_a_file_is_read_in_pieces_not_in_lines():
+    sound = b"\n\n" * 50_000
+    assert [len(chunk) for chunk in await collect(io.BytesIO(sound))] == [65_536, 34_464]
+
+
+@pytest.mark.parametrize("chunk", [array.array("i", [1]), array.array("f", [0.5]), None])
+async def test_a_chunk_that_is_no_16_bit_sound_is_refused(chunk):
+    with pytest.raises(AudioStreamError, match="audio_data: pcm must be"):
+        await collect([b"ab", chunk])
 
 
 async def test_half_a_sample_at_the_end_is_an_error():

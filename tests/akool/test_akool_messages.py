@@ -108,7 +108,14 @@ def test_audio_takes_any_buffer(pcm):
 
 def test_what_json_cannot_carry_is_a_type_error():
     with pytest.raises(TypeError):
-        EnvelopeWire().set_params(AgoraParams("app", "\ud800", "tok", "12"))
+        EnvelopeWire().set_params(AgoraParams("app", {1}, "tok", "12"))
+
+
+@pytest.mark.parametrize("wire", [EnvelopeWire(), FlatWire()])
+def test_half_a_character_is_a_replacement_in_both_directions(wire):
+    message = wire.set_params(AgoraParams("app", "a\udc4d", "tok", "12"))
+    assert "a\ufffd" in message.json.decode()
+    assert decode(b'{"type":"chat","pld":{"text":"\\ud83d!"}}')["pld"]["text"] == "\ufffd!"
 
 
 def test_parameters_keep_the_token_out_of_their_repr():

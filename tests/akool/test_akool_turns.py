@@ -387,3 +387,18 @@ async def test_without_the_extra_one_error_names_it(client, monkeypatch):
 async def test_bad_arguments_are_refused_at_once(client, arguments, error, words):
     with pytest.raises(error, match=words):
         client.audio_stream(**arguments)
+
+
+WAV = b"RIFF\xff\xff\xff\xffWAVEfmt " + bytes(4780)
+
+
+async def test_a_file_sent_as_sound_is_told_once_until_the_next_interrupt(client, caplog):
+    for count in (1, 2):
+        await client.send_audio(WAV)
+        await client.send_audio(WAV)
+        await client.send_audio_stream([WAV])
+        assert caplog.text.count("begins like WAV") == count
+        await client.interrupt()
+    async with client.audio_stream(paced=False) as stream:
+        await stream.write(WAV)
+    assert caplog.text.count("begins like WAV") == 3

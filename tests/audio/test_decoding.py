@@ -1,3 +1,5 @@
+import io
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,3 +204,85 @@ def test_a_missing_file_is_an_oserror_here_too(tmp_path: Path) -> None:
         read(tmp_path / "none.mp3")
     with pytest.raises(IsADirectoryError):
         read(tmp_path)
+
+
+def joined(tmp_path: Path, *parts: tuple[int, str]) -> bytes:
+    """Give MP3s of a second one behind the other, each with its tags."""
+    return b"".join(
+        encode(
+            tmp_path / f"{n}.mp3", "libmp3lame", rate=rate, layout=layout, seconds=1
+        ).read_bytes()
+        for n, (rate, layout) in enumerate(parts)
+    )
+
+
+def test_joined_files_are_read_to_the_end_and_their_tags_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(joined(tmp_path, *[(24000, "mono")] * 3))
+    with caplog.at_level(logging.WARNING, "avatarwire.audio"):
+        chunks, format_ = read(path)
+        pcm = b"".join(chunks)
+    assert format_ == PcmFormat(24000)
+    assert format_.ms(len(pcm)) == pytest.approx(3000, abs=200)
+    assert loudest(pcm, format_)[0] == pytest.approx(440, abs=1)
+    assert [record.message.partition(": ")[0] for record in caplog.records] == [str(path)]
+    assert "are no sound, and were passed over" in caplog.text
+
+
+def test_a_whole_file_is_told_nothing_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list(read(encode(tmp_path / "a.mp3", "libmp3lame"))[0])
+    assert not caplog.records
+
+
+def test_joined_files_of_other_rates_come_out_at_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(joined(tmp_path, (44100, "mono"), (24000, "stereo")))
+    chunks, format_ = read(path)
+    pcm = b"".join(chunks)
+    # FFmpeg looks ahead, and may name either.
+    assert format_ in {PcmFormat(44100), PcmFormat(24000)}
+    assert format_.ms(len(pcm)) == pytest.approx(2000, abs=200)
+    half = len(pcm) // 4 * 2
+    for part in (pcm[:half], pcm[half:]):
+        assert loudest(part, format_)[0] == pytest.approx(440, abs=2)
+
+
+def test_damage_that_players_read_over_is_read_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = encode(tmp_path / "whole.mp3", "libmp3lame", seconds=4).read_bytes()
+    middle = len(content) // 2
+    path = tmp_path / "a.mp3"
+    path.write_bytes(content[:middle] + b"\0" * 5000 + content[middle + 5000 :])
+    chunks, format_ = read(path)
+    with caplog.at_level(logging.WARNING, "avatarwire.audio"):
+        heard_ms = format_.ms(len(b"".join(chunks)))
+    # At a constant bit rate, what is gone of the bytes is gone of the time; a frame is 26 ms.
+    assert heard_ms == pytest.approx(4000 * (1 - 5000 / len(content)), abs=150)
+    assert "are no sound, and were passed over" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.m4a", "aac")])
+def test_what_cannot_seek_is_read_as_a_file_is(tmp_path: Path, name: str, codec: str) -> None:
+    content = encode(tmp_path / name, codec).read_bytes()
+    expected = b"".join(read(tmp_path / name)[0])
+    for source in (
+        content,
+        io.BytesIO(content),
+        (content[start : start + 999] for start in range(0, len(content), 999)),
+    ):
+        assert b"".join(read(source)[0]) == expected
+
+
+def test_a_wav_of_other_samples_without_a_length_is_read_to_its_end(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.wav", "pcm_s24le", rate=24000)
+    expected = b"".join(read(path)[0])
+    content = path.read_bytes()
+    at = content.index(b"data") + 4
+    path.write_bytes(content[:4] + b"\xff" * 4 + content[8:at] + b"\xff" * 4 + content[at + 4 :])
+    assert b"".join(read(path)[0]) == expected
+    assert b"".join(read(path.read_bytes())[0]) == expected

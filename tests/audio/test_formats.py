@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from avatarwire.audio import PcmFormat
@@ -33,3 +34,19 @@ def test_it_cannot_be_changed() -> None:
 def test_nonsense_is_refused(rate: int, channels: int) -> None:
     with pytest.raises(ValueError, match="positive"):
         PcmFormat(rate, channels)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64])
+def test_any_integer_becomes_a_plain_one(kind: type) -> None:
+    format_ = PcmFormat(kind(100), kind(1))
+    assert format_ == PcmFormat(100)
+    assert {type(format_.sample_rate), type(format_.channels)} == {int}
+    assert format_.bytes_per_second == 200  # more than int8 holds
+
+
+@pytest.mark.parametrize("value", ["24000", 24000.0, None, True, np.float64(1), b"1"])
+def test_what_is_no_whole_number_is_named(value: object) -> None:
+    with pytest.raises(TypeError, match="sample_rate must be a whole number, not"):
+        PcmFormat(value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="channels must be a whole number, not"):
+        PcmFormat(24000, value)  # type: ignore[arg-type]

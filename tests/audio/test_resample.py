@@ -224,3 +224,20 @@ def hide(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "avatarwire.audio._conversion", raising=False)
     monkeypatch.delattr("avatarwire.audio._conversion", raising=False)
+
+
+@pytest.mark.parametrize("rate_out", [16000, 24000])
+@pytest.mark.parametrize(
+    "wrong", [np.int32, np.int64, np.float32, np.bool_, ">i2", np.complex64, object]
+)
+def test_what_is_no_16_bit_sound_is_refused(wrong: type, rate_out: int) -> None:
+    with pytest.raises(TypeError, match="pcm must be"):
+        Resampler(rate_in=24000, rate_out=rate_out).push(np.zeros(100, wrong))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint16, np.int64])
+def test_a_rate_may_be_any_integer(kind: type) -> None:
+    resampler = Resampler(rate_in=kind(24000), rate_out=kind(16000), channels_in=kind(2))
+    plain = Resampler(rate_in=24000, rate_out=16000, channels_in=2)
+    pcm = tone(24000, 440)
+    assert resampler.push(pcm) + resampler.flush() == plain.push(pcm) + plain.flush()

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import shlex
+import struct
 import subprocess
 from pathlib import Path
 
@@ -123,6 +124,24 @@ def encoded(wav: Path, kind: str) -> Path:
         for part in (*av.AudioResampler(stream.format, "mono", 24000).resample(frame), None):
             container.mux(stream.encode(part))
     return path
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+@pytest.mark.parametrize("file", ["-", "/dev/stdin"])
+async def test_a_pipe_is_streamed(file: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("stream", file, "--no-pace", "--json"),
+        env=WITHOUT_SETTINGS,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    fmt = struct.pack("<IHHIIHH", 16, 1, 1, 24000, 48000, 2, 16)
+    header = b"RIFF\xff\xff\xff\xffWAVEfmt " + fmt + b"data\xff\xff\xff\xff"
+    output, errors = await asyncio.wait_for(process.communicate(header + PCM), 30)
+    assert (process.returncode, errors) == (0, b"")
+    assert json.loads(output)["identical"] is True
 
 
 @pytest.mark.parametrize(

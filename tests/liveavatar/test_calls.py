@@ -311,3 +311,26 @@ async def test_new_session_begins_with_a_key_frame(emulator, agent, session):
     await marker(agent, emulator.sessions[1])
     (frame,) = arrived_frames(emulator.sessions[1])
     assert (frame.key, frame.seq, frame.timestamp) == (1, 1, 40)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("send_prompt", ("a\ud83d", {"m": "\udc4d"})),
+        ("send_response_start", ("r\ud83d", "p")),
+        ("send_response_chunk", ("r", "p", 0, 0, "a\udc4d", {"m\ud83d": 1})),
+        ("send_asr_partial", ("r", "a\ud83d", 1)),
+        ("send_asr_final", ("r", "a\ud83d")),
+        ("send_voice_start", ("r", {"m": "\ud83d"})),
+        ("send_interrupt", ("r\ud83d",)),
+        ("send_error", ("CODE", "a\ud83d")),
+        ("send_custom_event", ("r", "my.event", {"a": ["\ud83d"]})),
+        ("send_response_audio_start", ("r", "p", {"m": "\ud83d"})),
+    ],
+)
+async def test_half_a_character_stops_no_call(agent, session, call, arguments):
+    before = len(session.events)
+    await getattr(agent, call)(*arguments)
+    await agent.send_custom_event(None, "test.marker")
+    await session.wait_for("test.marker")
+    assert "\ufffd" in str(session.events[before])

@@ -47,6 +47,10 @@ def test_defaults_are_those_of_the_published_sdk():
         ({"external_audio_config": {"sampleRate": "16000"}}, "not '16000'"),
         ({"external_audio_config": {"channels": 3}}, r"one of \(0, 1, 2\), not 3"),
         ({"external_audio_config": {"channels": True}}, "not True"),
+        ({"external_audio_config": {"sampleRate": 24000.0}}, "not 24000.0"),
+        ({"tts_sample_rate": 24000.0}, "tts_sample_rate must be 16000, .*, not 24000.0"),
+        ({"tts_sample_rate": "24000"}, "not '24000'"),
+        ({"tts_sample_rate": True}, "not True"),
         (
             {"external_audio_config": {"sample_rate": 16000}},
             "has the key 'sample_rate'; it takes sampleRate and channels",

@@ -218,7 +218,14 @@ def test_encode_names_the_event_that_json_cannot_carry():
     with pytest.raises(TypeError, match=r"^my\.event: cannot be written as JSON"):
         encode({"event": "my.event", "data": {"x": object()}})
     with pytest.raises(TypeError, match=r"^input\.text"):
-        encode(MessageBuilder.input_text("r", "\ud800"))
+        encode(MessageBuilder.input_text("r", "hello", {"x": {1}}))
+
+
+def test_half_a_character_is_a_replacement_in_both_directions():
+    assert b'"text":"a\xef\xbf\xbdb"' in encode(MessageBuilder.input_text("r", "a\ud83db"))
+    assert b"\xf0\x9f\x91\x8d" in encode(MessageBuilder.input_text("r", "\ud83d\udc4d"))
+    event = decode(b'{"event":"input.text","data":{"text":"a\\ud83d"}}')
+    assert event["data"]["text"] == "a\ufffd"
 
 
 @pytest.mark.parametrize("message", ["", "{", "[]", "null", '"x"', "{}", '{"event": 3}', "\x00"])

@@ -708,3 +708,68 @@ async def test_a_token_stream_ends_with_its_session(agent, session):
 async def test_names_in_a_repr(agent):
     stream = agent.prompt_stream("step", response_id="mine")
     assert repr(stream) == "<PromptStream 'mine' of request 'step' new>"
+
+
+# Tokens that are not quite Unicode
+
+HALVES = [
+    (["ok ", "\ud83d", "\udc4d", "!"], "ok 👍!"),
+    (["ok \ud83d", "\udc4d!"], "ok 👍!"),
+    (["\ud83d", "x"], "\ufffdx"),
+    (["\udc4d", "x"], "\ufffdx"),
+    (["x", "\ud83d"], "x\ufffd"),
+    (["\ud83d\ud83d", "\udc4d\udc4d"], "\ufffd👍\ufffd"),
+    (["\ud83d", "", "\udc4d"], "👍"),
+]
+
+
+def spoken(events):
+    """Give the text of the chunks, whose numbers go on without a gap."""
+    chunks = [event for event in events if event["event"].endswith(".chunk")]
+    first = 0 if chunks[0]["event"] == "response.chunk" else 1
+    assert [chunk["seq"] for chunk in chunks] == [*range(first, first + len(chunks))]
+    assert events[-1]["event"].endswith(".done")
+    return "".join(chunk["data"]["text"] for chunk in chunks)
+
+
+@pytest.mark.parametrize(("tokens", "text"), HALVES)
+@pytest.mark.parametrize("flush_ms", [0, 60_000])
+async def test_halves_of_a_character_in_two_tokens_are_joined(
+    agent, session, tokens, text, flush_ms
+):
+    async with agent.response_stream("r") as stream:
+        assert await stream.write_all(tokens, flush_ms=flush_ms)
+    assert spoken(await arrived(agent, session)) == text
+
+
+async def by_response_stream(agent, tokens):
+    async with agent.response_stream("r") as stream:
+        for token in tokens:
+            await stream.send_chunk(token)
+
+
+async def by_prompt_stream(agent, tokens):
+    async with agent.prompt_stream("p") as prompt:
+        for token in tokens:
+            await prompt.send(token)
+
+
+async def by_single_calls(agent, tokens):
+    for seq, token in enumerate(tokens):
+        await agent.send_response_chunk("r", "o", seq, 0, token)
+    await agent.send_response_done("r", "o")
+
+
+@pytest.mark.parametrize(("tokens", "text"), HALVES)
+@pytest.mark.parametrize("send", [by_response_stream, by_prompt_stream, by_single_calls])
+async def test_halves_are_joined_in_every_way_to_send_text(agent, session, send, tokens, text):
+    await send(agent, tokens)
+    assert spoken(await arrived(agent, session)) == text
+
+
+async def test_a_half_of_a_cancelled_response_is_forgotten(agent, session):
+    async with agent.response_stream("r") as stream:
+        await stream.send_chunk("x\ud83d")
+        await stream.cancel()
+    events = await arrived(agent, session)
+    assert [event["event"] for event in events][-2:] == ["response.chunk", "response.cancel"]

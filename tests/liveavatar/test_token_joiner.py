@@ -4,9 +4,25 @@ import asyncio
 
 import pytest
 
-from avatarwire.liveavatar.token_joiner import Joiner
+from avatarwire.liveavatar.token_joiner import Joiner, split_half
 
 LONG_MS = 60_000
+
+
+@pytest.mark.parametrize(
+    ("text", "split"),
+    [
+        ("", ("", "")),
+        ("word", ("word", "")),
+        ("a\ud83d", ("a", "\ud83d")),
+        ("\ud83d", ("", "\ud83d")),
+        ("a\udc4d", ("a\udc4d", "")),
+        ("👍", ("👍", "")),
+        ("\ud83d\udc4d", ("\ud83d\udc4d", "")),
+    ],
+)
+def test_a_first_half_at_the_end_is_split_off(text, split):
+    assert split_half(text) == split
 
 
 async def test_without_a_time_each_piece_is_sent():

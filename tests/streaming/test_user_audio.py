@@ -12,10 +12,13 @@ import sys
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import MissingExtraError
 from avatarwire.streaming import UserAudio
+from avatarwire.streaming.user_audio import MAX_CONCEALED_MS
 
 RATES = {16000: 0, 24000: 1, 48000: 2}
 
@@ -213,3 +216,70 @@ async def test_without_the_extra_the_iteration_names_it(monkeypatch):
     audio.close()
     with pytest.raises(MissingExtraError, match="avatarwire"):
         await anext(audio)
+
+
+def jump(*, frames=20, seq=1500, timestamp=400_000):
+    """Give frames of a peer that counts anew in the middle, without a key frame."""
+    before = [frame(n, bytes(1280), key=int(not n)) for n in range(frames)]
+    after = [frame(n, bytes(1280)) for n in range(frames)]
+    for n, item in enumerate(after):
+        item.seq, item.timestamp = seq + n, timestamp + n * 40
+    return before + after
+
+
+async def test_a_jump_of_the_counters_makes_no_more_than_two_seconds(caplog):
+    audio = UserAudio(conceal=True)
+    for item in jump():
+        audio.push(item)
+    audio.close()
+    out = await heard(audio)
+    assert len(out) == 32 * (40 * 40 + MAX_CONCEALED_MS)
+    assert audio.unconcealed_ms == 1480 * 40 - MAX_CONCEALED_MS
+    assert caplog.text.count("are missing at once: 2000 ms of silence") == 1
+
+
+@given(
+    jumps=st.lists(st.tuples(st.integers(0, 4095), st.integers(0, 2**20 - 1)), max_size=6),
+    rate=st.sampled_from([16000, 24000, 48000]),
+)
+async def test_no_gap_is_more_than_two_seconds_whatever_a_peer_counts(jumps, rate):
+    audio = UserAudio(rate, conceal=True)
+    plain = UserAudio(rate)
+    for seq, timestamp in [(0, 0), *jumps]:
+        for n in range(4):
+            for side in (audio, plain):
+                side.push(AudioFrame(0, 0, seq + n, timestamp + 60 * n, 0, 4095, 0, bytes(1920)))
+    for side in (audio, plain):
+        side.close()
+    pieces = [len(pcm) async for pcm in audio]
+    second = 2 * rate
+    assert max(pieces) <= second * (MAX_CONCEALED_MS + 100) / 1000
+    concealed_ms = (sum(pieces) - len(await heard(plain))) * 1000 / second
+    assert concealed_ms <= MAX_CONCEALED_MS * 2 * len(jumps) + 1
+    assert (audio.unconcealed_ms == 0) or concealed_ms >= MAX_CONCEALED_MS
+
+
+@pytest.mark.parametrize("rate", [16000, 24000])
+@pytest.mark.parametrize(("channel", "extra"), [(0, 1), (1, 1), (1, 2), (1, 3)])
+async def test_half_a_sample_shifts_nothing_that_follows(rate, channel, extra, caplog):
+    pieces = tone(rate, channels=channel + 1)
+    whole, cut = UserAudio(), UserAudio()
+    for seq, pcm in enumerate(pieces):
+        whole.push(frame(seq, pcm, rate=rate, channel=channel))
+        odd = b"abc"[:extra] if seq in {3, 7} else b""
+        cut.push(frame(seq, pcm + odd, rate=rate, channel=channel))
+    whole.close()
+    cut.close()
+    assert await heard(cut) == await heard(whole)
+    assert cut.bad_frames == 2
+    assert caplog.text.count("it ends with half a sample (told once)") == 1
+
+
+async def test_what_the_platform_sends_as_pcm_and_is_none_is_told_once(caplog):
+    audio = UserAudio()
+    for seq, item in enumerate(numbered(5)):
+        audio.push(frame(seq, b"OggS\0\2" + item.payload[6:]))
+    audio.close()
+    assert len(await heard(audio)) == 5 * 1280
+    assert caplog.text.count("the user's audio begins like Ogg") == 1
+    assert "ask the platform" in caplog.text

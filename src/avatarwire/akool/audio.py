@@ -1,10 +1,11 @@
 """Sound as Akool takes it: 16-bit little-endian PCM, 16 kHz mono, checked before it is sent."""
 
-import sys
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from avatarwire.akool.exceptions import AudioStreamError
+from avatarwire.audio import is_one_piece, pcm_bytes, pcm_view, pieces_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["checked_size_bytes", "whole_samples"]
 
 SAMPLE_BYTES = 2
-_NATIVE = "<" if sys.byteorder == "little" else ">"
-_FORMATS = {"B", "b", "c", "<h", "<H"}
 
 
 def checked_size_bytes(audio_data: "Buffer") -> int:
@@ -45,8 +44,8 @@ async def whole_samples(
     """
     half = b""
     async for chunk in _each(audio_chunks):
-        _size_bytes(chunk)
-        pcm = half + bytes(chunk) if half else bytes(chunk)
+        with _refused():
+            pcm = half + pcm_bytes(chunk)
         half = pcm[len(pcm) & ~1 :]
         if half:
             pcm = pcm[:-1]
@@ -59,37 +58,28 @@ async def whole_samples(
 async def _each(
     audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]",
 ) -> "AsyncGenerator[Buffer, None]":
-    if isinstance(audio_chunks, AsyncIterable):
-        async for chunk in audio_chunks:
-            yield chunk
-    elif isinstance(audio_chunks, Iterable) and not isinstance(
-        audio_chunks, bytes | bytearray | memoryview | str
-    ):
-        for chunk in audio_chunks:
-            yield chunk
-    else:
+    if is_one_piece(audio_chunks) or not isinstance(audio_chunks, AsyncIterable | Iterable):
         raise AudioStreamError(
             "audio_chunks must be an iterable of sound, not"
             f" {type(audio_chunks).__name__}: send_audio takes one piece"
         )
+    chunks = pieces_of(audio_chunks)
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk
 
 
 def _size_bytes(audio_data: "Buffer") -> int:
-    try:
-        view = memoryview(audio_data)
-    except TypeError:
-        raise AudioStreamError(
-            f"audio_data must be bytes or another buffer, not {type(audio_data).__name__}"
-        ) from None
-    with view:
-        format_ = view.format
-        if len(format_) == 1 or format_[0] in "@=":
-            format_ = format_[-1] if format_[-1] in "Bbc" else _NATIVE + format_[-1]
-        if format_ not in _FORMATS:
-            raise AudioStreamError(
-                f'audio_data must hold bytes or 16-bit little-endian integers, not "{view.format}"'
-                " items: scale floats to ±32767 and convert first"
-            )
-        if not view.contiguous:
-            raise AudioStreamError("audio_data must be contiguous: make a copy of it first")
+    with _refused(), pcm_view(audio_data) as view:
         return view.nbytes
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as exc:
+        raise AudioStreamError(f"audio_data: {exc}") from exc

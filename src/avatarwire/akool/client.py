@@ -356,6 +356,7 @@ class StreamingAvatarClient:
         self._require_open()
         self._turns.require_none("send_audio")
         checked_size_bytes(audio_data)
+        self._turns.look_at(audio_data)
         await self._acks.send(self._wire.audio(audio_data))
 
     async def send_audio_stream(

@@ -4,20 +4,27 @@ Akool never says when it has played something, so the clock alone decides. Its i
 turn: it stops all that is playing.
 """
 
+import logging
 from collections.abc import AsyncIterable, Callable
+from typing import TYPE_CHECKING
 
 from avatarwire.akool.acks import Acks
 from avatarwire.akool.exceptions import AkoolStreamingAvatarError, AudioStreamError
 from avatarwire.akool.messages import EnvelopeWire, Wire
 from avatarwire.akool.protocol import Received
-from avatarwire.audio import PcmFormat, converter_between
+from avatarwire.audio import PcmFormat, check_beginning, converter_between, pcm_bytes
 from avatarwire.codec import client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import TEXT, Outbox, SoundLine
 from avatarwire.streaming import AudioStream, Playout, Timing, TurnRegister
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 __all__ = ["FORMAT", "NO_INTERRUPT", "Turns"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.akool")
 
 #: What the platform takes.
 FORMAT = PcmFormat(16000, 1)
@@ -58,6 +65,7 @@ class Turns(TurnRegister, Part[Received]):
         self._require_open = require_open
         self._lost = lost
         self._made = 0
+        self._beginning: bytes | None = b""  # of what is sent unpaced, up to the next interrupt
 
     def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
         """Make a turn; everything about it is checked here, and nothing is sent yet.
@@ -107,6 +115,7 @@ class Turns(TurnRegister, Part[Received]):
             if interrupts != self.interrupts:
                 break
             self._require_open_for("send_audio_stream")
+            self.look_at(pcm)
             await self._acks.send(self._wire.audio(pcm))
             sent_bytes += len(pcm)
         return sent_bytes
@@ -134,9 +143,17 @@ class Turns(TurnRegister, Part[Received]):
             raise refused
         return FORMAT.frame_bytes * round(stream.sent_ms * FORMAT.sample_rate / 1000)
 
+    def look_at(self, pcm: "Buffer") -> None:
+        """Tell, once until the next interrupt, that what is sent unpaced begins as no sound."""
+        if self._beginning is not None:
+            self._beginning = check_beginning(
+                self._beginning, pcm_bytes(pcm), "what is sent as audio", logger
+            )
+
     def interrupted(self, by: AudioStream | None = None) -> None:
         """End every turn, because all that plays stops; ``by`` ends itself."""
         self.interrupts += 1
+        self._beginning = b""
         for stream in self.playing:
             if stream is not by:
                 stream.end("interrupted", notify=False)

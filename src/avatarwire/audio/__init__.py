@@ -8,30 +8,44 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from avatarwire.audio.contents import check_beginning, kind_of_content
     from avatarwire.audio.files import read, write_wav
-    from avatarwire.audio.formats import FRAME_RATES, PcmFormat, pcm_view
+    from avatarwire.audio.formats import FRAME_RATES, PcmFormat, whole_number
     from avatarwire.audio.opus import OpusDecoder
     from avatarwire.audio.resample import Resampler, converter_between
-    from avatarwire.codec import level
+    from avatarwire.audio.sources import is_one_piece, pieces_of
+    from avatarwire.audio.telephony import decode_alaw, decode_ulaw
+    from avatarwire.codec import level, pcm_bytes, pcm_view
 
 __all__ = [
     "FRAME_RATES",
     "OpusDecoder",
     "PcmFormat",
     "Resampler",
+    "check_beginning",
     "converter_between",
+    "decode_alaw",
+    "decode_ulaw",
+    "is_one_piece",
+    "kind_of_content",
     "level",
+    "pcm_bytes",
     "pcm_view",
+    "pieces_of",
     "read",
+    "whole_number",
     "write_wav",
 ]
 
 _HOMES = {
     "avatarwire.audio.files": "read write_wav",
-    "avatarwire.audio.formats": "FRAME_RATES PcmFormat pcm_view",
+    "avatarwire.audio.contents": "check_beginning kind_of_content",
+    "avatarwire.audio.formats": "FRAME_RATES PcmFormat whole_number",
     "avatarwire.audio.opus": "OpusDecoder",
     "avatarwire.audio.resample": "Resampler converter_between",
-    "avatarwire.codec": "level",
+    "avatarwire.audio.sources": "is_one_piece pieces_of",
+    "avatarwire.audio.telephony": "decode_alaw decode_ulaw",
+    "avatarwire.codec": "level pcm_bytes pcm_view",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name

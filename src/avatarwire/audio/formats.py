@@ -1,12 +1,9 @@
 """What a run of PCM bytes means."""
 
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-__all__ = ["FRAME_RATES", "PcmFormat", "pcm_view"]
+__all__ = ["FRAME_RATES", "PcmFormat", "whole_number"]
 
 #: What an audio frame's ``sample_rate`` field says, in Hz, by its value (protocol section 5).
 FRAME_RATES = (16000, 24000, 48000)
@@ -21,12 +18,19 @@ class PcmFormat:
     Attributes:
         sample_rate: samples a second of each channel, in Hz.
         channels: 1 for mono, 2 for stereo.
+
+    Raises:
+        TypeError: not a whole number; an integer of NumPy is one.
+        ValueError: not a positive one.
     """
 
     sample_rate: int
     channels: int = 1
 
     def __post_init__(self) -> None:
+        for name in ("sample_rate", "channels"):
+            # The instance is frozen; an integer of NumPy shall be a plain one from here on.
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         if self.sample_rate < 1 or self.channels < 1:
             raise ValueError(
                 f"a format has a positive rate and channel count, not {self.sample_rate} Hz "
@@ -52,19 +56,15 @@ class PcmFormat:
         return f"{self.sample_rate} Hz {layout}"
 
 
-def pcm_view(pcm: "Buffer") -> memoryview:
-    """Give PCM to read in place; release it when done.
+def whole_number(name: str, value: object) -> int:
+    """Give an integer of any type as a plain one.
 
     Raises:
-        TypeError: not a buffer, or one of floats.
+        TypeError: not an integer, under ``name``.
     """
-    try:
-        view = memoryview(pcm)
-    except TypeError:
-        raise TypeError(
-            f"pcm must be bytes or another buffer of 16-bit samples, not {type(pcm).__name__}"
-        ) from None
-    if view.format.lstrip("@=<>!") in {"e", "f", "d"}:
-        view.release()
-        raise TypeError("pcm must be 16-bit integers, not floats: scale to ±32767 first")
-    return view
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+    raise TypeError(f"{name} must be a whole number, not {value!r}")

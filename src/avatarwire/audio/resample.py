@@ -1,8 +1,9 @@
 """Sound at another sample rate, without aliasing and without seams between chunks."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from avatarwire.audio.formats import PcmFormat
+from avatarwire.codec import pcm_bytes
 from avatarwire.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Resampler:
         self, *, rate_in: int, rate_out: int, channels_in: int = 1, channels_out: int = 1
     ) -> None:
         for name, rate in (("rate_in", rate_in), ("rate_out", rate_out)):
-            if not isinstance(rate, int) or not MIN_RATE <= rate <= MAX_RATE:
+            if not isinstance(rate, SupportsIndex) or not MIN_RATE <= rate <= MAX_RATE:
                 raise ValueError(
                     f"{name} must be a whole number of Hz from {MIN_RATE} to {MAX_RATE}, "
                     f"not {rate!r}"
@@ -64,7 +65,9 @@ class Resampler:
             from avatarwire.audio._conversion import Conversion  # noqa: PLC0415 - heavy
         except ModuleNotFoundError as exc:
             raise MissingExtraError("resampling", "audio") from exc
-        self._conversion = Conversion(rate_in, rate_out, channels_in, channels_out)
+        self._conversion = Conversion(
+            self._in.sample_rate, self._out.sample_rate, channels_in, channels_out
+        )
 
     @property
     def pending_bytes(self) -> int:
@@ -77,8 +80,12 @@ class Resampler:
         return max(0.0, self._in.ms(self._taken_bytes) - self._out.ms(self._given_bytes))
 
     def push(self, pcm: "Buffer") -> bytes:
-        """Take the next PCM, of any length, and return what is ready; it may be empty."""
-        data = self._pending + memoryview(pcm).tobytes()
+        """Take the next PCM, of any length, and return what is ready; it may be empty.
+
+        Raises:
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
+        """
+        data = self._pending + pcm_bytes(pcm)
         odd = len(data) % self._in.frame_bytes
         self._pending = data[len(data) - odd :]
         if odd:

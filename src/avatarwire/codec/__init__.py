@@ -8,6 +8,7 @@ from avatarwire.codec.gaps import Gap
 from avatarwire.codec.images import ImageFrame
 from avatarwire.codec.jitter import JitterBuffer
 from avatarwire.codec.levels import level
+from avatarwire.codec.pcm import pcm_bytes, pcm_view
 from avatarwire.codec.websocket import client_message
 
 __all__ = [
@@ -23,4 +24,6 @@ __all__ = [
     "client_message",
     "frame_type",
     "level",
+    "pcm_bytes",
+    "pcm_view",
 ]

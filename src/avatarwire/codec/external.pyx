@@ -13,9 +13,10 @@ from avatarwire.codec._bits cimport (
     pack_external,
     unpack_external,
 )
-from avatarwire.codec._borrow cimport Loan, as_bytes, borrow, give_back
+from avatarwire.codec._borrow cimport Loan, borrow, give_back
 from avatarwire.codec._fields cimport fit, fit_unsigned
 from avatarwire.codec._payload cimport check_length, check_size, cut, keep, same, view
+from avatarwire.codec._pcm cimport as_pcm
 
 cdef long long _INT64_MAX = 0x7FFFFFFFFFFFFFFF
 cdef long long _INT64_MIN = -_INT64_MAX - 1
@@ -41,7 +42,7 @@ cdef class ExternalAudioFrame:
             under 4 GiB; copied unless it is bytes.
 
     Raises:
-        TypeError: A field is no integer, or the payload no buffer.
+        TypeError: A field is no integer, or the payload no buffer of bytes or 16-bit integers.
         ValueError: A field is out of its range, or the payload is not whole samples. Assigning
             a field raises the same.
     """
@@ -98,7 +99,7 @@ cdef class ExternalAudioFrame:
             return view(self.source, self.start, self.header.length)
 
     cdef int load(self, object payload) except -1:
-        cdef bytes source = as_bytes(payload)
+        cdef bytes source = as_pcm(payload)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(source)
         _check_pcm(length)
         if length > length32_max():

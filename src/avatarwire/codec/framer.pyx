@@ -16,10 +16,11 @@ from avatarwire.codec._bits cimport (
     AudioHeader,
     pack_audio,
 )
-from avatarwire.codec._borrow cimport Loan, borrow, borrow_writable, give_back
+from avatarwire.codec._borrow cimport Loan, borrow_writable, give_back
 from avatarwire.codec._copy cimport copy
 from avatarwire.codec._fields cimport fit, wrap
 from avatarwire.codec._masks cimport draw
+from avatarwire.codec._pcm cimport borrow_pcm
 from avatarwire.codec._rfc6455 cimport (
     KEY_SIZE,
     OPCODE_BINARY,
@@ -159,7 +160,7 @@ cdef class PcmFramer:
             pcm: Any number of bytes of PCM, in any contiguous buffer; read in place.
 
         Raises:
-            TypeError: ``pcm`` is no buffer.
+            TypeError: ``pcm`` is no buffer, or one of other items than bytes and 16-bit integers.
             ValueError: ``pcm`` is not contiguous.
         """
         cdef Loan loan
@@ -169,7 +170,7 @@ cdef class PcmFramer:
         cdef unsigned char* data
         cdef Py_ssize_t count = -1
         cdef Py_ssize_t i, held
-        borrow(pcm, &loan)
+        borrow_pcm(pcm, &loan)
         try:
             # Making a list can collect garbage, and so run other code that uses this framer.
             while count != self.complete(loan.size):
@@ -214,7 +215,7 @@ cdef class PcmFramer:
         cdef unsigned char* p
         cdef Py_ssize_t start = <Py_ssize_t> fit(offset, 0, PY_SSIZE_T_MAX, "offset")
         cdef Py_ssize_t count, needed, held
-        borrow(pcm, &loan)
+        borrow_pcm(pcm, &loan)
         try:
             borrow_writable(out, &target)
             try:
@@ -254,7 +255,7 @@ cdef class PcmFramer:
             key, joined for a single write; empty when no frame is complete.
 
         Raises:
-            TypeError: ``pcm`` is no buffer.
+            TypeError: ``pcm`` is no buffer, or one of other items than bytes and 16-bit integers.
             ValueError: ``pcm`` is not contiguous.
         """
         cdef Loan loan
@@ -266,7 +267,7 @@ cdef class PcmFramer:
         cdef unsigned char* p
         cdef Py_ssize_t whole = AUDIO_HEADER + self.size
         cdef Py_ssize_t most, count, i, held
-        borrow(pcm, &loan)
+        borrow_pcm(pcm, &loan)
         try:
             # Other threads can run while keys are drawn, so that comes first, for as many
             # frames as there can be with anything that is pending.

@@ -26,9 +26,10 @@ from avatarwire.codec._bits cimport (
     unpack_audio,
     unpack_external,
 )
-from avatarwire.codec._borrow cimport Loan, as_bytes, borrow, give_back
+from avatarwire.codec._borrow cimport Loan, borrow, give_back
 from avatarwire.codec._fields cimport fit, wrap
 from avatarwire.codec._payload cimport check_length, check_size, cut, keep, same, view
+from avatarwire.codec._pcm cimport as_pcm
 
 
 class FrameType(IntEnum):
@@ -98,7 +99,7 @@ cdef class AudioFrame:
         payload: The sound, in any contiguous buffer; copied unless it is bytes.
 
     Raises:
-        TypeError: A field is no integer, or the payload no buffer.
+        TypeError: A field is no integer, or the payload no buffer of bytes or 16-bit integers.
         ValueError: A field other than ``seq`` and ``timestamp`` is out of its range, or the
             payload is too long. Assigning a field raises the same.
     """
@@ -213,7 +214,7 @@ cdef class AudioFrame:
             return view(self.source, self.start, self.header.length)
 
     cdef int load(self, object payload) except -1:
-        cdef bytes source = as_bytes(payload)
+        cdef bytes source = as_pcm(payload)
         cdef Py_ssize_t length = PyBytes_GET_SIZE(source)
         if length > AUDIO_PAYLOAD_MAX:
             raise ValueError(

@@ -4,7 +4,8 @@
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from avatarwire.codec._borrow cimport Loan, borrow, give_back
+from avatarwire.codec._borrow cimport Loan, give_back
+from avatarwire.codec._pcm cimport borrow_pcm
 
 cdef extern from *:
     """
@@ -80,7 +81,7 @@ def level(pcm):
         has the level ``(0.0, 0.0)``.
 
     Raises:
-        TypeError: ``pcm`` is no buffer.
+        TypeError: ``pcm`` is no buffer, or one of other items than bytes and 16-bit integers.
         ValueError: ``pcm`` has an odd number of bytes or is not contiguous.
     """
     cdef Loan loan
@@ -89,7 +90,7 @@ def level(pcm):
     cdef int high = 0
     cdef uint64_t square
     cdef double mean
-    borrow(pcm, &loan)
+    borrow_pcm(pcm, &loan)
     try:
         if loan.size % 2:
             raise ValueError(

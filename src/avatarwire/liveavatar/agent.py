@@ -58,6 +58,7 @@ class AvatarAgent(AgentCalls):
         self._config = config
         self._outbox = EventOutbox()
         self._framers = FramerKeeper()
+        self._beginning = b""
         self._dialect = LiveAvatarDialect(config)
         self._reporter = ListenerReporter(listener, config, self._dialect)
         self._turns = Turns(config)

@@ -12,7 +12,13 @@ import logging
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from avatarwire.audio import pcm_view
+from avatarwire.audio import (
+    check_beginning,
+    is_one_piece,
+    kind_of_content,
+    pcm_bytes,
+    pieces_of,
+)
 from avatarwire.codec import (
     AudioFrame,
     FrameType,
@@ -41,10 +47,11 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 EXTERNAL_MARKER = {"purpose": "external"}
 EXTERNAL_FRAME_MS = 40
 
-_IMAGE_FILES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
-_FRAME_OF_AN_IMAGE = (
-    "an image file goes as send_image_frame(ImageFrame(format=…, width=…, height=…, payload=data))"
-)
+_HOW_TO_PACK = {
+    AudioFrame: "raw PCM goes to send_audio",
+    ImageFrame: "an image file goes as send_image_frame(ImageFrame(format=…, width=…, height=…,"
+    " payload=data)), where format is 0 for JPEG, 1 PNG, 2 WebP, 3 GIF, 4 AVIF",
+}
 
 
 class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
@@ -52,6 +59,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
 
     _framers: FramerKeeper
     _turns: Turns
+    _beginning: bytes | None  # of the turn; None: it has been looked at
 
     # Speech that the backend makes
 
@@ -91,31 +99,33 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
 
         Nothing is held back: the last frame may be short. Sequence numbers and timestamps run on
         across calls and turns; the first frame after a start event or a change of format carries
-        the key bit.
+        the key bit. What begins like a file, or like text, is told in the log, once a turn.
 
         Args:
-            pcm: 16-bit little-endian samples, interleaved when stereo; any contiguous buffer.
+            pcm: 16-bit little-endian samples, interleaved when stereo; any buffer of bytes or of
+                16-bit integers.
             sample_rate: 16000, 24000 or 48000 Hz.
             channels: 1 or 2.
             frame_ms: milliseconds of sound in a frame.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
             ValueError: ``pcm`` is not whole samples, or the format cannot be framed.
             RuntimeError: an audio stream is open.
         """
         self._outbox.require_open()
         self._turns.require_none("send_audio")
-        with pcm_view(pcm) as view:
-            if view.nbytes % (2 * channels if channels in {1, 2} else 2):
-                raise ValueError(
-                    f"pcm must be whole 16-bit samples of {channels} channel(s), "
-                    f"not {view.nbytes} bytes: keep the odd bytes for the next call"
-                )
-            framer = self._framers.get(sample_rate, channels, frame_ms)
-            wire, frames, messages = framed_audio(
-                framer, view, ends=True, is_shown=bool(self._outbox.taps)
+        sound = pcm_bytes(pcm)
+        if len(sound) % (2 * channels if channels in {1, 2} else 2):
+            raise ValueError(
+                f"pcm must be whole 16-bit samples of {channels} channel(s), "
+                f"not {len(sound)} bytes: keep the odd bytes for the next call"
             )
+        framer = self._framers.get(sample_rate, channels, frame_ms)
+        self._look_at(sound)
+        wire, frames, messages = framed_audio(
+            framer, sound, ends=True, is_shown=bool(self._outbox.taps)
+        )
         if wire:
             await self._send_wire(wire, AUDIO, frames, messages)
 
@@ -161,7 +171,8 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             request_id: what it answers.
             response_id: its own id.
             frames: an iterable, or async iterable, of ``AudioFrame`` or of 16-bit little-endian
-                mono PCM in pieces of any size.
+                mono PCM in pieces of any size. A file, or the stream of a process, is read in
+                pieces.
             sample_rate: of the PCM: 16000, 24000 or 48000 Hz.
 
         Raises:
@@ -169,9 +180,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: the rate cannot be framed, or a frame is too long.
             RuntimeError: an audio stream is open.
         """
-        if isinstance(frames, str | bytes | bytearray | memoryview) or not isinstance(
-            frames, AsyncIterable | Iterable
-        ):
+        if is_one_piece(frames) or not isinstance(frames, AsyncIterable | Iterable):
             raise TypeError(
                 "frames must be an iterable of AudioFrame or PCM, such as a list,"
                 f" not {type(frames).__name__}"
@@ -179,6 +188,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         start = MessageBuilder.response_audio_start(request_id, response_id, EXTERNAL_MARKER)
         finish = MessageBuilder.response_audio_finish(request_id, response_id, EXTERNAL_MARKER)
         framer = self._framers.get(sample_rate, 1, EXTERNAL_FRAME_MS)
+        frames = pieces_of(frames)
         await self._start_audio(start)
         try:
             if isinstance(frames, AsyncIterable):
@@ -208,9 +218,9 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             message = _within_limit(frame.pack(), "an audio frame", "give PCM instead")
             await self._send_frames([*framer.flush(), message])
         else:
-            with pcm_view(frame) as pcm:
-                frames = framer.frames(pcm)
-            await self._send_frames(frames)
+            sound = pcm_bytes(frame)
+            self._look_at(sound)
+            await self._send_frames(framer.frames(sound))
 
     async def _send_frames(self, frames: list[bytes]) -> None:
         if frames:
@@ -276,7 +286,13 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         self._turns.require_none(f"sending {event['event']}")
         # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
         self._framers.begin()
+        self._beginning = b""
         await self._send_event(event)
+
+    def _look_at(self, pcm: bytes) -> None:
+        """Tell, once a turn, that what begins is no sound."""
+        if self._beginning is not None:
+            self._beginning = check_beginning(self._beginning, pcm, "the turn's audio", logger)
 
 
 def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> bytes:
@@ -289,29 +305,25 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
         ) from None
     wanted = FrameType.AUDIO if kind is AudioFrame else FrameType.IMAGE
     found = frame_type(data)
-    try:
-        size = len(kind.unpack(data).pack()) if found is wanted else None
-    except ValueError as exc:  # cut short, or it only looks like a frame
-        _refuse_image_file(data, kind)
-        raise ValueError(f"not a packed {kind.__name__}: {exc}") from None
-    if size == len(data):
-        return data
-    _refuse_image_file(data, kind)
-    if size is not None:
-        raise ValueError(f"there are bytes after the {kind.__name__}: pass one whole frame")
-    what = "no known frame" if found is None else f"an {found.name.lower()} frame"
-    advice = "raw PCM goes to send_audio" if kind is AudioFrame else _FRAME_OF_AN_IMAGE
-    raise ValueError(f"the bytes are not a packed {kind.__name__} but {what}: {advice}")
+    if found is wanted:
+        try:
+            size_bytes = len(kind.unpack(data).pack())
+        except ValueError as exc:
+            raise _not_packed(data, kind, str(exc)) from exc
+        if size_bytes == len(data):
+            return data
+        what = f"a frame with {len(data) - size_bytes} bytes after the {kind.__name__}"
+    else:
+        what = "no known frame" if found is None else f"an {found.name.lower()} frame"
+    raise _not_packed(data, kind, what)
 
 
-def _refuse_image_file(data: bytes, kind: type[AudioFrame] | type[ImageFrame]) -> None:
-    """Raise ValueError for an image file's own bytes, which a header's few bits cannot tell."""
-    names = (name for magic, name in _IMAGE_FILES.items() if data.startswith(magic))
-    image = "WebP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else next(names, None)
-    if image is not None:
-        raise ValueError(
-            f"the bytes are a {image} file, not a packed {kind.__name__}: {_FRAME_OF_AN_IMAGE}"
-        )
+def _not_packed(data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: str) -> ValueError:
+    """Give the error for bytes that are no frame; what they are in truth goes before ``what``."""
+    return ValueError(
+        f"the bytes are not one packed {kind.__name__} but {kind_of_content(data) or what}:"
+        f" {_HOW_TO_PACK[kind]}"
+    )
 
 
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 from urllib.parse import urlsplit
 
 from avatarwire._json import dumps
@@ -143,10 +143,10 @@ class AvatarAgentConfig(KeepsSecrets):
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
         self._validate_reconnection()
-        if self.tts_sample_rate not in {None, *FRAME_RATES}:
+        rate = self.tts_sample_rate
+        if rate is not None and not (_is_whole(rate) and rate in FRAME_RATES):
             raise SettingError(
-                "tts_sample_rate must be 16000, 24000, 48000 or None, not"
-                f" {self.tts_sample_rate!r}",
+                f"tts_sample_rate must be 16000, 24000, 48000 or None, not {rate!r}",
                 setting="tts_sample_rate",
             )
         self._validate_asr_interval()
@@ -184,7 +184,7 @@ class AvatarAgentConfig(KeepsSecrets):
                     + " and ".join(_EXTERNAL_AUDIO_CHOICES),
                     setting="external_audio_config",
                 )
-            if isinstance(value, bool) or value not in choices:
+            if not _is_whole(value) or value not in choices:
                 raise SettingError(
                     f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}",
                     setting="external_audio_config",
@@ -295,6 +295,10 @@ class AvatarAgentConfig(KeepsSecrets):
                 f"https://facemarket.ai/vih/dispatcher, not {shown!r}",
                 setting="base_url",
             )
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 @dataclass(eq=False)

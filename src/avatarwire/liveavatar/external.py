@@ -3,10 +3,11 @@
 Source: the wire protocol, "External audio frame".
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from avatarwire.audio import PcmFormat, converter_between, pcm_view
+from avatarwire.audio import PcmFormat, check_beginning, converter_between, pcm_bytes
 from avatarwire.codec import ExternalAudioFrame, client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Accompaniment", "ExternalAudioStream", "ExternalCalls"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 #: Most PCM in a message of 65,536 bytes: whole samples of two channels as of one.
 MAX_PCM_BYTES = 65_508
@@ -55,26 +58,26 @@ class Accompaniment(StreamRegister, Part[Received]):
         """Write a clip, in as many messages as it takes; give what ``write`` gives.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
             ValueError: it is empty or not whole samples, or a timestamp has no 64 bits.
         """
         messages = []
         sequence = self._sequence
-        with pcm_view(pcm) as view, view.cast("B") as data:
-            if not data or len(data) % format_.frame_bytes:
-                raise ValueError(
-                    f"pcm must be whole 16-bit samples of {format_.channels} channel(s), at least"
-                    f" one, not {len(data)} bytes"
-                )
-            for start in range(0, len(data), MAX_PCM_BYTES):
-                sequence += 1
-                passed_us = start // format_.frame_bytes * 1_000_000 // format_.sample_rate
-                frame = ExternalAudioFrame(
-                    sequence,
-                    timestamp_us + passed_us if timestamp_us else 0,
-                    data[start : start + MAX_PCM_BYTES],
-                )
-                messages.append(frame.pack())
+        data = pcm_bytes(pcm)
+        if not data or len(data) % format_.frame_bytes:
+            raise ValueError(
+                f"pcm must be whole 16-bit samples of {format_.channels} channel(s), at least"
+                f" one, not {len(data)} bytes"
+            )
+        for start in range(0, len(data), MAX_PCM_BYTES):
+            sequence += 1
+            passed_us = start // format_.frame_bytes * 1_000_000 // format_.sample_rate
+            frame = ExternalAudioFrame(
+                sequence,
+                timestamp_us + passed_us if timestamp_us else 0,
+                data[start : start + MAX_PCM_BYTES],
+            )
+            messages.append(frame.pack())
         wire = b"".join(map(client_message, messages))
         has_room = write(wire, BINARY, len(messages), messages)
         self._sequence = sequence
@@ -203,15 +206,19 @@ class ExternalCalls(Sender):
         long for one message is split on whole samples, and a timestamp advanced along it.
 
         Args:
-            pcm: 16-bit little-endian samples, interleaved when stereo; any contiguous buffer.
+            pcm: 16-bit little-endian samples, interleaved when stereo; any buffer of bytes or of
+                16-bit integers.
             timestamp_us: when to play it, in microseconds; 0: the platform chooses.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer, or the timestamp no integer.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers, or the
+                timestamp no integer.
             ValueError: ``pcm`` is empty or not whole samples, or the timestamp has no 64 bits.
         """
         format_ = _format(self._config, None, None)
-        await self._settle(self._accompaniment.send(pcm, timestamp_us, format_, self._outbox.write))
+        has_room = self._accompaniment.send(pcm, timestamp_us, format_, self._outbox.write)
+        check_beginning(b"", pcm_bytes(pcm), "the accompaniment", logger)
+        await self._settle(has_room)
 
     def external_audio_stream(
         self,

@@ -7,6 +7,7 @@ Source: the wire protocol, "Response lifecycle".
 
 import asyncio
 import copy
+import time
 import warnings
 import weakref
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.sending import EventOutbox, Metadata
+from avatarwire.liveavatar.token_joiner import split_half
 from avatarwire.session.dialect import Part
 
 __all__ = ["Responses", "StreamedResponse"]
@@ -179,6 +181,7 @@ class _Active:
         owner: the stream that it belongs to; None for the old-style calls.
         next_seq: of the next old-style chunk.
         is_over: the platform has said its last word on it.
+        half: of a character of which the other half has not come.
     """
 
     request_id: str
@@ -186,6 +189,7 @@ class _Active:
     owner: object | None = None
     next_seq: int = 0
     is_over: bool = False
+    half: str = ""
 
     def __str__(self) -> str:
         kind = "stream" if self.owner is not None else "response"
@@ -317,7 +321,9 @@ class Responses(Part[Received]):
                 f"the next seq is {active.next_seq}, not {seq}",
             )
         event["responseId"] = _wire_id("chunk", response_id, active)
+        event["data"]["text"], half = split_half(active.half + text)
         has_room = self._outbox.write_event(event)
+        active.half = half
         active.next_seq += 1
         self._active[request_id] = active
         return has_room
@@ -336,6 +342,17 @@ class Responses(Part[Received]):
         if active.owner is not None:
             raise _refusal("complete", request_id, response_id, f"{active} owns the request")
         event["responseId"] = _wire_id("done", response_id, active)
+        if active.half:  # JSON makes U+FFFD of it
+            self._outbox.write_event(
+                MessageBuilder.response_chunk(
+                    request_id,
+                    event["responseId"],
+                    active.next_seq,
+                    time.time_ns() // 1_000_000,
+                    active.half,
+                )
+            )
+            active.half = ""
         has_room = self._outbox.write_event(event)
         del self._active[request_id]
         return has_room

@@ -118,7 +118,10 @@ class SessionApi:
                 if value is not None
             }
         if config.external_audio_config is not None:
-            body["externalAudioConfig"] = dict(config.external_audio_config)
+            # As plain integers: JSON has none of NumPy's.
+            body["externalAudioConfig"] = {
+                name: int(value) for name, value in config.external_audio_config.items()
+            }
         return body | dict(config.extra_start_fields or {})
 
     def _outcome(self, answer: "Response") -> SessionStartResult | SessionStartError:

@@ -18,7 +18,7 @@ from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.responses import Responses, StreamedResponse
 from avatarwire.liveavatar.sending import EventOutbox, Metadata
-from avatarwire.liveavatar.token_joiner import Joiner
+from avatarwire.liveavatar.token_joiner import Joiner, split_half
 
 __all__ = ["PromptStream", "ResponseStream"]
 
@@ -44,6 +44,7 @@ class _TextStream(ABC):
         self._state: Literal["new", "open", "closed"] = "new"
         self._response: StreamedResponse | None = None
         self._next_seq = 0
+        self._half = ""  # of a character of which the other half has not come
 
     def __repr__(self) -> str:
         return (
@@ -137,9 +138,23 @@ class _TextStream(ABC):
         self._require_open("write to")
         if timestamp is None:
             timestamp = time.time_ns() // 1_000_000
-        has_room = self._send(self._chunk(text, timestamp, metadata))
+        half = ""
+        if isinstance(text, str):
+            text, half = split_half(self._half + text)
+        chunk = self._chunk(text, timestamp, metadata)  # refuses what it cannot hold
+        self._half = half
+        if half and not text and not metadata:
+            return True
+        has_room = self._send(chunk)
         self._next_seq += 1
         return has_room
+
+    def _write_half(self) -> None:
+        """Send the half of a character that is left at the end; JSON makes U+FFFD of it."""
+        if self._half:
+            half, self._half = self._half, ""
+            self._send(self._chunk(half, time.time_ns() // 1_000_000, None))
+            self._next_seq += 1
 
     def _send(self, event: Event) -> bool:
         """Write at once, or hold for another connection; False when either takes a wait."""
@@ -231,6 +246,7 @@ class ResponseStream(_TextStream):
         """
         self._require_open("complete")
         event = MessageBuilder.response_done(self.request_id, self.response_id, metadata)
+        self._write_half()
         has_room = self._send(event)
         self._close()
         if not has_room:
@@ -340,6 +356,7 @@ class PromptStream(_TextStream):
         """
         self._require_open("complete")
         event = MessageBuilder.system_prompt_done(self.request_id, self.response_id)
+        self._write_half()
         has_room = self._send(event)
         self._close()
         if not has_room:

@@ -4,7 +4,13 @@ import asyncio
 import math
 from collections.abc import Callable
 
-__all__ = ["Joiner"]
+__all__ = ["Joiner", "split_half"]
+
+
+def split_half(text: str) -> tuple[str, str]:
+    """Split off the half of a surrogate pair at the end: its other half begins the next token."""
+    whole = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
+    return text[:whole], text[whole:]
 
 
 class Joiner:

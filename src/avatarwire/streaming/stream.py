@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from avatarwire.audio import PcmFormat, pcm_view
+from avatarwire.audio import PcmFormat, check_beginning, is_one_piece, pcm_bytes, pieces_of
 from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
@@ -77,6 +77,7 @@ class AudioStream:
     # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
     __slots__ = (
         "__weakref__",
+        "_beginning",
         "_closed",
         "_converter",
         "_dropped_bytes",
@@ -139,6 +140,7 @@ class AudioStream:
         self._paced = timing.paced
         self._timeline = Timeline(timing, sent, keep_ms=keep_ms or 0, lateness=self.lateness)
         self._taken_bytes = 0  # of what was written, in its own format
+        self._beginning: bytes | None = b""  # until it is known to be sound, or told not to be
         self._flushed_samples = 0
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._spoke = False
@@ -216,20 +218,24 @@ class AudioStream:
 
         Args:
             pcm: 16-bit little-endian samples, any number of bytes. ``bytes`` are kept by
-                reference, any other buffer is copied.
+                reference, any other buffer is copied. What begins like a file, or like text, is
+                told in the log, once a turn.
 
         Returns:
             False once the turn has ended: what was not sent is counted as dropped, and there is no
             use in writing more.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer, or one of floats.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
             RuntimeError: the stream has not been entered.
         """
         self._require_entered()
         if type(pcm) is not bytes:
-            with pcm_view(pcm) as view:
-                pcm = bytes(view)
+            pcm = pcm_bytes(pcm)
+        if self._beginning is not None:
+            self._beginning = check_beginning(
+                self._beginning, pcm, f"turn {self.response_id}", logger
+            )
         if not self._take(pcm):
             return False
         if not self._paced:
@@ -245,8 +251,9 @@ class AudioStream:
         """Write all that ``source`` gives; stop when the turn has ended.
 
         Args:
-            source: an iterable, or async iterable, of what ``write`` takes. A plain iterable
-                that blocks would block the event loop: use ``write_threadsafe`` for those.
+            source: an iterable, or async iterable, of what ``write`` takes. A file, or the stream
+                of a process, is read in pieces. A plain iterable that blocks would block the event
+                loop: use ``write_threadsafe`` for those.
 
         Returns:
             Whether all of it was accepted.
@@ -254,13 +261,17 @@ class AudioStream:
         Raises:
             TypeError: ``source`` is no iterable of buffers.
         """
+        if is_one_piece(source):
+            raise TypeError(
+                f"play takes an iterable of PCM, not {type(source).__name__}: one piece goes to"
+                " write"
+            )
+        source = pieces_of(source)
         if isinstance(source, AsyncIterable):
             async for pcm in source:
                 if not await self.write(pcm):
                     return False
             return True
-        if isinstance(source, bytes | bytearray | memoryview | str):
-            raise TypeError("play takes an iterable of PCM: one piece goes to write")
         for pcm in source:
             if not await self.write(pcm):
                 return False

@@ -1,6 +1,7 @@
 """When the sound of a turn leaves."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 __all__ = ["Timing"]
 
@@ -34,9 +35,12 @@ class Timing:
     def __post_init__(self) -> None:
         for name in ("frame_ms", "lead_ms", "batch_ms", "buffer_ms"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-            if not 0 <= value <= MAX_MS:  # also refuses NaN
+            # The instance is frozen; a number of NumPy, which may overflow, becomes a plain one.
+            plain = int(value) if isinstance(value, Integral) else float(value)
+            object.__setattr__(self, name, plain)
+            if not 0 <= plain <= MAX_MS:  # also refuses NaN
                 raise ValueError(f"{name} must be 0 to {MAX_MS:,} milliseconds, not {value!r}")
         if not isinstance(self.frame_ms, int) or not 1 <= self.frame_ms <= 1000:
             raise ValueError(f"frame_ms must be a whole number, 1 to 1,000, not {self.frame_ms!r}")

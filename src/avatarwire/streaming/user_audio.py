@@ -3,7 +3,7 @@
 import logging
 from typing import Self
 
-from avatarwire.audio import FRAME_RATES, OpusDecoder, PcmFormat, Resampler
+from avatarwire.audio import FRAME_RATES, OpusDecoder, PcmFormat, Resampler, check_beginning
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
 from avatarwire.errors import AudioFormatError
 from avatarwire.streaming.lane import Lane
@@ -14,6 +14,10 @@ logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: Ten seconds of 40 ms frames: longer is stale for a recogniser.
 LANE_FRAMES = 250
+#: The most silence that is put where one gap is. A peer that counts anew claims any amount, and
+#: no connection loses more than this and lives.
+MAX_CONCEALED_MS = 2000
+_ASK_THE_PLATFORM = "the frames' headers say PCM: ask the platform what it sends"
 PCM, OPUS = 0, 1  # by the header's codec field
 
 
@@ -36,13 +40,17 @@ class UserAudio:
     Args:
         sample_rate: of what comes out, in Hz, 4000 to 192000.
         window_ms: how long a missing frame is waited for, in milliseconds of sound, 200 to 500.
-        conceal: put silence where frames are missing, so that time goes on.
+        conceal: put silence where frames are missing, so that time goes on: two seconds for one
+            gap at the most. What is missing beyond that is counted (``unconcealed_ms``).
 
     Raises:
         ValueError: an argument outside its range.
 
     Attributes:
-        bad_frames: frames that could not be decoded, or whose header makes no sense.
+        bad_frames: frames that could not be decoded, that end with half a sample (it is dropped),
+            or whose header makes no sense.
+        unconcealed_ms: what was missing in gaps of more than two seconds, beyond those, in
+            milliseconds; only with ``conceal``.
     """
 
     def __init__(
@@ -58,7 +66,9 @@ class UserAudio:
         self._source: PcmFormat | None = None
         self._is_closed = False
         self._is_drained = False
+        self._beginning: bytes | None = b""  # until it is known to be sound, or told not to be
         self.bad_frames: int = 0
+        self.unconcealed_ms: int = 0
 
     @property
     def lost_frames(self) -> int:
@@ -119,7 +129,7 @@ class UserAudio:
         if isinstance(item, Gap):
             if not self._conceal:
                 return b""
-            samples = item.duration_ms * self._format.sample_rate // 1000
+            samples = self._concealed_ms(item) * self._format.sample_rate // 1000
             # What conversion holds back comes from before the gap.
             return self._tail() + bytes(samples * self._format.frame_bytes)
         if item.codec == OPUS:
@@ -128,6 +138,20 @@ class UserAudio:
             return self._tail_of_opus() + self._converted(item)
         self._bad("its header names a codec or a rate without a meaning")
         return b""
+
+    def _concealed_ms(self, gap: Gap) -> int:
+        beyond_ms = gap.duration_ms - MAX_CONCEALED_MS
+        if beyond_ms <= 0:
+            return gap.duration_ms
+        if not self.unconcealed_ms:
+            logger.warning(
+                "%d ms of the user's audio are missing at once: %d ms of silence are put there, and"
+                " the rest is counted (unconcealed_ms; told once)",
+                gap.duration_ms,
+                MAX_CONCEALED_MS,
+            )
+        self.unconcealed_ms += beyond_ms
+        return MAX_CONCEALED_MS
 
     def _converted(self, frame: AudioFrame) -> bytes:
         source = PcmFormat(FRAME_RATES[frame.sample_rate], frame.channel + 1)
@@ -140,7 +164,17 @@ class UserAudio:
                 rate_out=self._format.sample_rate,
                 channels_in=source.channels,
             )
-        return tail + self._resampler.push(frame.payload_view)
+        pcm = frame.payload
+        half_bytes = len(pcm) % source.frame_bytes
+        if half_bytes:
+            # Kept, it would shift all that follows by a byte, which is noise.
+            self._bad("it ends with half a sample", what="cut")
+            pcm = pcm[:-half_bytes]
+        if self._beginning is not None:
+            self._beginning = check_beginning(
+                self._beginning, pcm, "the user's audio", logger, advice=_ASK_THE_PLATFORM
+            )
+        return tail + self._resampler.push(pcm)
 
     def _decoded(self, frame: AudioFrame) -> bytes:
         # A key frame begins a stream, or begins it anew after a loss.
@@ -164,7 +198,7 @@ class UserAudio:
         decoder, self._decoder = self._decoder, None
         return b"" if decoder is None else decoder.flush()
 
-    def _bad(self, why: str) -> None:
+    def _bad(self, why: str, *, what: str = "passed over") -> None:
         self.bad_frames += 1
         if self.bad_frames == 1:
-            logger.warning("a frame of the user's audio is passed over: %s (told once)", why)
+            logger.warning("a frame of the user's audio is %s: %s (told once)", what, why)
