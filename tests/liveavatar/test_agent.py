@@ -552,3 +552,53 @@ async def test_hundred_sessions_share_one_http_client_and_leave_no_garbage(emula
         - {task for task in asyncio.all_tasks() if "avatarwire" not in repr(task.get_coro())}
     )
     assert sys.getrefcount(agents[0]) <= 3
+
+
+def test_a_thread_that_outlives_the_event_loop_is_told_so(recwarn):
+    async def session():
+        async with LiveAvatarEmulator(greeting=None) as emulator:
+            agent = AvatarAgent(config_for(emulator), Recorder())
+            async with agent:
+                pass
+            await agent.start()  # and its loop ends without a stop
+            return agent
+
+    agent = asyncio.run(session())
+    with pytest.raises(NotConnectedError):
+        agent.call_threadsafe(agent.send_asr_final("request", "late words"))
+    gc.collect()
+    assert [str(w.message) for w in recwarn if "never awaited" in str(w.message)] == []
+
+
+def test_a_loop_that_is_gone_is_forgotten_by_stop_and_replaced_by_start():
+    made = []
+
+    async def begin():
+        async with LiveAvatarEmulator(greeting=None) as emulator:
+            agent = AvatarAgent(config_for(emulator), Recorder())
+            await agent.start()
+            made.append(agent)
+
+    async def again():
+        async with LiveAvatarEmulator(greeting=None) as emulator:
+            (agent,) = made
+            agent._config.base_url = emulator.base_url
+            await agent.stop()
+            await agent.start()
+            assert agent.is_running
+            await agent.stop()
+
+    asyncio.run(begin())
+    asyncio.run(again())
+
+
+async def test_stop_from_another_loop_says_where_it_belongs(agent):
+    def elsewhere():
+        return asyncio.run(agent.stop())
+
+    with pytest.raises(RuntimeError, match="call_threadsafe"):
+        await asyncio.to_thread(elsewhere)
+    assert agent.is_running
+    agent.call_threadsafe(agent.stop())
+    async with asyncio.timeout(5):
+        await agent.wait_closed()

@@ -898,3 +898,23 @@ async def test_repr_holds_no_sound(speaker):
 def test_frame_bytes_are_what_the_tests_say():
     assert len(sound(40)) == FRAME_BYTES
     VirtualLoop().close()
+
+
+@virtual
+async def test_in_a_gap_that_drops_a_source_is_no_faster_than_sound():
+    """One without an end would let nothing else happen; another would lose all of its sound."""
+    stream = new_stream(FakeSpeaker(), keep_ms=0)
+    async with stream:
+        await stream.write(sound(400))
+        stream.hold(drop=True)
+        begun_s = asyncio.get_running_loop().time()
+        asyncio.get_running_loop().call_later(5, stream.go_on)
+        written_s = 0
+        while asyncio.get_running_loop().time() - begun_s < 5:
+            assert await stream.write(sound(1000))
+            written_s += 1
+        # What a queue would have held, and what would have been played meanwhile.
+        assert written_s <= 5 + 2 + 1
+        await stream.interrupt()
+    playout = await stream.wait_playout()
+    assert playout.written_ms == pytest.approx(playout.sent_ms + playout.dropped_ms)

@@ -103,3 +103,53 @@ def test_one_that_is_over_is_let_go(kind):
         assert gone() is None
 
     test()
+
+
+@virtual
+async def test_turns_that_are_resumed_go_one_after_the_other():
+    register, log = TurnRegister(), []
+
+    class Speaker(FakeSpeaker):
+        def _note(self, what, pcm=b""):
+            log.append((self.name, what))
+            return super()._note(what, pcm)
+
+        def finish(self):
+            has_room = super().finish()
+            register.closed(self.stream)
+            return has_room
+
+    streams = []
+    for name in "AB":
+        speaker = Speaker()
+        speaker.name = name
+        speaker.stream = await entered(register, speaker, keep_ms=2000)
+        streams.append(speaker.stream)
+        await speaker.stream.write(sound(1000))
+        if name == "A":
+            await speaker.stream.finish()
+    register.hold(drop=False)
+    log.clear()
+    register.go_on()
+    waiting = asyncio.create_task(register.wait_resumed())
+    await streams[1].finish()
+    await waiting
+    names = [name for name, _ in log]
+    assert names == sorted(names)
+    assert log.count(("A", "finish")) == log.count(("B", "finish")) == 1
+
+
+@virtual
+async def test_one_that_ends_while_it_is_resumed_lets_the_next_go_on():
+    register = TurnRegister()
+    first, second = FakeSpeaker(), FakeSpeaker()
+    streams = [await entered(register, speaker, keep_ms=2000) for speaker in (first, second)]
+    for stream in streams:
+        await stream.write(sound(1000))
+    register.hold(drop=False)
+    register.go_on()
+    assert "restart" not in second.words
+    await streams[0].interrupt()
+    register.closed(streams[0])
+    assert "restart" in second.words
+    await streams[1].interrupt()

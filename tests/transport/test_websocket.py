@@ -296,6 +296,29 @@ async def test_a_peer_that_talks_on_but_has_stopped_reading():
         talking.cancel()
 
 
+async def test_pings_of_a_peer_that_does_not_read_are_answered_within_a_limit():
+    """Without a ping of ours, too: the answers would grow in our memory without end."""
+    async with connected(ping_interval_s=None) as (client, peer):
+        await fill(client)
+        before_bytes, most_bytes = client.buffered_bytes, 0
+
+        async def ping():
+            while True:
+                peer.writer.write(frame(bytes(100), PING, mask=None) * 100)
+                await peer.writer.drain()
+
+        pinging = asyncio.create_task(ping())
+        ending = asyncio.create_task(ended(client))
+        while not ending.done():
+            most_bytes = max(most_bytes, client.buffered_bytes)
+            await asyncio.sleep(0)
+        lost = await ending
+        assert (lost.code, lost.reason) == (1011, "the peer has stopped reading")
+        # The limit, and the answers to what one read may bring.
+        assert most_bytes - before_bytes < websocket.MAX_UNREAD_ANSWERS_BYTES + 2**19
+        pinging.cancel()
+
+
 async def test_a_peer_that_says_no_more_and_reads_no_more():
     """Its end has come, so there is nothing to say to it; what we wrote may not wait for it."""
     errors = []

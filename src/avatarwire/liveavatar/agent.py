@@ -200,6 +200,7 @@ class AvatarAgent(AgentCalls):
         self._reporter.begin()
         self._turns.begin()
         self._scene.begin()
+        self._user_audio.begin()
         self._responses.resume = config.reconnect and config.on_gap == "resume"
         if self._wire_tap is not None:
             self._wire_tap()
@@ -342,13 +343,17 @@ class AvatarAgent(AgentCalls):
             agent.call_threadsafe(agent.send_asr_final(request_id, text)).result()
 
         Raises:
-            NotConnectedError: ``start()`` has not been called.
+            NotConnectedError: ``start()`` has not been called, or its event loop is gone.
         """
         loop = self._engine.loop
-        if loop is None:
+        if loop is None or loop.is_closed():
             work.close()
             raise NotConnectedError("Not connected — call start() first")
-        return asyncio.run_coroutine_threadsafe(work, loop)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:  # closed in this very moment
+            work.close()
+            raise NotConnectedError("Not connected: the event loop has been closed") from None
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -140,26 +140,37 @@ class UserAudios(Part[Received]):
 
     def __init__(self) -> None:
         # Weak: an iteration that was abandoned is not to be fed for ever.
-        self._audios: weakref.WeakSet[UserAudio] = weakref.WeakSet()
+        self._audios: list[weakref.ref[UserAudio]] = []
+        #: How many frames their consumers were too slow for; read from any thread.
+        self.dropped_frames: int = 0
 
-    @property
-    def dropped_frames(self) -> int:
-        """How many frames their consumers were too slow for."""
-        return sum(audio.dropped_frames for audio in self._audios)
+    def begin(self) -> None:
+        """Count from zero: another session begins."""
+        self.dropped_frames = 0
 
     def add(self, audio: UserAudio) -> None:
         """Feed another one, until the session ends."""
-        self._audios.add(audio)
+        self._audios.append(weakref.ref(audio))
 
     def notice(self, received: Received) -> None:
         """Hand over the user's sound."""
-        if isinstance(received, AudioFrame):
-            for audio in self._audios:
+        if isinstance(received, AudioFrame) and self._audios:
+            for audio in self._alive():
+                before = audio.dropped_frames
                 audio.push(received)
+                self.dropped_frames += audio.dropped_frames - before
 
     def ended(self, lost: SessionLostError) -> None:
         """There is nothing more to hear."""
         del lost
-        for audio in self._audios:
+        for audio in self._alive():
+            before = audio.dropped_frames
             audio.close()
+            self.dropped_frames += audio.dropped_frames - before
         self._audios.clear()
+
+    def _alive(self) -> list[UserAudio]:
+        audios = [audio for ref in self._audios if (audio := ref()) is not None]
+        if len(audios) < len(self._audios):
+            self._audios = [weakref.ref(audio) for audio in audios]
+        return audios

@@ -208,6 +208,10 @@ class _LiveSpeaker(SoundLine):
         self._interrupted_request = interrupted_request
         self._is_open = False
 
+    async def ready(self) -> None:
+        await super().ready()
+        await self._turns.wait_resumed()
+
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
         has_room = self._open()

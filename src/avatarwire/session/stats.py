@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["AgentStats", "stats_of"]
 
 
+#: A loop that changes its sums all the time is not waited for.
+MOST_READS = 100
+
+
 @dataclass(frozen=True, slots=True)
 class AgentStats:
     """A snapshot of one agent.
@@ -94,7 +98,14 @@ def stats_of(
         audio_frames_received: how many of the binary messages were the user's sound.
         dropped: what was dropped, by cause.
     """
-    connection, totals, lateness = outbox.connection, turns.totals(), turns.lateness
+    connection, lateness = outbox.connection, turns.lateness
+    totals = turns.totals()
+    # Another thread may read in the midst of a write: what adds up is read twice alike.
+    for _ in range(MOST_READS):
+        again = turns.totals()
+        if again == totals:
+            break
+        totals = again
     round_trip_s = None if connection is None else connection.round_trip_s
     return AgentStats(
         is_connected=engine.is_connected,

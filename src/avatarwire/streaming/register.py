@@ -94,6 +94,8 @@ class TurnRegister(StreamRegister):
     def __init__(self) -> None:
         super().__init__()
         self._open: AudioStream | None = None
+        self._held: list[AudioStream] = []
+        self._resuming: AudioStream | None = None
 
     @property
     def open_turn(self) -> AudioStream | None:
@@ -121,3 +123,30 @@ class TurnRegister(StreamRegister):
         """Note that ``stream`` sends nothing more."""
         if self._open is stream:
             self._open = None
+        if self._resuming is stream:
+            self._resuming = None
+            self._resume_next()
+
+    def go_on(self) -> None:
+        """There is a connection: turns that were held go on, one after the other.
+
+        Frames name no turn: of two that were sent at once the listener would hear a mixture.
+        """
+        self._held = list(self.playing)
+        self._resuming = None
+        self._resume_next()
+
+    async def wait_resumed(self) -> None:
+        """Return when no earlier turn is being sent again."""
+        while self._resuming is not None and self._resuming.sends:
+            await self._resuming.wait_sent()
+
+    def _resume_next(self) -> None:
+        while self._held:
+            stream = self._held.pop(0)
+            # Before it goes on: it may be complete, and tell so, at once.
+            self._resuming = stream
+            stream.go_on()
+            if self._resuming is not stream or stream.sends:
+                return
+            self._resuming = None

@@ -80,10 +80,12 @@ class AudioStream:
         "_beginning",
         "_closed",
         "_converter",
+        "_dropped_before_ms",
         "_dropped_bytes",
         "_drops_while_held",
         "_flushed_samples",
         "_format",
+        "_held_since_s",
         "_is_held",
         "_is_writer_waiting",
         "_loop",
@@ -101,6 +103,7 @@ class AudioStream:
         "_state",
         "_taken_bytes",
         "_timeline",
+        "_timing",
         "_waiting_for_room",
         "_written_format",
         "interrupt_on_input",
@@ -132,6 +135,9 @@ class AudioStream:
         self._outlives = keep_ms is not None
         self._is_held = False
         self._drops_while_held = False
+        self._held_since_s = 0.0
+        self._dropped_before_ms = 0.0
+        self._timing = timing
         self._dropped_bytes = 0  # in gaps; all else that is dropped is what was never sent
         self._speaker = speaker
         self._written_format = written
@@ -171,6 +177,16 @@ class AudioStream:
     def is_resolved(self) -> bool:
         """Whether ``wait_playout`` returns at once."""
         return self._reason is not None
+
+    @property
+    def sends(self) -> bool:
+        """Whether something of it is still to be sent, now or on another connection."""
+        return self._reason is None and self._state in {"open", "finishing"}
+
+    async def wait_sent(self) -> None:
+        """Wait until nothing more of it is to be sent."""
+        while self.sends:
+            await self._closed.wait()
 
     @property
     def ends_at_s(self) -> float:
@@ -245,7 +261,29 @@ class AudioStream:
             self._is_writer_waiting = True
             self._room.clear()
             await self._room.wait()
+        if self._drops_while_held:
+            await self._wait_while_dropping()
         return self._state == "open"
+
+    async def _wait_while_dropping(self) -> None:
+        """Wait as ``write`` does on a connection: until all but ``buffer_ms`` would be played.
+
+        A source that is faster than sound would lose all of its sound to a gap of a moment, and
+        one without an end would let nothing else happen.
+        """
+        while self._drops_while_held and self._state == "open":
+            dropped_ms = self._ms(self._dropped_bytes // self._format.frame_bytes)
+            ahead_ms = dropped_ms - self._dropped_before_ms - self._timing.buffer_ms
+            left_s = self._held_since_s + ahead_ms / 1000 - self._loop.time()
+            await asyncio.sleep(0)
+            if left_s <= 0:
+                return
+            self._room.clear()
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._room.wait()
+            except TimeoutError:
+                return
 
     async def play(self, source: "AsyncIterable[Buffer] | Iterable[Buffer]") -> bool:
         """Write all that ``source`` gives; stop when the turn has ended.
@@ -475,11 +513,14 @@ class AudioStream:
         self._drops_while_held = drop
         self._spoke, self._others_end_at_s = False, None
         if drop:
+            self._held_since_s = self._loop.time()
             self._drop_queue()
+            self._dropped_before_ms = self._ms(self._dropped_bytes // self._format.frame_bytes)
             self._room.set()
             return
         if self._timeline.take_back(self._loop.time()) and self._state == "closed":
             self._state = "finishing"
+            self._closed.clear()
         if self._state != "closed":
             self._pacer.remove(self)
 
@@ -493,6 +534,7 @@ class AudioStream:
             except ConnectionError:
                 return  # lost again; the session will say how it goes on
         self._is_held = self._drops_while_held = False
+        self._room.set()
         if self._state != "closed":
             self._pump()
 

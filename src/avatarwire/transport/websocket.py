@@ -49,6 +49,9 @@ HANG_UP_S = 0.05
 NEXT_ADDRESS_S = 0.25
 """How long an address of a name has to itself before the next one is tried too (RFC 8305)."""
 
+MAX_UNREAD_ANSWERS_BYTES = 2**16
+"""How much of answers to its pings a peer may leave unread: thousands of them."""
+
 _OPEN = State.OPEN
 
 
@@ -92,6 +95,7 @@ class WebSocketConnection(ClientConnection):
         "_aw_stall_timer",
         "_aw_transport",
         "_aw_unanswered_s",
+        "_aw_unread_bytes",
         "_aw_waiters",
     )
 
@@ -126,6 +130,7 @@ class WebSocketConnection(ClientConnection):
         self._aw_close_timer: asyncio.TimerHandle | None = None
         self._aw_hang_up_timer: asyncio.TimerHandle | None = None
         self._aw_unanswered_s: float | None = None
+        self._aw_unread_bytes = 0
         self._aw_round_trip_s: float | None = None
         self._aw_end: SessionLostError | None = None
 
@@ -151,7 +156,10 @@ class WebSocketConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Note that the peer is there, or that it is about to leave."""
         self._aw_heartbeat.heard()
-        super().data_received(data)
+        if self._aw_full:
+            self._aw_answer_within_limit(data)
+        else:
+            super().data_received(data)
         if self._aw_protocol.state is State.CLOSING:
             self._aw_limit_close()
             if self._aw_protocol.close_rcvd is not None and self._aw_hang_up_timer is None:
@@ -179,6 +187,7 @@ class WebSocketConnection(ClientConnection):
         """Note that the write buffer is down to its low water."""
         super().resume_writing()
         self._aw_full = False
+        self._aw_unread_bytes = 0
         if self._aw_stall_timer is not None:
             self._aw_stall_timer.cancel()
             self._aw_stall_timer = None
@@ -265,6 +274,14 @@ class WebSocketConnection(ClientConnection):
         for waiter in self._aw_waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _aw_answer_within_limit(self, data: bytes) -> None:
+        """Read on while the peer takes nothing: its pings are answered into our own memory."""
+        before_bytes = self._aw_transport.get_write_buffer_size()
+        super().data_received(data)
+        self._aw_unread_bytes += self._aw_transport.get_write_buffer_size() - before_bytes
+        if self._aw_unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
+            self._aw_stalled()
 
     def _aw_stalled(self) -> None:
         self._aw_fail("the peer has stopped reading")

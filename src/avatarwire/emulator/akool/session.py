@@ -22,7 +22,8 @@ FORMAT = PcmFormat(16000, 1)
 BAD_REQUEST = 4000
 BAD_KEY = 4001
 #: Agora's, in the parameters, and in the flat form the API key.
-TOKEN = re.compile(r'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
+#: What a platform calls a token: token, rtcToken, agora_token, authToken …
+TOKEN = re.compile(r'("[^"\\]*token"\s*:\s*)"(?:[^"\\]|\\.)*"', re.IGNORECASE)
 
 Json = dict[str, Any]
 
