@@ -266,7 +266,7 @@ SENDING = {
     ),
     "a parameter that JSON cannot carry": (
         nothing,
-        call("set_agora_params", **AGORA | {"agora_channel": "\ud800"}),
+        call("set_agora_params", **AGORA | {"agora_uid": 2**64}),
         akool.AudioStreamError,
         None,
     ),
