@@ -23,7 +23,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
 def test_a_dash_is_the_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_wav(tmp_path / "a.wav", PCM, PcmFormat(44100, 2))
     content = io.BytesIO((tmp_path / "a.wav").read_bytes())
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=content))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=content, isatty=lambda: False))
     assert load("-") == (PCM, PcmFormat(44100, 2))
     with pytest.raises(click.ClickException, match="an empty file"):
         load("-")

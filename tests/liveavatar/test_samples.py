@@ -134,14 +134,17 @@ FILES = {
 
 @pytest.mark.parametrize(("name", "data"), FILES.items(), ids=FILES.keys())
 async def test_a_picture_is_no_frame_and_the_error_says_how_to_make_one(agent, name, data):
-    with pytest.raises(ValueError, match=f"ImageFrame but {name.split()[-1]}: wrap") as caught:
+    with pytest.raises(
+        ValueError,
+        match=f"a {name.split()[-1]} file, not a packed ImageFrame: an image file goes as",
+    ) as caught:
         await agent.send_image_frame(data)
     assert "send_audio" not in str(caught.value)
     await agent.send_image_frame(ImageFrame(payload=data))
 
 
 async def test_a_file_is_no_audio_frame_either(agent):
-    with pytest.raises(ValueError, match="AudioFrame but WAV: raw PCM goes to send_audio"):
+    with pytest.raises(ValueError, match="WAV file, not a packed AudioFrame: raw PCM goes"):
         await agent.send_audio_frame(WAV)
     await agent.send_audio_frame(AudioFrame(payload=b"ab").pack())
 

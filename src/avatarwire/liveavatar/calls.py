@@ -47,6 +47,7 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 EXTERNAL_MARKER = {"purpose": "external"}
 EXTERNAL_FRAME_MS = 40
 
+_IMAGES = {"JPEG", "PNG", "GIF", "WebP", "AVIF", "BMP"}
 _HOW_TO_PACK = {
     AudioFrame: "raw PCM goes to send_audio",
     ImageFrame: "an image file goes as send_image_frame(ImageFrame(format=…, width=…, height=…,"
@@ -319,11 +320,14 @@ def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> byt
 
 
 def _not_packed(data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: str) -> ValueError:
-    """Give the error for bytes that are no frame; what they are in truth goes before ``what``."""
-    return ValueError(
-        f"the bytes are not one packed {kind.__name__} but {kind_of_content(data) or what}:"
-        f" {_HOW_TO_PACK[kind]}"
-    )
+    """Return the error for bytes that are no frame: what they are in truth, or else ``what``."""
+    # Two bytes tell a BMP: too few to take sound for one, and enough here.
+    content = kind_of_content(data) or ("BMP" if data.startswith(b"BM") else None)
+    if content is None:
+        return ValueError(f"not a packed {kind.__name__} but {what}: {_HOW_TO_PACK[kind]}")
+    is_image = content in _IMAGES
+    advice = _HOW_TO_PACK[ImageFrame if is_image else kind]
+    return ValueError(f"the bytes are a {content} file, not a packed {kind.__name__}: {advice}")
 
 
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:
