@@ -22,7 +22,7 @@ from avatarwire.audio import PcmFormat
 from avatarwire.errors import AvatarwireError, SessionLostError
 from avatarwire.session.callbacks import running_callback
 from avatarwire.session.dialect import Connect, Tap
-from avatarwire.session.engine import Engine, GivenUpError
+from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.stats import AgentStats, stats_of
@@ -274,11 +274,12 @@ class StreamingAvatarClient:
             self._turns.begin()
         try:
             await engine.start(retry, config.max_retry_attempts)
-        except GivenUpError:
-            raise ConnectionError(
-                "connecting was given up: disconnect() was called, or another connect() cancelled"
-            ) from None
         except AvatarwireError as exc:
+            if engine.is_given_up:
+                raise ConnectionError(
+                    "connecting was given up: disconnect() was called, or another connect()"
+                    " cancelled"
+                ) from None
             raise retry_error(attempts, exc, self._dialect, is_first=not is_restoring) from exc
 
     async def disconnect(self) -> None:

@@ -23,7 +23,7 @@ from avatarwire.session.lifecycle import Dial, End, Lifecycle, Retry, State
 from avatarwire.session.outbox import TEXT, Outbox
 from avatarwire.transport import Connection, Link
 
-__all__ = ["Engine", "GivenUpError", "keep"]
+__all__ = ["Engine", "keep"]
 
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
@@ -36,10 +36,6 @@ ReceivedT = TypeVar("ReceivedT")
 T = TypeVar("T")
 
 _kept: set[asyncio.Task[Any]] = set()
-
-
-class GivenUpError(SessionLostError):
-    """``stop()`` was called while a session was being started."""
 
 
 class Engine(Generic[ReceivedT]):
@@ -56,6 +52,7 @@ class Engine(Generic[ReceivedT]):
     Attributes:
         lifecycle: the rules, and the state.
         endpoint: what was dialled last; None before the first dial.
+        is_given_up: the last start ended because ``stop()`` was called meanwhile.
         reconnects: connections after the first, in this session.
         events_received, binaries_received, bytes_received: what came in this session.
     """
@@ -86,6 +83,7 @@ class Engine(Generic[ReceivedT]):
         self._stopping: asyncio.Task[None] | None = None
         self._stop_callers: set[asyncio.Task[None]] = set()
         self._are_parts_over = True
+        self.is_given_up: bool = False
         self._count_from_zero()
 
     def _count_from_zero(self) -> None:
@@ -125,8 +123,7 @@ class Engine(Generic[ReceivedT]):
             attempts: how many dials the first connection may take.
 
         Raises:
-            SessionLostError: it ended before it was confirmed.
-            GivenUpError: ``stop()`` was called.
+            SessionLostError: it ended before it was confirmed, or ``stop()`` was called.
             AvatarwireError: what the dialect or the dial raises.
         """
         task = self._establishing
@@ -141,12 +138,14 @@ class Engine(Generic[ReceivedT]):
             if begun_here or not isinstance(exc, asyncio.CancelledError):
                 await self.stop()
             if stopped and not (caller is not None and caller.cancelling()):
-                raise GivenUpError(NORMAL_CLOSURE, "stop() was called during start()") from None
+                self.is_given_up = True
+                raise SessionLostError(NORMAL_CLOSURE, "stop() was called during start()") from None
             raise
 
     def _begin(self, retry: Retry, attempts: int) -> asyncio.Task[None]:
         loop = self._loop = asyncio.get_running_loop()
         self._count_from_zero()
+        self.is_given_up = False
         self._link = self._stopping = None
         self._closed = loop.create_future()
         self._are_parts_over = False
