@@ -26,7 +26,7 @@ from raw_peer import (
 from websockets.asyncio.server import serve
 
 from avatarwire.errors import ConnectFailedError, SessionLostError
-from avatarwire.transport import connect, websocket
+from avatarwire.transport import connect, environment, websocket
 
 SECRET_PAYLOAD = b"the words of a customer"
 
@@ -610,9 +610,9 @@ async def test_tls_settings_need_wss():
 
 def test_ipv6_and_default_ports():
     assert websocket._parsed("ws://[::1]/x") == ("::1", 80, False)
-    assert websocket._endpoint("::1", 80) == "[::1]:80"
+    assert environment.endpoint("::1", 80) == "[::1]:80"
     assert websocket._parsed("WSS://Example.org") == ("example.org", 443, True)
-    assert websocket._endpoint("example.org", 443) == "example.org:443"
+    assert environment.endpoint("example.org", 443) == "example.org:443"
 
 
 async def test_a_proxy_is_not_used_on_loopback_and_named_when_it_fails(monkeypatch):

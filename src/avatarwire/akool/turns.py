@@ -13,10 +13,9 @@ from avatarwire.akool.exceptions import AkoolStreamingAvatarError, AudioStreamEr
 from avatarwire.akool.messages import EnvelopeWire, Wire
 from avatarwire.akool.protocol import Received
 from avatarwire.audio import PcmFormat, check_beginning, converter_between, pcm_bytes
-from avatarwire.codec import client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
-from avatarwire.session.outbox import TEXT, Outbox, SoundLine
+from avatarwire.session.outbox import Outbox, SoundLine
 from avatarwire.streaming import AudioStream, Playout, Timing, TurnRegister
 
 if TYPE_CHECKING:
@@ -208,8 +207,7 @@ class _AkoolSpeaker(SoundLine):
             messages = [
                 audio(view[start : start + size_bytes]) for start in range(0, len(view), size_bytes)
             ]
-        wire = b"".join([client_message(message, text=True) for message in messages])
-        return self._outbox.write_now(wire, TEXT, len(messages), messages)
+        return self._outbox.write_texts_now(messages)
 
     def finish(self) -> bool:
         self._turns.closed(self.stream)

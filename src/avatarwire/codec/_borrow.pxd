@@ -31,16 +31,17 @@ cdef inline int borrow(object source, Loan* loan) except -1:
         PyObject_GetBuffer(source, &loan.view, PyBUF_SIMPLE)
     except BufferError as error:
         raise ValueError(f"the buffer must be contiguous ({error})") from error
-    return _lent(loan)
+    return lent(loan)
 
 cdef inline int borrow_writable(object target, Loan* loan) except -1:
     try:
         PyObject_GetBuffer(target, &loan.view, PyBUF_WRITABLE)
     except BufferError as error:
         raise TypeError(f"the buffer must be writable and contiguous ({error})") from error
-    return _lent(loan)
+    return lent(loan)
 
-cdef inline int _lent(Loan* loan) noexcept:
+cdef inline int lent(Loan* loan) noexcept:
+    """Fill in a loan whose view has been taken."""
     loan.data = <unsigned char*> loan.view.buf
     loan.size = loan.view.len
     loan.held = True
@@ -56,7 +57,11 @@ cdef inline bytes as_bytes(object source):
     if PyBytes_CheckExact(source):
         return <bytes> source
     borrow(source, &loan)
+    return copied(&loan)
+
+cdef inline bytes copied(Loan* loan):
+    """Return a copy of what was borrowed, which is given back."""
     try:
         return PyBytes_FromStringAndSize(<char*> loan.data, loan.size)
     finally:
-        give_back(&loan)
+        give_back(loan)

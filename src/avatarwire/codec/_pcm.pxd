@@ -7,14 +7,9 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from cpython.bytes cimport (
-    PyBytes_AS_STRING,
-    PyBytes_CheckExact,
-    PyBytes_FromStringAndSize,
-    PyBytes_GET_SIZE,
-)
+from cpython.bytes cimport PyBytes_CheckExact
 
-from avatarwire.codec._borrow cimport Loan, give_back
+from avatarwire.codec._borrow cimport Loan, borrow, copied, lent
 
 cdef extern from "Python.h":
     bint PY_BIG_ENDIAN
@@ -78,18 +73,12 @@ cdef inline int lend_pcm(object source, Py_buffer* view) except -1:
 cdef inline int borrow_pcm(object source, Loan* loan) except -1:
     """Borrow samples to read in place; `give_back` follows, as after `borrow`."""
     if PyBytes_CheckExact(source):
-        loan.data = <unsigned char*> PyBytes_AS_STRING(source)
-        loan.size = PyBytes_GET_SIZE(source)
-        loan.held = False
-        return 0
+        return borrow(source, loan)
     lend_pcm(source, &loan.view)
     if not PyBuffer_IsContiguous(&loan.view, c"C"):
         PyBuffer_Release(&loan.view)
         raise ValueError("pcm must be contiguous, each sample behind the last: make a copy first")
-    loan.data = <unsigned char*> loan.view.buf
-    loan.size = loan.view.len
-    loan.held = True
-    return 0
+    return lent(loan)
 
 cdef inline bytes as_pcm(object source):
     """Return samples as bytes: `source` itself when it is exactly that, else a copy."""
@@ -97,7 +86,4 @@ cdef inline bytes as_pcm(object source):
     if PyBytes_CheckExact(source):
         return <bytes> source
     borrow_pcm(source, &loan)
-    try:
-        return PyBytes_FromStringAndSize(<char*> loan.data, loan.size)
-    finally:
-        give_back(&loan)
+    return copied(&loan)

@@ -17,7 +17,7 @@ from avatarwire.liveavatar.recognition import Partials
 from avatarwire.liveavatar.reporter import ListenerReporter, Scene, UserAudios
 from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import EventOutbox
-from avatarwire.liveavatar.turns import FramerKeeper, Turns, new_stream
+from avatarwire.liveavatar.turns import FramerKeeper, Turns, kept_ms, new_stream
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
@@ -305,7 +305,7 @@ class AvatarAgent(AgentCalls):
             prompt=prompt,
             interrupt_on_input=interrupt_on_input,
             metadata=metadata,
-            keep_ms=self._keep_ms(),
+            keep_ms=kept_ms(self._config),
         )
 
     def user_audio(

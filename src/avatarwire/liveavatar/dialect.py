@@ -115,7 +115,8 @@ class LiveAvatarDialect(Dialect[Received]):
 
     def replies(self) -> Sequence[bytes]:
         """Return ``session.ready`` after each ``session.init``."""
-        return [encode(event) for event in self.protocol.replies()]
+        replies = self.protocol.replies()
+        return [encode(event) for event in replies] if replies else ()
 
     def redacted(self, words: str) -> str:
         """Return the platform's words without the key and the tokens of the session."""

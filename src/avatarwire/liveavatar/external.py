@@ -14,7 +14,7 @@ from avatarwire.liveavatar.config import AvatarAgentConfig
 from avatarwire.liveavatar.messages import MessageBuilder
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.sending import EventOutbox, Sender
-from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, hold_or_lose
+from avatarwire.liveavatar.turns import MUSIC_ONLY, USUAL_RATE, hold_or_lose, kept_ms
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import BINARY, SoundLine
 from avatarwire.streaming import AudioStream, StreamRegister, Timing
@@ -30,8 +30,6 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 MAX_PCM_BYTES = 65_508
 #: An interrupt of these scopes clears the accompaniment (protocol section 4).
 _MUSIC_SCOPES = {MUSIC_ONLY, "VOICE_AND_ACCOMPANIMENT"}
-#: How much of what was sent but cannot have been played is sent again after a gap.
-RESUMED_MS = 2000
 #: What may be queued before a write waits, in milliseconds of sound.
 BUFFER_MS = 2000
 
@@ -193,12 +191,6 @@ class ExternalCalls(Sender):
 
     _accompaniment: Accompaniment
 
-    def _keep_ms(self) -> float | None:
-        """Return how much of a stream outlives its connection; None: it does not outlive it."""
-        if not self._config.reconnect or self._config.on_gap == "fail":
-            return None
-        return RESUMED_MS if self._config.on_gap == "resume" else 0
-
     async def send_external_audio(self, pcm: "Buffer", *, timestamp_us: int = 0) -> None:
         """Send a clip of accompaniment, at once: it is played, not lip-synced.
 
@@ -216,8 +208,9 @@ class ExternalCalls(Sender):
             ValueError: ``pcm`` is empty or not whole samples, or the timestamp has no 64 bits.
         """
         format_ = _format(self._config, None, None)
-        has_room = self._accompaniment.send(pcm, timestamp_us, format_, self._outbox.write)
-        check_beginning(b"", pcm_bytes(pcm), "the accompaniment", logger)
+        data = pcm_bytes(pcm)
+        has_room = self._accompaniment.send(data, timestamp_us, format_, self._outbox.write)
+        check_beginning(b"", data, "the accompaniment", logger)
         await self._settle(has_room)
 
     def external_audio_stream(
@@ -258,7 +251,7 @@ class ExternalCalls(Sender):
             sent=sent,
             first_ms=first_ms,
             batch_ms=batch_ms,
-            keep_ms=self._keep_ms(),
+            keep_ms=kept_ms(self._config),
         )
         return player.stream
 

@@ -14,7 +14,7 @@ from avatarwire.liveavatar.events import (
     TextInput,
     VoiceStart,
 )
-from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState
+from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.sending import EventOutbox, Metadata, framed_audio
 from avatarwire.session.dialect import Part
@@ -27,10 +27,20 @@ from avatarwire.streaming import (
     TurnRegister,
 )
 
-__all__ = ["MUSIC_ONLY", "USUAL_RATE", "FramerKeeper", "Turns", "hold_or_lose", "new_stream"]
+__all__ = [
+    "MUSIC_ONLY",
+    "USUAL_RATE",
+    "FramerKeeper",
+    "Turns",
+    "hold_or_lose",
+    "kept_ms",
+    "new_stream",
+]
 
 #: What the platform expects of a developer's TTS (protocol section 5).
 USUAL_RATE = 24000
+#: How much of what was sent but cannot have been played is sent again after a gap.
+RESUMED_MS = 2000
 #: An interrupt of this scope leaves the voice alone.
 MUSIC_ONLY = "BGM_ONLY"
 
@@ -172,6 +182,13 @@ def hold_or_lose(streams: StreamRegister, config: AvatarAgentConfig) -> None:
         streams.hold(drop=config.on_gap == "drop")
 
 
+def kept_ms(config: AvatarAgentConfig) -> float | None:
+    """Return how much of a stream outlives its connection; None: it does not outlive it."""
+    if not config.reconnect or config.on_gap == "fail":
+        return None
+    return RESUMED_MS if config.on_gap == "resume" else 0
+
+
 class _LiveSpeaker(SoundLine):
     """Says one turn: start event, audio frames, finish event."""
 
@@ -255,10 +272,7 @@ class _LiveSpeaker(SoundLine):
         if self._is_open:
             events = (*events, self._finish)
         self._close()
-        has_room = True
-        for event in events:
-            has_room = self._outbox.write_event(event)
-        return has_room
+        return self._outbox.write_texts(list(map(encode, events))) if events else True
 
     def _close(self) -> None:
         self._is_open = False

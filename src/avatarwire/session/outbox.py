@@ -215,9 +215,17 @@ class Outbox:
         """Write or keep one text message, as ``write`` does."""
         return self.write(client_message(text, text=True), TEXT, 1, (text,))
 
+    def write_texts(self, texts: Sequence[bytes]) -> bool:
+        """Write or keep text messages in one write, as ``write`` does."""
+        return self.write(_framed(texts), TEXT, len(texts), texts)
+
     def write_text_now(self, text: bytes) -> bool:
         """Write one text message to the connection of now, as ``write_now`` does."""
         return self.write_now(client_message(text, text=True), TEXT, 1, (text,))
+
+    def write_texts_now(self, texts: Sequence[bytes]) -> bool:
+        """Write text messages to the connection of now in one write, as ``write_now`` does."""
+        return self.write_now(_framed(texts), TEXT, len(texts), texts)
 
     async def writable(self) -> None:
         """Return when there is a connection with room, and nothing waits.
@@ -292,6 +300,10 @@ class Outbox:
         # An event that is replaced wakes everyone who waits now, and nobody who comes later.
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _framed(texts: Sequence[bytes]) -> bytes:
+    return b"".join([client_message(text, text=True) for text in texts])
 
 
 class SoundLine:

@@ -78,14 +78,14 @@ class AudioStream:
     __slots__ = (
         "__weakref__",
         "_beginning",
+        "_buffer_ms",
         "_closed",
         "_converter",
-        "_dropped_before_ms",
         "_dropped_bytes",
+        "_drops_from_s",
         "_drops_while_held",
         "_flushed_samples",
         "_format",
-        "_held_since_s",
         "_is_held",
         "_is_writer_waiting",
         "_loop",
@@ -103,7 +103,6 @@ class AudioStream:
         "_state",
         "_taken_bytes",
         "_timeline",
-        "_timing",
         "_waiting_for_room",
         "_written_format",
         "interrupt_on_input",
@@ -135,9 +134,8 @@ class AudioStream:
         self._outlives = keep_ms is not None
         self._is_held = False
         self._drops_while_held = False
-        self._held_since_s = 0.0
-        self._dropped_before_ms = 0.0
-        self._timing = timing
+        self._buffer_ms = timing.buffer_ms
+        self._drops_from_s = 0.0  # when the gap began, less the sound that was dropped by then
         self._dropped_bytes = 0  # in gaps; all else that is dropped is what was never sent
         self._speaker = speaker
         self._written_format = written
@@ -272,9 +270,8 @@ class AudioStream:
         one without an end would let nothing else happen.
         """
         while self._drops_while_held and self._state == "open":
-            dropped_ms = self._ms(self._dropped_bytes // self._format.frame_bytes)
-            ahead_ms = dropped_ms - self._dropped_before_ms - self._timing.buffer_ms
-            left_s = self._held_since_s + ahead_ms / 1000 - self._loop.time()
+            ahead_ms = self._dropped_ms - self._buffer_ms
+            left_s = self._drops_from_s + ahead_ms / 1000 - self._loop.time()
             await asyncio.sleep(0)
             if left_s <= 0:
                 return
@@ -513,9 +510,8 @@ class AudioStream:
         self._drops_while_held = drop
         self._spoke, self._others_end_at_s = False, None
         if drop:
-            self._held_since_s = self._loop.time()
             self._drop_queue()
-            self._dropped_before_ms = self._ms(self._dropped_bytes // self._format.frame_bytes)
+            self._drops_from_s = self._loop.time() - self._dropped_ms / 1000
             self._room.set()
             return
         if self._timeline.take_back(self._loop.time()) and self._state == "closed":
@@ -661,6 +657,11 @@ class AudioStream:
             else:
                 self._pump()
         return self._state == "open"
+
+    @property
+    def _dropped_ms(self) -> float:
+        """What was dropped in gaps."""
+        return self._ms(self._dropped_bytes // self._format.frame_bytes)
 
     def _drop_queue(self) -> None:
         """Drop the whole samples: what follows half a sample is its other half."""

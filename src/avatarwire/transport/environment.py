@@ -21,7 +21,15 @@ from urllib.parse import quote, unquote, urlsplit
 from avatarwire.errors import SettingError
 from avatarwire.transport.secrets import Secret
 
-__all__ = ["Proxy", "explain_tls", "is_loopback", "proxy_for", "refusal_of_proxy", "trust"]
+__all__ = [
+    "Proxy",
+    "endpoint",
+    "explain_tls",
+    "is_loopback",
+    "proxy_for",
+    "refusal_of_proxy",
+    "trust",
+]
 
 #: Whose proxy serves a scheme that has none of its own.
 _STANDS_FOR = {"ws": "http", "wss": "https"}
@@ -65,8 +73,7 @@ class Proxy:
     @property
     def address(self) -> str:
         """Its URL without name and password."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{endpoint(self.host, self.port)}"
 
     @property
     def url(self) -> Secret:
@@ -78,6 +85,11 @@ class Proxy:
 
     def __str__(self) -> str:
         return f"{self.address} ({self.setting})"
+
+
+def endpoint(host: str, port: int) -> str:
+    """Return ``host:port`` as a URL has it, and as errors name a peer."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

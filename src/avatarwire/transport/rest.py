@@ -82,8 +82,7 @@ class RestClient:
             SettingError: the environment's proxy or certificates cannot be used.
         """
         is_secure = url.scheme == "https"
-        port = url.port or (443 if is_secure else 80)
-        proxy = environment.proxy_for(url.scheme, url.host, port)
+        proxy = environment.proxy_for(url.scheme, url.host, _port(url))
         needs_trust = is_secure or (proxy is not None and proxy.scheme == "https")
         way = proxy, needs_trust
         if way not in self._ways:
@@ -368,5 +367,8 @@ def _location(response: "httpx.Response") -> str | None:
 
 def _endpoint(url: "httpx.URL") -> str:
     """Return the host and the port alone: a name, a password or a path may be secret."""
-    shown = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{shown}:{url.port or (443 if url.scheme == 'https' else 80)}"
+    return environment.endpoint(url.host, _port(url))
+
+
+def _port(url: "httpx.URL") -> int:
+    return url.port or (443 if url.scheme == "https" else 80)

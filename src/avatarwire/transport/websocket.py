@@ -419,7 +419,7 @@ async def _open(
             **options,
         )
     except Exception as exc:  # it may quote the URL, whatever it is
-        return _failed(exc, _endpoint(host, port), proxy, open_timeout_s)
+        return _failed(exc, environment.endpoint(host, port), proxy, open_timeout_s)
     return cast("WebSocketConnection", connection)
 
 
@@ -484,10 +484,6 @@ def _parsed(url: Secret) -> tuple[str, int, bool] | None:
     except ValueError:
         pass
     return None
-
-
-def _endpoint(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _failed(
