@@ -157,6 +157,15 @@ async def test_an_interrupt_that_clears_the_music_ends_its_stream(agent, session
     assert events.count("control.interrupt") == 1
 
 
+async def test_the_musics_own_interrupt_may_name_its_scope(agent, session):
+    async with agent.external_audio_stream() as music:
+        await music.write(bytes(24_000))
+        assert (await music.interrupt(scope="BGM_ONLY")).reason == "interrupted"
+    await settled(agent, session)
+    interrupt = next(event for event in session.events if event["event"] == "control.interrupt")
+    assert interrupt["data"] == {"interruptScope": "BGM_ONLY"}
+
+
 async def test_music_and_voice_go_together(agent, session):
     async with agent.external_audio_stream() as music, agent.audio_stream("r") as turn:
         await music.write(bytes(24_000))

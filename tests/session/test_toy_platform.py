@@ -132,7 +132,7 @@ class Toy:
         speaker = ToySpeaker(self.outbox, self.turns)
         speaker.stream = AudioStream(
             speaker, written=FORMAT, sent=FORMAT, timing=Timing(paced=False), request_id="",
-            response_id="turn", platform_tells=False, keep_ms=2000,
+            response_id="turn", keep_ms=2000,
         )  # fmt: skip
         return speaker.stream
 

@@ -9,11 +9,10 @@ from sys import getrefcount
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual import FRAME_BYTES, FakeSpeaker, VirtualLoop, new_stream, sound, virtual
+from virtual import FRAME_BYTES, GRACE_S, FakeSpeaker, VirtualLoop, new_stream, sound, virtual
 
 from avatarwire.audio import PcmFormat
 from avatarwire.streaming import Playout
-from avatarwire.streaming.stream import PLAYOUT_GRACE_S
 
 
 @pytest.fixture
@@ -432,8 +431,8 @@ async def test_interrupt_without_telling(speaker):
 @virtual
 async def test_interrupt_scope(speaker):
     async with new_stream(speaker) as stream:
-        with pytest.raises(ValueError, match="BGM_ONLY leaves the voice alone"):
-            await stream.interrupt(scope="BGM_ONLY")
+        with pytest.raises(ValueError, match="ELSEWHERE leaves the turn alone"):
+            await stream.interrupt(scope="ELSEWHERE")
         assert stream.is_open
         await stream.interrupt(scope="VOICE_AND_ACCOMPANIMENT")
     assert speaker.words == ["start", "interrupt VOICE_AND_ACCOMPANIMENT", "finish"]
@@ -507,7 +506,7 @@ async def test_a_cancellation_stops_what_still_plays(speaker):
 @virtual
 async def test_an_exception_after_the_playout_says_nothing(speaker):
     async def turn():
-        async with new_stream(speaker, platform_tells=False) as stream:
+        async with new_stream(speaker, grace_s=None) as stream:
             await stream.write(sound(100))
             await stream.finish()
             await stream.wait_playout()
@@ -572,89 +571,6 @@ async def test_what_is_dropped_in_a_gap_is_whole_samples(speaker):
 
 
 @virtual
-async def test_speaking_then_idle_completes(speaker):
-    async with new_stream(speaker) as stream:
-        await stream.write(sound(500))
-        stream.notice_speaking()
-    stream.notice_idle()
-    assert await stream.wait_playout() == Playout("completed", 500, 500, 0, 500)
-
-
-@virtual
-async def test_a_stale_idle_does_not_resolve(speaker):
-    async with new_stream(speaker) as stream:
-        stream.notice_speaking()  # of the turn before: no sound of this one has left
-        await stream.write(sound(500))
-        stream.notice_idle()
-    stream.notice_idle()
-    playout = await stream.wait_playout(0.3)
-    assert playout.reason == "timed_out"
-    assert not stream.is_resolved
-    stream.notice_speaking()
-    stream.notice_idle()
-    assert (await stream.wait_playout()).reason == "completed"
-
-
-@virtual
-async def test_idle_before_the_end_of_the_turn_needs_a_new_speaking(speaker):
-    async with new_stream(speaker) as stream:
-        await stream.write(sound(500))
-        stream.notice_speaking()
-        stream.notice_idle()
-    stream.notice_idle()
-    assert not stream.is_resolved
-
-
-@virtual
-async def test_a_turn_that_follows_another_without_a_new_speaking(speaker):
-    async with new_stream(speaker) as stream:
-        stream.notice_speaking(until_s=0.0)
-        await stream.write(sound(500))
-    stream.notice_idle()  # of the turn before
-    assert not stream.is_resolved
-    await asyncio.sleep(0.45)
-    stream.notice_idle()
-    assert (await stream.wait_playout()).reason == "completed"
-
-
-@virtual
-async def test_a_short_turn_behind_another_is_not_over_with_that_one(speaker):
-    loop = asyncio.get_running_loop()
-    async with new_stream(speaker) as stream:
-        stream.notice_speaking(until_s=loop.time() + 0.4)
-        await stream.write(sound(200))
-    await asyncio.sleep(0.4)
-    stream.notice_idle(shared=True)  # of the turn before
-    assert not stream.is_resolved
-    await asyncio.sleep(0.2)
-    stream.notice_idle()
-    assert (await stream.wait_playout()).reason == "completed"
-
-
-@virtual
-async def test_an_idle_that_two_turns_share_ends_the_one_whose_time_has_come(speaker):
-    async with new_stream(speaker) as stream:
-        await stream.write(sound(300))
-    stream.notice_speaking()  # perhaps of the turn before
-    stream.notice_idle(shared=True)
-    assert not stream.is_resolved
-    await asyncio.sleep(0.25)
-    stream.notice_idle(shared=True)
-    assert (await stream.wait_playout()).reason == "completed"
-
-
-@virtual
-async def test_an_idle_long_before_the_end_tells_that_it_was_stopped(speaker):
-    async with new_stream(speaker, paced=False) as stream:
-        await stream.write(sound(60_000))
-    stream.notice_speaking()
-    await asyncio.sleep(3)
-    stream.notice_idle()
-    playout = await stream.wait_playout()
-    assert playout == Playout("interrupted", 60_000, 60_000, 0, pytest.approx(3000, abs=5))
-
-
-@virtual
 async def test_the_watchdog(speaker):
     loop = asyncio.get_running_loop()
     begin = loop.time()
@@ -662,14 +578,14 @@ async def test_the_watchdog(speaker):
         await stream.write(sound(2000))
     playout = await stream.wait_playout()
     assert playout == Playout("timed_out", 2000, 2000, 0, 2000)
-    assert loop.time() - begin == pytest.approx(2 + PLAYOUT_GRACE_S, abs=0.01)
+    assert loop.time() - begin == pytest.approx(2 + GRACE_S, abs=0.01)
 
 
 @virtual
 async def test_the_clock_decides_where_the_platform_says_nothing(speaker):
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    async with new_stream(speaker, platform_tells=False) as stream:
+    async with new_stream(speaker, grace_s=None) as stream:
         await stream.write(sound(2000))
     assert await stream.wait_playout() == Playout("completed", 2000, 2000, 0, 2000)
     assert loop.time() - begin == pytest.approx(2, abs=0.01)
@@ -723,8 +639,7 @@ async def test_what_was_not_played_is_sent_again(speaker):
         await asyncio.sleep(5)
         assert speaker.words == ["start", "say"]
         stream.go_on()
-        stream.notice_speaking()
-    stream.notice_idle()
+    stream.end("completed")
     assert speaker.words == ["start", "say", "restart", "say", "say", "say", "say", "finish"]
     again = b"".join(pcm for _, _, pcm in speaker.log[2:])
     assert sound(1000).endswith(again)

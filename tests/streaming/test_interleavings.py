@@ -13,7 +13,7 @@ STEPS = st.one_of(
     st.tuples(st.just("write"), st.integers(0, 90_001)),
     st.tuples(st.just("sleep"), st.integers(0, 1500)),
     st.tuples(st.just("stall"), st.integers(1, 900)),
-    st.tuples(st.sampled_from(["full", "room", "speaking", "idle", "cancel a writer"]), st.just(0)),
+    st.tuples(st.sampled_from(["full", "room", "cancel a writer"]), st.just(0)),
 )
 ENDS = st.sampled_from(["leave", "interrupt", "raise", "lose", "platform fails", "finish twice"])
 LEAD_MS = 400
@@ -34,8 +34,6 @@ class Program:
             "stall": lambda: loop.stall(amount / 1000),
             "full": self.speaker.room.clear,
             "room": self.speaker.room.set,
-            "speaking": self.stream.notice_speaking,
-            "idle": self.stream.notice_idle,
             "cancel a writer": lambda: self.writers and self.writers[-1].cancel(),
             "write": lambda: self.writers.append(
                 asyncio.create_task(self.stream.write(PCM[:amount]))

@@ -87,7 +87,6 @@ class Turns(TurnRegister, Part[Received]):
             timing=timing,
             request_id="",
             response_id=f"turn-{self._made}",
-            platform_tells=False,
             lateness=self.lateness,
         )
         return speaker.stream

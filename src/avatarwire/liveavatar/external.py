@@ -174,7 +174,6 @@ class ExternalAudioStream(AudioStream):
             ),
             request_id="",
             response_id="accompaniment",
-            platform_tells=False,
             keep_ms=keep_ms,
         )
         self._first_ms = first_ms

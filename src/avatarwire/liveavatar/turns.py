@@ -14,6 +14,7 @@ from avatarwire.liveavatar.events import (
     TextInput,
     VoiceStart,
 )
+from avatarwire.liveavatar.evidence import PLAYOUT_GRACE_S, Evidence
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, encode
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.sending import EventOutbox, Metadata, framed_audio
@@ -94,14 +95,21 @@ class Turns(TurnRegister, Part[Received]):
         super().__init__()
         self._config = config
         self._speaking = False
+        self._evidence: dict[AudioStream, Evidence] = {}
 
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` speaks from now on, behind what is still being played."""
         self.forget_resolved()
+        evidence = Evidence(stream)
         if self._speaking:
-            ends_at_s = (turn.ends_at_s for turn in self.playing)
-            stream.notice_speaking(until_s=max(ends_at_s, default=0.0))
+            evidence.behind(max((turn.ends_at_s for turn in self.playing), default=0.0))
         super().opened(stream)
+        self._evidence[stream] = evidence
+
+    def forget_resolved(self) -> None:
+        """Keep the sums of the turns that are over, and neither the turns nor their evidence."""
+        super().forget_resolved()
+        self._evidence = {stream: self._evidence[stream] for stream in self.playing}
 
     def interrupted(
         self, request_id: str | None, scope: str | None, *, besides: AudioStream | None = None
@@ -117,6 +125,8 @@ class Turns(TurnRegister, Part[Received]):
         """The connection is lost, and another may follow: ``on_gap`` says what the turns do."""
         del lost
         self._speaking = False
+        for evidence in self._evidence.values():
+            evidence.forget()
         hold_or_lose(self, self._config)
 
     def connected(self) -> None:
@@ -157,9 +167,9 @@ class Turns(TurnRegister, Part[Received]):
         self._speaking = state in _SPEAKING
         for stream in self.playing:
             if self._speaking:
-                stream.notice_speaking()
+                self._evidence[stream].speaking()
             elif state is SessionState.IDLE:
-                stream.notice_idle(shared=stream is not self.playing[0])
+                self._evidence[stream].idle(shared=stream is not self.playing[0])
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
@@ -253,6 +263,10 @@ class _LiveSpeaker(SoundLine):
         return self._end()
 
     def interrupt(self, scope: str | None) -> bool:
+        if scope is not None and scope.strip() == MUSIC_ONLY:
+            raise ValueError(
+                "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
+            )
         request_id = self._interrupted_request
         has_room = self._end(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
         # The platform stops whatever answers that request; without one, whatever speaks.
@@ -346,6 +360,7 @@ def new_stream(
         request_id=request_id,
         response_id=response_id,
         interrupt_on_input=interrupt_on_input,
+        grace_s=PLAYOUT_GRACE_S,
         keep_ms=keep_ms,
         lateness=turns.lateness,
     )

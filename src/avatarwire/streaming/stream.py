@@ -22,13 +22,6 @@ __all__ = ["AudioStream", "Converter"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
-#: How long after its paced end a turn may stay without a word of the platform.
-PLAYOUT_GRACE_S = 5.0
-#: A state that comes so much before the paced end is not about this turn's end.
-CLOCK_TOLERANCE_S = 0.1
-#: One that is about this turn, and comes so much before, tells that the playback was stopped.
-STOPPED_EARLY_S = 1.0
-
 #: What leaves unpaced before others have their turn: about a millisecond's work.
 UNPACED_BYTES = 1_000_000
 
@@ -69,7 +62,8 @@ class AudioStream:
         response_id: the turn's own id.
         interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
         lateness: where the delay of each paced write is counted.
-        platform_tells: the platform says when playback has ended; False: the clock alone decides.
+        grace_s: how long after its paced end the platform may take to say that the turn has been
+            played; None: it says nothing, and the clock alone decides.
         keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
             connection; None: the turn does not outlive its connection.
     """
@@ -86,20 +80,18 @@ class AudioStream:
         "_drops_while_held",
         "_flushed_samples",
         "_format",
+        "_grace_s",
         "_is_held",
         "_is_writer_waiting",
         "_loop",
-        "_others_end_at_s",
         "_outlives",
         "_paced",
         "_pacer",
-        "_platform_tells",
         "_played_ms",
         "_reason",
         "_resolved",
         "_room",
         "_speaker",
-        "_spoke",
         "_state",
         "_taken_bytes",
         "_timeline",
@@ -123,14 +115,14 @@ class AudioStream:
         response_id: str,
         interrupt_on_input: bool = False,
         lateness: Lateness | None = None,
-        platform_tells: bool = True,
+        grace_s: float | None = None,
         keep_ms: float | None = None,
     ) -> None:
         self.request_id: str = request_id
         self.response_id: str = response_id
         self.interrupt_on_input: bool = interrupt_on_input
         self.lateness: Lateness = lateness or Lateness()
-        self._platform_tells = platform_tells
+        self._grace_s = grace_s
         self._outlives = keep_ms is not None
         self._is_held = False
         self._drops_while_held = False
@@ -147,8 +139,6 @@ class AudioStream:
         self._beginning: bytes | None = b""  # until it is known to be sound, or told not to be
         self._flushed_samples = 0
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
-        self._spoke = False
-        self._others_end_at_s: float | None = None
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
@@ -185,6 +175,11 @@ class AudioStream:
         """Wait until nothing more of it is to be sent."""
         while self.sends:
             await self._closed.wait()
+
+    @property
+    def begins_at_s(self) -> float:
+        """When the first sample is played by the paced clock; now, before there is one."""
+        return self._timeline.begins_at_s(self._loop.time())
 
     @property
     def ends_at_s(self) -> float:
@@ -376,7 +371,7 @@ class AudioStream:
             What became of the turn.
 
         Raises:
-            ValueError: an unknown scope, or one that leaves the voice alone.
+            ValueError: a scope that the platform does not know, or that leaves the turn alone.
             RuntimeError: the stream has not been entered.
         """
         self._require_entered()
@@ -440,35 +435,6 @@ class AudioStream:
 
     # What the session tells the stream
 
-    def notice_speaking(self, *, until_s: float | None = None) -> None:
-        """The avatar speaks now; ``until_s``: it did before this turn, with sound until then."""
-        if until_s is not None:
-            self._others_end_at_s = until_s
-        elif self._timeline.sent_samples:
-            self._spoke = True
-
-    def notice_idle(self, *, shared: bool = False) -> None:
-        """The avatar is idle now, which proves nothing unless it spoke for this turn.
-
-        Args:
-            shared: an earlier turn was playing too, so that it may be the one that is meant.
-        """
-        if self._state != "closed":
-            self._spoke = False
-            return
-        now_s = self._loop.time()
-        left_s = self._timeline.ends_at_s(now_s) - now_s
-        if not self._spoke:
-            if self._others_end_at_s is None:
-                return
-            # No new SPEAKING: it plays behind what was playing.
-            left_s += max(0.0, self._others_end_at_s - self._timeline.begins_at_s(now_s))
-            shared = True
-        if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
-            self._resolve("completed")
-        elif not shared:
-            self._resolve("interrupted")
-
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
     ) -> Playout:
@@ -478,10 +444,6 @@ class AudioStream:
         """
         if self._reason is not None:
             return self._playout()
-        if scope is not None and scope.strip() == "BGM_ONLY":
-            raise ValueError(
-                "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
-            )
         if reason != "lost":
             try:
                 if reason == "interrupted" and notify:
@@ -508,7 +470,6 @@ class AudioStream:
             self._waiting_for_room = None
         self._is_held = True
         self._drops_while_held = drop
-        self._spoke, self._others_end_at_s = False, None
         if drop:
             self._drop_queue()
             self._drops_from_s = self._loop.time() - self._dropped_ms / 1000
@@ -539,7 +500,7 @@ class AudioStream:
     def tick(self, now_s: float) -> float | None:
         """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
         if self._state == "closed":
-            self._resolve("timed_out" if self._platform_tells else "completed")
+            self._resolve("completed" if self._grace_s is None else "timed_out")
             return None
         try:
             return self._send_due(now_s)
@@ -610,8 +571,7 @@ class AudioStream:
         """Complete the turn; give the time at which its playback is over, with or without word."""
         self._speaker.finish()
         self._close()
-        grace_s = PLAYOUT_GRACE_S if self._platform_tells else 0.0
-        return self._timeline.ends_at_s(now_s) + grace_s
+        return self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
 
     def _close(self) -> None:
         self._state = "closed"

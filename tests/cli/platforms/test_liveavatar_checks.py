@@ -244,7 +244,7 @@ async def test_a_session_that_cannot_be_stopped(capsys: pytest.CaptureFixture[st
 async def test_a_tone_that_the_platform_never_plays(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
+    monkeypatch.setattr("avatarwire.liveavatar.turns.PLAYOUT_GRACE_S", 0.2)
     monkeypatch.setattr(
         "avatarwire.emulator.liveavatar.session.LiveSession._send_state", lambda *_: None
     )

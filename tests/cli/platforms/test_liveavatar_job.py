@@ -155,7 +155,7 @@ async def test_an_interrupt_of_the_platforms_is_a_failure(tmp_path: Path, asked_
 async def test_a_turn_that_nobody_confirms_is_a_failure(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("avatarwire.streaming.stream.PLAYOUT_GRACE_S", 0.2)
+    monkeypatch.setattr("avatarwire.liveavatar.turns.PLAYOUT_GRACE_S", 0.2)
     async with LiveAvatarEmulator(greeting=None) as emulator:
         emulator.faults.stop_reading_after = 5
         for name, value in use(emulator).items():

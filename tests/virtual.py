@@ -9,6 +9,7 @@ from avatarwire.streaming import AudioStream, Timing
 
 MONO_24K = PcmFormat(24000, 1)
 FRAME_BYTES = 1920  # 40 ms
+GRACE_S = 5.0
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -86,6 +87,8 @@ class FakeSpeaker:
         return True if self._finished else self.finish()
 
     def interrupt(self, scope):
+        if scope == "ELSEWHERE":
+            raise ValueError("ELSEWHERE leaves the turn alone")
         self._note(f"interrupt {scope}" if scope else "interrupt")
         return self.abandon()
 
@@ -121,7 +124,7 @@ def new_stream(
     written=MONO_24K,
     sent=MONO_24K,
     converter=None,
-    platform_tells=True,
+    grace_s=GRACE_S,
     keep_ms=None,
     **timing,
 ):
@@ -133,7 +136,7 @@ def new_stream(
         timing=Timing(**timing),
         request_id="request",
         response_id="response",
-        platform_tells=platform_tells,
+        grace_s=grace_s,
         keep_ms=keep_ms,
     )
 
