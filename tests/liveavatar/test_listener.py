@@ -11,8 +11,10 @@ from avatarwire.session.callbacks import running_callback
 
 
 async def settled(callbacks):
-    while callbacks._tasks:
-        await asyncio.wait(callbacks._tasks)
+    callbacks.start()
+    await asyncio.sleep(0)
+    while any(waiting := [each.ended() for them in callbacks._waiting.values() for each in them]):
+        await asyncio.wait(waiting)
 
 
 async def test_every_method_does_nothing_by_default():
@@ -118,7 +120,7 @@ async def test_slow_audio_callback_loses_the_oldest_frames_and_says_so(caplog):
 
     callbacks = Callbacks(Listener())
     callbacks.audio(AudioFrame(seq=0))
-    await asyncio.sleep(0)  # frame 0 is being handled now
+    callbacks.start()  # frame 0 is being handled now
     for seq in range(1, AUDIO_LANE_FRAMES + 6):
         callbacks.audio(AudioFrame(seq=seq))
     gate.set()
@@ -133,7 +135,7 @@ async def test_audio_goes_nowhere_without_a_callback():
     callbacks = Callbacks(AgentListener())
     callbacks.audio(AudioFrame())
     assert not callbacks._frames
-    assert not callbacks._tasks
+    assert not callbacks._queue
 
 
 async def test_cancel_spares_those_who_asked():
@@ -145,13 +147,15 @@ async def test_cancel_spares_those_who_asked():
     spared = callbacks.call("on_text_input", "a", "r")
     doomed = callbacks.call("on_text_input", "b", "r")
     await asyncio.sleep(0)
-    assert callbacks.cancel(keep={spared}) == [doomed]
-    await asyncio.wait([doomed], timeout=1)
-    assert doomed.cancelled()
-    assert not spared.done()
-    spared.cancel()
+    task = doomed.task
+    assert callbacks.cancel(keep={spared}) == [task]
+    await asyncio.wait([task], timeout=1)
+    assert task.cancelled()
+    assert not spared.is_over
+    task = spared.task
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await spared
+        await task
 
 
 async def test_a_task_knows_the_callback_that_started_it():

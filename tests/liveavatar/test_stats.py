@@ -9,6 +9,7 @@ from agents import Recorder, config_for
 from avatarwire import AgentStats, AudioFrame, AvatarAgent, ImageFrame
 from avatarwire.codec import PcmFramer
 from avatarwire.liveavatar.messages import MessageBuilder
+from avatarwire.session.callbacks import MOST_WAITING
 
 SECOND = bytes(range(256)) * 187 + bytes(128)
 
@@ -124,3 +125,28 @@ async def test_a_turn_that_is_over_still_counts_when_more_is_received(agent, ses
     await session.send_event(MessageBuilder.input_text("request", "hello"))
     await listener.wait_for("on_text_input")
     assert agent.stats().audio_written_ms == turn.written_ms > 900
+
+
+async def test_a_flood_of_events_starts_a_bounded_number_of_slow_callbacks(
+    agent, session, listener, caplog
+):
+    gate = asyncio.Event()
+    seen = []
+
+    async def slow(text, request_id):
+        await gate.wait()
+        seen.append(text)
+
+    listener.on_text_input = slow
+    for number in range(MOST_WAITING + 50):
+        await session.send_text(str(number))
+    idle = {"reason": "idle", "idleTimeMs": 1}
+    await session.send_event({"event": "system.idleTrigger", "data": idle})
+    await listener.wait_for("on_idle_trigger")
+    tasks = [task for task in asyncio.all_tasks() if task.get_name() == "avatarwire on_text_input"]
+    assert len(tasks) == MOST_WAITING
+    assert dict(agent.stats().dropped) == {"callback_slow": 50}
+    assert "on_text_input is slower than what it is called for" in caplog.text
+    gate.set()
+    await asyncio.wait(tasks)
+    assert seen == [str(number) for number in range(MOST_WAITING)]

@@ -8,7 +8,17 @@ import pytest
 from avatarwire.audio import PcmFormat
 from avatarwire.codec import client_message
 from avatarwire.errors import SessionLostError
-from avatarwire.session import Dialect, Endpoint, Engine, Outbox, Part, Reporter, Retry, SoundLine
+from avatarwire.session import (
+    CallbackTasks,
+    Dialect,
+    Endpoint,
+    Engine,
+    Outbox,
+    Part,
+    Reporter,
+    Retry,
+    SoundLine,
+)
 from avatarwire.session.outbox import BINARY
 from avatarwire.streaming import AudioStream, Timing, TurnRegister
 from avatarwire.transport import memory_pair
@@ -21,6 +31,7 @@ class ToyDialect(Dialect):
 
     def __init__(self):
         self.tickets, self.is_greeted, self.released = 0, False, 0
+        self.is_leaving = False
 
     @property
     def is_ready(self):
@@ -35,7 +46,12 @@ class ToyDialect(Dialect):
         self.is_greeted = False
         return [b"let me in"]
 
+    @property
+    def is_closing(self):
+        return self.is_leaving
+
     def receive(self, message):
+        self.is_leaving = message == "closing"
         self.is_greeted = self.is_greeted or message == "hello"
         return message
 
@@ -103,6 +119,36 @@ class Told(Reporter):
 
     def closed(self, end):
         self.events.append(end.code)
+
+
+class Caller(Reporter):
+    """Calls ``react`` with each message, and notes what the parts have been told by then."""
+
+    def __init__(self, react):
+        self.callbacks = CallbackTasks(logging.getLogger("toy"))
+        self.react = react
+
+    def notice(self, received):
+        self.callbacks.queue("on_message", self.react, [(received,)])
+
+    def start_callbacks(self):
+        self.callbacks.start()
+
+
+class Late(Part):
+    """A part that is told after the reporter."""
+
+    def __init__(self):
+        self.told = []
+
+    def notice(self, received):
+        self.told.append(received)
+
+    def connected(self):
+        self.told.append("connected")
+
+    def ended(self, lost):
+        self.told.append("ended")
 
 
 class Toy:
@@ -179,3 +225,49 @@ async def test_a_final_close_is_the_end(toy):
     assert toy.told.events == ["hello", 1000]
     with pytest.raises(SessionLostError):
         toy.outbox.write_text(b"too late")
+
+
+async def test_a_callback_that_stops_at_once_finds_every_part_told(toy):
+    late, seen, stopped = Late(), [], asyncio.Event()
+
+    async def react(message):
+        seen.append((message, list(late.told)))
+        if message == "enough":
+            toy.outbox.write_text(b"farewell")
+            await toy.engine.stop()
+            stopped.set()
+
+    caller = Caller(react)
+    toy.engine = Engine(
+        toy.dialect, caller, (caller, late), outbox=toy.outbox, connect=toy.connect,
+        logger=logging.getLogger("toy"),
+    )  # fmt: skip
+    await toy.start()
+    toy.platforms[0].send("enough")
+    await asyncio.wait_for(stopped.wait(), 5)
+    assert seen == [
+        ("hello", ["connected", "hello"]),
+        ("enough", ["connected", "hello", "enough"]),
+    ]
+    assert late.told.count("ended") == 1
+    assert await said(toy.platforms[0], 3) == ["let me in", "farewell", "bye"]
+
+
+async def test_a_callback_of_the_closing_word_cannot_send_any_more(toy):
+    seen = []
+
+    def react(message):
+        if message == "closing":
+            with pytest.raises(SessionLostError):
+                toy.outbox.write_text(b"too late")
+            seen.append(toy.engine.is_open)
+
+    caller = Caller(react)
+    toy.engine = Engine(
+        toy.dialect, caller, (caller,), outbox=toy.outbox, connect=toy.connect,
+        logger=logging.getLogger("toy"),
+    )  # fmt: skip
+    await toy.start()
+    toy.platforms[0].send("closing")
+    await asyncio.wait_for(toy.engine.wait_closed(), 5)
+    assert seen == [False]

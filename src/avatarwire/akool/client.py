@@ -53,7 +53,7 @@ class StreamingAvatarClient:
             await client.set_agora_params("app-id", "channel", "rtc-token", "12345")
             await client.send_audio(pcm)
 
-    Handlers are plain attributes, sync or async, each called in a task of its own:
+    Handlers are plain attributes, sync or async; one that waits keeps no other waiting:
     ``on_connected()``, ``on_disconnected()``, ``on_agora_connected(channel_id)``,
     ``on_error(exception)`` and ``on_message(dict)``. One that raises is logged and stops nothing.
     ``on_error`` takes what the platform reports, and why a connection was lost.
@@ -203,12 +203,14 @@ class StreamingAvatarClient:
 
     def stats(self) -> AgentStats:
         """Return what was done in this session, or in the last one; zeros before the first."""
+        dropped_calls = self._reporter.dropped_calls
+        slow = {"callback_slow": dropped_calls} if dropped_calls else {}
         return stats_of(
             self._engine,
             self._outbox,
             self._turns,
             audio_frames_received=0,
-            dropped=self._dialect.protocol.ignored,
+            dropped={**self._dialect.protocol.ignored, **slow},
         )
 
     def tap(self, look: Tap) -> Callable[[], None]:
@@ -272,6 +274,7 @@ class StreamingAvatarClient:
         if engine.lifecycle.state in {State.NEW, State.ENDED}:
             self._outbox.begin(0, keeps=False)
             self._turns.begin()
+            self._reporter.begin()
         try:
             await engine.start(retry, config.max_retry_attempts)
         except AvatarwireError as exc:

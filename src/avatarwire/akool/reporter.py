@@ -15,7 +15,7 @@ from avatarwire.akool.exceptions import (
 from avatarwire.akool.messages import AgoraConnected, ServerError
 from avatarwire.akool.protocol import Received
 from avatarwire.errors import SessionLostError
-from avatarwire.session.callbacks import CallbackTasks
+from avatarwire.session.callbacks import CallbackTasks, RunningCallback
 from avatarwire.session.dialect import Reporter
 from avatarwire.session.lifecycle import End
 
@@ -49,15 +49,24 @@ class HandlerReporter(Reporter[Received]):
         self._callbacks = CallbackTasks(logger)
         self._is_connected = False
         self._is_restoring = False
-        self._on_disconnected: asyncio.Task[None] | None = None
+        self._on_disconnected: RunningCallback | None = None
 
     @property
-    def farewell(self) -> asyncio.Task[None] | None:
-        """The task of the last ``on_disconnected``."""
+    def farewell(self) -> RunningCallback | None:
+        """The last ``on_disconnected``."""
         return self._on_disconnected
 
-    def tell(self, name: str, *args: object) -> asyncio.Task[None] | None:
-        """Start a handler; return its task, or None where there is no handler."""
+    @property
+    def dropped_calls(self) -> int:
+        """How many calls were not made in this session because a handler was too slow."""
+        return self._callbacks.dropped_calls
+
+    def begin(self) -> None:
+        """Count from zero: another session begins."""
+        self._callbacks.dropped_calls = 0
+
+    def tell(self, name: str, *args: object) -> RunningCallback | None:
+        """Start a handler in the event loop's next turn; None where there is no handler."""
         handler = self._handler(name)
         return None if handler is None else self._callbacks.run(name, handler, *args)
 
@@ -65,10 +74,19 @@ class HandlerReporter(Reporter[Received]):
         """Tell what has been received."""
         match received.inbound:
             case AgoraConnected(channel_id):
-                self.tell("on_agora_connected", channel_id)
+                self._queue("on_agora_connected", channel_id)
             case ServerError() as error:
-                self.tell("on_error", server_error(error, self._config))
-        self.tell("on_message", received.message)
+                self._queue("on_error", server_error(error, self._config))
+        self._queue("on_message", received.message)
+
+    def start_callbacks(self) -> None:
+        """Start what ``notice`` has queued."""
+        self._callbacks.start()
+
+    def _queue(self, name: str, *args: object) -> None:
+        handler = self._handler(name)
+        if handler is not None:
+            self._callbacks.queue(name, handler, (args,))
 
     def connected(self) -> None:
         """Tell of the connection."""
@@ -93,11 +111,12 @@ class HandlerReporter(Reporter[Received]):
             self.tell("on_error", error)
         self._is_connected = self._is_restoring = False
 
-    async def finish(self, callers: set[asyncio.Task[None]]) -> None:
+    async def finish(self, callers: set[RunningCallback]) -> None:
         """Wait for ``on_disconnected``, but not for long."""
         told = self._on_disconnected
         if told is not None and told not in callers:
-            await asyncio.wait([told], timeout=HANDLER_LIMIT_S)
+            await asyncio.wait([told.ended()], timeout=HANDLER_LIMIT_S)
+        self._callbacks.stand_down()
 
 
 def retry_error(

@@ -121,6 +121,7 @@ class AvatarAgent(AgentCalls):
     def stats(self) -> AgentStats:
         """Return what was done in this session, or in the last one; zeros before the first."""
         causes = {
+            "callback_slow": self._reporter.callbacks.dropped_calls,
             "audio_callback_slow": self._reporter.callbacks.dropped_frames,
             "user_audio_slow": self._user_audio.dropped_frames,
             "backlog_bytes": self._engine.backlog_lost_bytes,
@@ -182,7 +183,7 @@ class AvatarAgent(AgentCalls):
         """Wait for ``on_session_init``; return what the platform gave."""
         told = self._reporter.on_session_init
         if told is not None:
-            await self._engine.wait_closed_or(told, self._config.timeout)
+            await self._engine.wait_closed_or(told.ended(), self._config.timeout)
         end, result = self._engine.lifecycle.end, self._dialect.result
         if end is not None and not self._engine.lifecycle.is_ours:
             raise SessionLostError(end.code, end.reason)

@@ -1,20 +1,20 @@
 """Callbacks: what a program overrides, and how it is called.
 
-Each callback runs in a task of its own, started in the order of arrival, so that one that never
-returns stops nothing. Audio frames are the exception: they are handed over one at a time, from a
+Callbacks begin in the order of arrival, each up to its first wait; one that waits goes on in a task
+of its own, so that one that never returns stops nothing. 250 calls of one callback may wait at a
+time; further ones are dropped, counted and told. Audio frames are handed over one at a time, from a
 bounded lane that drops its oldest frame, counts it and says so when the callback is too slow.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.config import SessionStartResult
 from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, SessionState
-from avatarwire.session.callbacks import CallbackTasks
+from avatarwire.session.callbacks import CallbackTasks, RunningCallback
 from avatarwire.streaming import Lane
 
 __all__ = ["AgentListener", "Callbacks"]
@@ -89,7 +89,7 @@ class AgentListener:
         """Every message as it goes over the wire, for looking at.
 
         ``direction`` is ``"sent"`` or ``"received"``, ``kind`` ``"text"`` or ``"binary"``. Without
-        this method nothing is spent on it; with it, a task for each message.
+        this method nothing is spent on it.
         """
 
     async def on_event(self, event: Event) -> None:
@@ -103,7 +103,7 @@ class Callbacks(CallbackTasks):
         super().__init__(logger)
         self._listener = listener
         self._frames: Lane[AudioFrame] = Lane(AUDIO_LANE_FRAMES)
-        self._frame_task: asyncio.Task[None] | None = None
+        self._hearing: RunningCallback | None = None
 
     @property
     def dropped_frames(self) -> int:
@@ -114,15 +114,18 @@ class Callbacks(CallbackTasks):
         """Whether the listener has a method of its own by this name."""
         return self._callback(name) is not None
 
-    def call(self, name: str, *args: object) -> asyncio.Task[None] | None:
-        """Start a callback; None when the listener does not have it."""
+    def call(self, name: str, *args: object) -> RunningCallback | None:
+        """Start a callback in the event loop's next turn; None when the listener has none."""
         callback = self._callback(name)
-        if callback is None:
-            return None
-        return self.run(name, callback, *args)
+        return None if callback is None else self.run(name, callback, *args)
+
+    def add(self, name: str, *args: object) -> RunningCallback | None:
+        """Queue a callback for ``start``; None when the listener does not have it."""
+        callback = self._callback(name)
+        return None if callback is None else self.queue(name, callback, (args,))
 
     def audio(self, frame: AudioFrame) -> None:
-        """Queue a frame for ``on_audio_frame``."""
+        """Queue a frame for ``on_audio_frame``, which ``start`` starts where it does not run."""
         callback = self._callback("on_audio_frame")
         if callback is None:
             return
@@ -131,11 +134,11 @@ class Callbacks(CallbackTasks):
                 "on_audio_frame is slower than the audio: the oldest frames are dropped and"
                 " counted (dropped_audio_frames)"
             )
-        if self._frame_task is None:
-            self._frame_task = self._start(self._drain(callback), "on_audio_frame")
+        if self._hearing is None or self._hearing.is_over:
+            self._hearing = self.queue("on_audio_frame", callback, self._taken())
 
-    def cancel(self, keep: set[asyncio.Task[Any]]) -> list[asyncio.Task[None]]:
-        """Cancel what still runs, except ``keep``, and give the tasks cancelled."""
+    def cancel(self, keep: set[RunningCallback]) -> list[asyncio.Task[None]]:
+        """Cancel what waits, except ``keep``, and what has not begun; return the tasks of it."""
         self._frames.clear()
         return super().cancel(keep)
 
@@ -145,9 +148,6 @@ class Callbacks(CallbackTasks):
             return None
         return callback if callable(callback) else None
 
-    async def _drain(self, callback: Callable[..., object]) -> None:
-        try:
-            while self._frames:
-                await self._run("on_audio_frame", callback, (self._frames.take(),))
-        finally:
-            self._frame_task = None
+    def _taken(self) -> Iterator[tuple[AudioFrame]]:
+        while self._frames:
+            yield (self._frames.take(),)

@@ -11,6 +11,7 @@ from avatarwire.liveavatar.dialect import LiveAvatarDialect
 from avatarwire.liveavatar.events import SceneReady, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.protocol import Received
+from avatarwire.session.callbacks import RunningCallback
 from avatarwire.session.dialect import Part, Reporter
 from avatarwire.session.lifecycle import End
 from avatarwire.streaming import UserAudio
@@ -32,20 +33,20 @@ class ListenerReporter(Reporter[Received]):
         dialect: what knows the platform's answers.
 
     Attributes:
-        callbacks: the listener's tasks, in this session.
-        on_session_init: the task of that callback; None while there is none.
+        callbacks: the listener's, in this session.
+        on_session_init: that callback; None while it has not been called.
     """
 
     def __init__(
         self, listener: object, config: AvatarAgentConfig, dialect: LiveAvatarDialect
     ) -> None:
         self.callbacks: Callbacks = Callbacks(listener)
-        self.on_session_init: asyncio.Task[None] | None = None
+        self.on_session_init: RunningCallback | None = None
         self._listener = listener
         self._config = config
         self._dialect = dialect
         self._connections = 0
-        self._on_closed: asyncio.Task[None] | None = None
+        self._on_closed: RunningCallback | None = None
 
     def begin(self) -> None:
         """Forget the last session."""
@@ -54,8 +55,8 @@ class ListenerReporter(Reporter[Received]):
         self._connections = 0
 
     @property
-    def farewell(self) -> asyncio.Task[None] | None:
-        """The task of ``on_closed``, once it has begun."""
+    def farewell(self) -> RunningCallback | None:
+        """``on_closed``, once it has been called."""
         return self._on_closed
 
     def notice(self, received: Received) -> None:
@@ -63,9 +64,13 @@ class ListenerReporter(Reporter[Received]):
         if isinstance(received, AudioFrame):
             self.callbacks.audio(received)
         elif not isinstance(received, SessionInit):
-            self.callbacks.call(received.callback, *received.arguments())
+            self.callbacks.add(received.callback, *received.arguments())
         elif self._connections == 1 and self.on_session_init is None:
-            self.on_session_init = self.callbacks.call(received.callback, *received.arguments())
+            self.on_session_init = self.callbacks.add(received.callback, *received.arguments())
+
+    def start_callbacks(self) -> None:
+        """Start what ``notice`` has queued."""
+        self.callbacks.start()
 
     def connected(self) -> None:
         """Tell of another connection, with what the browser needs; the first has its own word."""
@@ -85,15 +90,16 @@ class ListenerReporter(Reporter[Received]):
         """Tell the end."""
         self._on_closed = self.callbacks.call("on_closed", end.code, end.reason)
 
-    async def finish(self, callers: set[asyncio.Task[None]]) -> None:
+    async def finish(self, callers: set[RunningCallback]) -> None:
         """Wait for ``on_closed``, and cancel every other callback but ``callers``."""
         if self._on_closed is not None and self._on_closed not in callers:
-            await asyncio.wait([self._on_closed], timeout=self._config.timeout)
-            if not self._on_closed.done():
+            await asyncio.wait([self._on_closed.ended()], timeout=self._config.timeout)
+            if not self._on_closed.is_over:
                 logger.warning("on_closed took over %s s: cancelled", self._config.timeout)
         cancelled = self.callbacks.cancel(keep=callers)
         if cancelled:
             await asyncio.wait(cancelled, timeout=CANCEL_GRACE_S)
+        self.callbacks.stand_down()
 
 
 class Scene(Part[Received]):

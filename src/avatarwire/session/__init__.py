@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from avatarwire.session.callbacks import CallbackTasks, running_callback
+    from avatarwire.session.callbacks import CallbackTasks, RunningCallback, running_callback
     from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter, Tap
     from avatarwire.session.engine import Engine
     from avatarwire.session.lifecycle import End, Lifecycle, Retry, State
@@ -30,6 +30,7 @@ __all__ = [
     "Part",
     "Reporter",
     "Retry",
+    "RunningCallback",
     "Session",
     "SoundLine",
     "State",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "avatarwire.session.callbacks": "CallbackTasks running_callback",
+    "avatarwire.session.callbacks": "CallbackTasks RunningCallback running_callback",
     "avatarwire.session.dialect": "Connect Dialect Endpoint Part Reporter Tap",
     "avatarwire.session.engine": "Engine",
     "avatarwire.session.lifecycle": "End Lifecycle Retry State",

@@ -1,12 +1,12 @@
 """The ports of a session: what a platform fills, and what is told of what happens."""
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from avatarwire.errors import SessionLostError
+from avatarwire.session.callbacks import RunningCallback
 from avatarwire.session.lifecycle import End
 from avatarwire.transport import Connection
 
@@ -126,7 +126,7 @@ class Reporter(Part[ReceivedT]):
     """The part that tells the program what happens, by its callbacks."""
 
     @property
-    def farewell(self) -> asyncio.Task[None] | None:
+    def farewell(self) -> RunningCallback | None:
         """The callback that tells the end, once it has begun."""
         return None
 
@@ -136,7 +136,10 @@ class Reporter(Part[ReceivedT]):
     def closed(self, end: End) -> None:
         """The session has ended, for good."""
 
-    async def finish(self, callers: set[asyncio.Task[None]]) -> None:
+    def start_callbacks(self) -> None:
+        """Start what ``notice`` has queued: each part has been told of it by now."""
+
+    async def finish(self, callers: set[RunningCallback]) -> None:
         """Wait for callbacks that are to end before ``stop()`` returns, except ``callers``."""
 
 

@@ -17,7 +17,7 @@ from avatarwire.errors import (
     HandshakeTimeoutError,
     SessionLostError,
 )
-from avatarwire.session.callbacks import running_callback
+from avatarwire.session.callbacks import RunningCallback, running_callback
 from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, Retry, State
 from avatarwire.session.outbox import TEXT, Outbox
@@ -81,7 +81,7 @@ class Engine(Generic[ReceivedT]):
         self._closed: asyncio.Future[None] | None = None
         self._establishing: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._stop_callers: set[asyncio.Task[None]] = set()
+        self._stop_callers: set[RunningCallback] = set()
         self._are_parts_over = True
         self.is_given_up: bool = False
         self._count_from_zero()
@@ -277,6 +277,8 @@ class Engine(Generic[ReceivedT]):
             part.notice(received)
         if dialect.is_closing and self.lifecycle.state is not State.CLOSING:
             self._platform_closes()
+        # Last: a callback may stop the session, or send, before it waits for anything.
+        self._reporter.start_callbacks()
 
     def _look_for_confirmation(self) -> None:
         """Take the connection as open, the first one or another, if the platform says so."""
@@ -390,10 +392,12 @@ class Engine(Generic[ReceivedT]):
         if self._closed is not None:
             await asyncio.shield(self._closed)
 
-    async def wait_closed_or(self, task: asyncio.Task[None], timeout_s: float) -> None:
-        """Wait for a task, but not longer than the session, or than ``timeout_s`` seconds."""
+    async def wait_closed_or(self, future: asyncio.Future[None], timeout_s: float) -> None:
+        """Wait for a future, but not longer than the session, or than ``timeout_s`` seconds."""
         closed: list[asyncio.Future[None]] = [] if self._closed is None else [self._closed]
-        await asyncio.wait([task, *closed], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [future, *closed], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
 
     async def wait_stopped(self) -> None:
         """Wait until a stop that is under way is done."""

@@ -46,7 +46,8 @@ class AgentStats:
         lateness_counts: how many paced writes were that late; the last is for those beyond.
         lateness_max_ms: the latest.
         underruns: how often a turn ran out of sound at the platform.
-        dropped: what was dropped otherwise, by cause: ``audio_callback_slow`` and
+        dropped: what was dropped otherwise, by cause: ``callback_slow`` in calls that were not
+            made because 250 of the same callback waited, ``audio_callback_slow`` and
             ``user_audio_slow`` in frames, ``backlog_bytes`` of a session that was lost, and the
             platform's messages that were passed over, by what was wrong with them.
     """
