@@ -3,7 +3,7 @@ from collections import deque
 import pytest
 
 from avatarwire.cli.app import run
-from avatarwire.emulator import AkoolFaults, DiscoveryFault, Faults, StartFault
+from avatarwire.emulator import AkoolFaults, DiscoveryFault, Faults, Stall, StartFault
 
 
 @pytest.fixture
@@ -86,6 +86,21 @@ def test_akool_has_faults_of_its_own(
     assert served == [faults]
 
 
+@pytest.mark.parametrize(("platform", "make"), [("liveavatar", Faults), ("akool", AkoolFaults)])
+def test_each_platform_can_have_a_slow_link(served: list[object], platform: str, make) -> None:
+    values = ["bandwidth=350kbit", "latency=80", "jitter=40", "stall=3s@5s", "stall=0.5"]
+    options = [word for value in values for word in ("--fault", value)]
+    assert run(["serve", platform, *options]) == 130
+    assert served == [
+        make(
+            bandwidth_bit_s=350e3,
+            latency_s=0.08,
+            jitter_s=0.04,
+            stalls=[Stall(3.0, 5.0), Stall(0.5, 0.0)],
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -102,6 +117,10 @@ def test_akool_has_faults_of_its_own(
         ("delay=soon", "not 'soon'; write delay=MS"),
         ("no-init=1", "it takes no value; write no-init"),
         ("withhold=", "the name of an event is missing"),
+        ("bandwidth=350", "a bandwidth is 1kbit to 10000Mbit a second, not '350'"),
+        ("bandwidth=nankbit", "not 'nankbit'; write bandwidth=350kbit"),
+        ("stall=3s@soon", "not 'soon'; write stall=3s[@5s]"),
+        ("latency=", "a time in milliseconds"),
         ("flood=3", "no fault 'flood'; there are cut-after-frames, close"),
     ],
 )

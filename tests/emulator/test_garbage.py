@@ -128,10 +128,10 @@ async def test_garbage_to_akool(no_error) -> None:
 async def test_only_this_machine_reaches_it(platform, monkeypatch) -> None:
     seen = []
 
-    async def listening(app, host, port):
-        runner, port = await listen(app, host, port)
-        seen.extend(address[0] for address in runner.addresses)
-        return runner, port
+    async def listening(app, host, port, faults):
+        runner, listener = await listen(app, host, port, faults)
+        seen.extend(socket.getsockname()[0] for socket in listener.sockets)
+        return runner, listener
 
     monkeypatch.setattr("avatarwire.emulator.server.listen", listening)
     async with platform():

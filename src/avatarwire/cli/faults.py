@@ -6,9 +6,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import click
 
+from avatarwire.emulator.slow_link import LinkFaults, Stall
+
 __all__ = [
     "ASKED_FOR",
     "CLOSE",
+    "LINK_FAULTS",
     "REFUSE_HANDSHAKE",
     "Fault",
     "by_name",
@@ -133,6 +136,43 @@ def withhold(faults: ConnectionFaults, value: str) -> None:
     faults.withhold.add(value)
 
 
+def _bandwidth(faults: LinkFaults, value: str) -> None:
+    number = value.removesuffix("bit")
+    factor = {"k": 1e3, "M": 1e6}.get(number[-1:], 0.0)
+    try:
+        bandwidth_bit_s = float(number[:-1]) * factor
+    except ValueError:
+        bandwidth_bit_s = 0.0
+    if not 1e3 <= bandwidth_bit_s <= 1e10:
+        raise ValueError(f"a bandwidth is 1kbit to 10000Mbit a second, not {value!r}")
+    faults.bandwidth_bit_s = bandwidth_bit_s
+
+
+def _latency(faults: LinkFaults, value: str) -> None:
+    faults.latency_s = seconds(value, "milliseconds") / 1000
+
+
+def _jitter(faults: LinkFaults, value: str) -> None:
+    faults.jitter_s = seconds(value, "milliseconds") / 1000
+
+
+def _stall(faults: LinkFaults, value: str) -> None:
+    duration, at, after = value.partition("@")
+    faults.stalls.append(
+        Stall(
+            seconds(duration.removesuffix("s"), "seconds"),
+            seconds(after.removesuffix("s"), "seconds") if at else 0.0,
+        )
+    )
+
+
+#: What makes the link slow, on every platform.
+LINK_FAULTS = (
+    Fault("bandwidth", "350kbit", "carry so much a second, each way", _bandwidth),
+    Fault("latency", "MS", "carry everything so much later, each way", _latency),
+    Fault("jitter", "MS", "by so much more or less, at random", _jitter),
+    Fault("stall", "3s[@5s]", "pass nothing for 3 s, 5 s after each opening", _stall),
+)
 CLOSE = Fault("close", "CODE[@N]", "close each connection after N messages (1)", _close)
 REFUSE_HANDSHAKE = Fault(
     "refuse-handshake", "CODE[xTIMES]", "by HTTP status or close code (1 time)", _refuse_handshake

@@ -21,6 +21,7 @@ from avatarwire.emulator.liveavatar import (
     StartFault,
     Turn,
 )
+from avatarwire.emulator.slow_link import LinkFaults, Stall
 from avatarwire.emulator.transcript import Entry
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "DiscoveryFault",
     "Entry",
     "Faults",
+    "LinkFaults",
     "LiveAvatarEmulator",
     "LiveSession",
+    "Stall",
     "StartFault",
     "Turn",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from aiohttp import WebSocketError, WSMsgType, web
 
 from avatarwire.audio import PcmFormat
+from avatarwire.emulator.slow_link import LinkTransport
 from avatarwire.emulator.transcript import Entry, Recording, printable
 
 __all__ = ["RecordedSession"]
@@ -81,6 +82,15 @@ class RecordedSession(ABC, Generic[FaultsT]):
         if self._request is not None and self._request.transport is not None:
             self._our_code = CUT
             self._request.transport.abort()
+
+    def stall(self, duration_s: float) -> None:
+        """Let nothing pass on the connection from now on, in either direction, for so long.
+
+        Args:
+            duration_s: in seconds.
+        """
+        if self._request is not None and isinstance(self._request.transport, LinkTransport):
+            self._request.transport.stall(duration_s)
 
     async def serve(
         self, socket: web.WebSocketResponse, request: web.Request, faults: FaultsT

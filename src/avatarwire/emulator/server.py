@@ -4,18 +4,29 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from socket import SO_RCVBUF, SOL_SOCKET
+from typing import Any, TypeVar, cast
 
 from aiohttp import WSCloseCode, web
 from aiohttp.http import HttpProcessingError
 
 from avatarwire.emulator.origins import only_own
 from avatarwire.emulator.recorded_session import RecordedSession
+from avatarwire.emulator.slow_link import LinkFaults, SlowLink, receive_buffer_bytes
 
-__all__ = ["HTML", "Server", "close_on_demand", "is_same_key", "listen", "new_socket", "origin"]
+__all__ = [
+    "HTML",
+    "Server",
+    "close_on_demand",
+    "is_same_key",
+    "listen",
+    "new_socket",
+    "origin",
+    "port_of",
+]
 
 http_log: logging.Logger = logging.getLogger("avatarwire.emulator.http")
 
@@ -34,6 +45,7 @@ class Server:
         host: the address to listen on.
         port: the platform's; 0 picks a free one.
         record_dir: where recordings go; made when missing. None: they are not made.
+        faults: how slow the link is, asked for at any time; None: it is not slow.
 
     Attributes:
         host: the address.
@@ -42,12 +54,20 @@ class Server:
         resources: what is closed at the end.
     """
 
-    def __init__(self, host: str, port: int, record_dir: str | PathLike[str] | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        record_dir: str | PathLike[str] | None,
+        faults: Callable[[], LinkFaults] | None = None,
+    ) -> None:
         self.host = host
         self.port: int = port
         self.ending: asyncio.Event = asyncio.Event()
         self.resources: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
         self._record_dir = None if record_dir is None else Path(record_dir)
+        self._faults = faults or LinkFaults
+        self._listeners: list[asyncio.Server] = []
 
     @property
     def url(self) -> str:
@@ -83,9 +103,20 @@ class Server:
         Raises:
             OSError: the port cannot be had.
         """
-        runner, port = await listen(app, self.host, port)
+        runner, listener = await listen(app, self.host, port, self._faults)
         self.resources.push_async_callback(runner.cleanup)
-        return port
+        self.resources.callback(listener.close)
+        self._listeners.append(listener)
+        self.narrow()
+        return port_of(listener)
+
+    def narrow(self) -> None:
+        """Give coming connections a receive buffer that is as small as the link is slow."""
+        buffer_bytes = receive_buffer_bytes(self._faults())
+        if buffer_bytes is not None:
+            for listener in self._listeners:
+                for socket in listener.sockets:
+                    socket.setsockopt(SOL_SOCKET, SO_RCVBUF, buffer_bytes)
 
     async def close(self, sessions: Sequence[RecordedSession[Any]]) -> None:
         """End the sessions that are connected, then stop listening."""
@@ -108,13 +139,19 @@ class Server:
                 await session.record(self._record_dir)
 
 
-async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Serve an application, to all but the pages of other sites; return what ends it, and the port.
+async def listen(
+    app: web.Application, host: str, port: int, faults: Callable[[], LinkFaults] = LinkFaults
+) -> tuple[web.AppRunner, asyncio.Server]:
+    """Serve an application, to all but the pages of other sites.
 
     Args:
         app: the application.
         host: the address to listen on.
         port: 0 picks a free one.
+        faults: how slow the link is, asked for at any time.
+
+    Returns:
+        What ends it, once the second, which listens, has been closed.
 
     Raises:
         OSError: the port cannot be had.
@@ -126,11 +163,19 @@ async def listen(app: web.Application, host: str, port: int) -> tuple[web.AppRun
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        serve = cast("Callable[[], asyncio.Protocol]", runner.server)  # there is one after setup()
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(lambda: SlowLink(serve(), faults), host, port)
     except BaseException:
         await runner.cleanup()
         raise
-    return runner, runner.addresses[0][1]
+    return runner, listener
+
+
+def port_of(listener: asyncio.Server) -> int:
+    """Return the port that a server listens on."""
+    port: int = listener.sockets[0].getsockname()[1]
+    return port
 
 
 def origin(host: str, port: int) -> str:

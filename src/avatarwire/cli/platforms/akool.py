@@ -6,6 +6,7 @@ import click
 
 from avatarwire.cli.faults import (
     CLOSE,
+    LINK_FAULTS,
     REFUSE_HANDSHAKE,
     Fault,
     by_name,
@@ -82,6 +83,7 @@ PLATFORM = Platform(
         Fault("no-answer", "TIMES", "leave discovery so often without an answer", _no_answer),
         REFUSE_HANDSHAKE,
         Fault("withhold", "KIND", "never send it, e.g. ack or pong", withhold),
+        *LINK_FAULTS,
     ),
     options={"env": _ENV} | {name: _agora_option(name, words) for name, words in AGORA.items()},
     needs=(*ACCOUNT, *AGORA),

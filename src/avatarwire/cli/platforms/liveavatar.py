@@ -6,6 +6,7 @@ import click
 
 from avatarwire.cli.faults import (
     CLOSE,
+    LINK_FAULTS,
     REFUSE_HANDSHAKE,
     Fault,
     by_name,
@@ -112,6 +113,7 @@ PLATFORM = Platform(
         Fault("garble", "N", "send half of every Nth message", _garble),
         Fault("duplicate", "N", "send every Nth message twice", _duplicate),
         Fault("reorder", "N", "send every Nth message after the next", _reorder),
+        *LINK_FAULTS,
     ),
     serve_options={
         "greeting": click.option(

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from avatarwire.emulator.server import HTML
+from avatarwire.emulator.slow_link import LinkFaults
 
 __all__ = ["AkoolFaults", "DiscoveryFault"]
 
@@ -24,8 +25,10 @@ class DiscoveryFault:
 
 
 @dataclass(slots=True, kw_only=True)
-class AkoolFaults:
+class AkoolFaults(LinkFaults):
     """What goes wrong on an Akool platform from now on; change it at any time.
+
+    ``LinkFaults`` has what makes the link slow.
 
     Attributes:
         discoveries: one entry for each coming question that fails, oldest first.

@@ -97,7 +97,7 @@ class AkoolEmulator:
         self.discovery_queries: list[dict[str, str]] = []
         self._api_key = api_key
         self._discovery = discovery
-        self._server = Server(host, port, record_dir)
+        self._server = Server(host, port, record_dir, lambda: self.faults)
         self._news = asyncio.Event()
 
     @property
@@ -176,6 +176,7 @@ class AkoolEmulator:
 
     async def _discover(self, request: web.Request) -> web.StreamResponse:
         self.discovery_queries.append(dict(request.query))
+        self._server.narrow()
         if self.faults.discoveries:
             return await self._fail(self.faults.discoveries.popleft())
         if not self._authorised(request):

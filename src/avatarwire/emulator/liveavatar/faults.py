@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from avatarwire.emulator.slow_link import LinkFaults
+
 __all__ = ["Faults", "StartFault"]
 
 
@@ -35,8 +37,10 @@ class StartFault:
 
 
 @dataclass(slots=True, kw_only=True)
-class Faults:
+class Faults(LinkFaults):
     """What goes wrong on connections that open from now on; change it at any time.
+
+    ``LinkFaults`` has what makes the link slow.
 
     Attributes:
         withhold_init: accept the WebSocket and never send ``session.init``.

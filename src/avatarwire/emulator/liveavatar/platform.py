@@ -77,7 +77,7 @@ class LiveAvatarEmulator:
         if user_transcript is not None and not spoken:
             raise ValueError("user_transcript is what is said in user_audio: give both")
         self._user = User(spoken, user_transcript)
-        self._server = Server(host, port, record_dir)
+        self._server = Server(host, port, record_dir, lambda: self.faults)
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
 
@@ -141,6 +141,7 @@ class LiveAvatarEmulator:
     async def _start(self, request: web.Request) -> web.StreamResponse:
         faults = self.faults
         fault = faults.next_start()
+        self._server.narrow()
         await asyncio.sleep(faults.delay_s)
         if fault is not None and fault.refuses:
             return await self._refuse(fault)
