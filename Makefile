@@ -92,7 +92,7 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal > build/types.txt \
 	|| { cat build/types.txt; exit 1; }
-	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.streaming.lateness \
+	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.rfc6455 avatarwire.streaming.lateness \
 		avatarwire.streaming.timeline --ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint
@@ -134,11 +134,13 @@ asan: $(INSTALLED)  ## Run the native modules' tests under Address- and Undefine
 	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
 	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
-	@$(SANITIZED) -m pytest --capture=sys tests/codec tests/streaming/test_lateness.py tests/streaming/test_timeline.py
+	@$(SANITIZED) -m pytest --capture=sys tests/codec tests/rfc6455 tests/streaming/test_lateness.py tests/streaming/test_timeline.py
 	@$(SANITIZED) fuzz/codec.py --count 50000
+	@$(SANITIZED) fuzz/reader.py --count 20000
 
-fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec
+fuzz: $(INSTALLED)  ## Hand a million mutated messages to the codec, and as many streams to the reader
 	@$(BIN)/python fuzz/codec.py
+	@$(BIN)/python fuzz/reader.py
 
 CHAOS_S ?= 60
 SOAK_S ?= 1200

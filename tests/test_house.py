@@ -23,6 +23,7 @@ FACES = [
     "avatarwire.emulator.akool",
     "avatarwire.emulator.liveavatar",
     "avatarwire.liveavatar",
+    "avatarwire.rfc6455",
     "avatarwire.transport",
 ]
 

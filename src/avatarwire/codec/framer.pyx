@@ -17,11 +17,11 @@ from avatarwire.codec._bits cimport (
     pack_audio,
 )
 from avatarwire.codec._borrow cimport Loan, borrow_writable, give_back
-from avatarwire.codec._copy cimport copy
+from avatarwire.rfc6455._copy cimport copy
 from avatarwire.codec._fields cimport fit, wrap
 from avatarwire.codec._masks cimport draw
 from avatarwire.codec._pcm cimport borrow_pcm
-from avatarwire.codec._rfc6455 cimport (
+from avatarwire.rfc6455._layout cimport (
     KEY_SIZE,
     OPCODE_BINARY,
     client_header_size,

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from avatarwire.codec._borrow cimport Loan, borrow, give_back
 from avatarwire.codec._masks cimport draw
-from avatarwire.codec._rfc6455 cimport (
+from avatarwire.rfc6455._layout cimport (
     KEY_SIZE,
     OPCODE_BINARY,
     OPCODE_TEXT,
