@@ -7,6 +7,7 @@ LIMITS :=
 PYTHONS :=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMMAND := $(VENV)/.command
 SEED_VERSIONS := 0.2.2 0.4.4
 AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
 SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-liveavatar-%) \
@@ -23,13 +24,18 @@ help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.created:
-	@echo 'Setting up $(VENV): about a minute, the first time only'
+	@echo 'Setting up $(VENV), the first time only'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	@touch $@
 
 $(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 	@$(BIN)/python -m pip install -qq --group dev --editable '.[cli,fast]' $(LIMITS)
+	@touch $(COMMAND) $@
+
+# The avatarwire command alone, which is part of the above.
+$(COMMAND): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+	@$(BIN)/python -m pip install -qq --editable '.[cli]' $(LIMITS)
 	@touch $@
 
 # What a wheel is tested with: no extra.
@@ -51,7 +57,7 @@ $(VENV)/.library: $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ akool-streaming-avatar==$* \
 	requests urllib3 idna certifi charset-normalizer
 
-demo: $(INSTALLED)  ## Stream a speech sample through a whole session
+demo: $(COMMAND)  ## Stream a speech sample through a whole session
 	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
