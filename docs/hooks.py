@@ -19,5 +19,5 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """List them."""
     pages = [f"results/{path.name}" for path in sorted(RESULTS.glob("*.md"))]
     assert config.nav is not None
-    config.nav.insert(-1, {"Measured": pages})
+    config.nav.insert(config.nav.index("performance.md") + 1, {"Measured": pages})
     return config
