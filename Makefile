@@ -26,20 +26,24 @@ help:  ## List the targets
 $(VENV)/.created:
 	@echo 'Setting up $(VENV), the first time only'
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# A pip that knows dependency groups; a Python may bring an older one.
+$(VENV)/.pip: $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	@touch $@
 
-$(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+$(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --group dev --editable '.[cli,fast]' $(LIMITS)
 	@touch $(COMMAND) $@
 
 # The avatarwire command alone, which is part of the above.
-$(COMMAND): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+$(COMMAND): pyproject.toml setup.py $(NATIVE) | $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --editable '.[cli]' $(LIMITS)
 	@touch $@
 
 # What a wheel is tested with: no extra.
-$(VENV)/.library: $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+$(VENV)/.library: pyproject.toml setup.py $(NATIVE) | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --group test-wheel --editable .
 	@touch $@
 
@@ -113,7 +117,7 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Apart from .venv, whose versions they must not decide.
-.peers: $(VENV)/.created pyproject.toml
+.peers: pyproject.toml | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --upgrade --target $@ --group bench
 	@touch $@
 
