@@ -45,7 +45,7 @@ class Block:
     serving: tuple[list[str], ...]
 
     def side(self, sign: str) -> str:
-        """Give the side of a diff that ``sign`` marks."""
+        """Return the side of a diff that ``sign`` marks."""
         lines = self.text.splitlines(keepends=True)
         return "".join(line[1:] for line in lines if line[0] in {sign, " "})
 
@@ -90,7 +90,7 @@ async def hang_up(emulator: LiveAvatarEmulator) -> None:
 
 
 def serve(command: list[str], folder: Path) -> LiveAvatarEmulator | AkoolEmulator:
-    """Give the platform that a command would run, with ``folder`` for the files it names."""
+    """Return the platform that a command would run, with ``folder`` for the files it names."""
     write_wav(folder / "speech.wav", USER, PcmFormat(16000))
     with pytest.MonkeyPatch.context() as patch:
         made: list[LiveAvatarEmulator | AkoolEmulator] = []

@@ -61,5 +61,7 @@ def test_its_figures_are_those_that_bench_writes():
     begin, end = ast.literal_eval(values["BEGIN"])
     assert (README.count(begin), README.count(end)) == (1, 1)
     figures = README.partition(begin)[2].partition(end)[0]
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in figures.splitlines() if "x |" in line]
+    rows = [
+        line.split(" | ")[0].removeprefix("| ") for line in figures.splitlines() if "x |" in line
+    ]
     assert rows == [line.elts[0].value for line in values["LINES"].elts]

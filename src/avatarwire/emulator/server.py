@@ -201,7 +201,7 @@ async def close_on_demand(
 
 
 def is_same_key(given: str, expected: str) -> bool:
-    """Whether a key is the right one, in the same time for each wrong one; it need be no text."""
+    """Return whether a key is the right one, in the same time for each wrong one, text or not."""
     return secrets.compare_digest(
         given.encode(errors="backslashreplace"), expected.encode(errors="backslashreplace")
     )
