@@ -111,7 +111,7 @@ class Server:
         return port_of(listener)
 
     def narrow(self) -> None:
-        """Give coming connections a receive buffer that is as small as the link is slow."""
+        """Set a receive buffer for coming connections that is as small as the link is slow."""
         buffer_bytes = receive_buffer_bytes(self._faults())
         if buffer_bytes is not None:
             for listener in self._listeners:
