@@ -50,7 +50,7 @@ class NoSocket:
 
 
 def seed_builder() -> Callable[[], object]:
-    """Return a call that has the published client build one audio message.
+    """Give a call that has the published client build one audio message.
 
     Its coroutine never waits, so it is run to its end without an event loop.
     """
@@ -83,7 +83,7 @@ def drop_everything(ports: "multiprocessing.Queue[int]") -> None:
 
 
 async def cpu_of(call: Callable[[bytes], Awaitable[object]]) -> float:
-    """Return the CPU seconds of one call, of many in a row."""
+    """Give the CPU seconds of one call, of many in a row."""
     begun = time.process_time()
     for _ in range(CALLS):
         await call(PCM)
@@ -91,7 +91,7 @@ async def cpu_of(call: Callable[[bytes], Awaitable[object]]) -> float:
 
 
 async def whole_calls(port: int) -> dict[str, float]:
-    """Return the best CPU seconds of a whole call of each, by turns."""
+    """Give the best CPU seconds of a whole call of each, by turns."""
     ours = StreamingAvatarClient("key", "avatar", server_url=f"127.0.0.1:{port}", pong_timeout=600)
     await ours.connect()
     theirs = WebSocketClient("key")
@@ -107,7 +107,7 @@ async def whole_calls(port: int) -> dict[str, float]:
 
 
 def whole_call_costs() -> dict[str, float]:
-    """Return the CPU seconds of a whole call of each, with a peer in a process of its own."""
+    """Give the CPU seconds of a whole call of each, with a peer in a process of its own."""
     ports: multiprocessing.Queue[int] = multiprocessing.Queue()
     peer = multiprocessing.Process(target=drop_everything, args=(ports,), daemon=True)
     peer.start()
@@ -119,7 +119,7 @@ def whole_call_costs() -> dict[str, float]:
 
 
 def message_costs() -> dict[str, float]:
-    """Return the seconds that one message takes: ours, the same masked too, theirs, a bound."""
+    """Give the seconds that one message takes: ours, the same masked too, theirs, a bound."""
     wire = EnvelopeWire()
     return best_times(
         {

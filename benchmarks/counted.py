@@ -23,10 +23,10 @@ class Listener:
     """A platform that takes everything."""
 
     async def ready(self) -> None:
-        """Return at once: this platform is always ready."""
+        """Be ready."""
 
     def start(self) -> bool:
-        """Return at once: this platform always has room."""
+        """Have room."""
         return True
 
     restart = finish = abandon = start
@@ -40,7 +40,7 @@ class Listener:
         return scope is None
 
     async def writable(self) -> None:
-        """Return at once: this platform always has room."""
+        """Have room."""
 
 
 def paced_write() -> Callable[[], object]:

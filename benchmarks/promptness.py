@@ -29,7 +29,7 @@ class Slow(AgentListener):
         self.arrived: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def on_audio_frame(self, _: AudioFrame) -> None:
-        """Wait a second, as a slow consumer does."""
+        """Be slow."""
         await asyncio.sleep(1)
 
     async def on_text_input(self, *_: str) -> None:

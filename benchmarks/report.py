@@ -51,7 +51,7 @@ def write(group: str, title: str, panels: list[Panel], packages: list[str], note
 
 
 def machine(packages: list[str]) -> str:
-    """Return on what the figures were measured, with the versions of some distributions."""
+    """Say on what the figures were measured, with the versions of some distributions."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -117,6 +117,6 @@ def _is_ours(name: str) -> bool:
 
 
 def micros(cost: float) -> str:
-    """Return seconds as microseconds, in text."""
+    """Print seconds as microseconds."""
     micros = cost * 1e6
     return f"{micros:.3f}" if micros < 10 else f"{micros:,.1f}"

@@ -7,10 +7,10 @@ import griffe
 
 
 class NativeDocstrings(griffe.Extension):
-    """Copies the docstring of a compiled object to what its stub declares."""
+    """Gives what a stub declares the docstring of the compiled object."""
 
     def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
-        """Copy the docstrings of the codec."""
+        """Look through the codec."""
         if pkg.path != "avatarwire":
             return
         for module in pkg["codec"].modules.values():

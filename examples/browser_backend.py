@@ -84,7 +84,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/", response_class=HTMLResponse)
 async def page() -> str:
-    """Return the page."""
+    """Give the page."""
     return PAGE
 
 

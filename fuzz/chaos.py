@@ -263,7 +263,7 @@ class Chaos:
         time.sleep(chance.uniform(0.05, 0.3))  # noqa: ASYNC251 - on purpose
 
     async def new_faults(self, _: LiveSession, chance: random.Random) -> None:
-        """Choose new faults for each connection that opens from now on."""
+        """Give every connection that opens from now on another fault."""
         number = chance.randrange(1, 60)
         choices: list[dict[str, Any]] = [
             {}, {}, {}, {}, {"cut_after_frames": number}, {"stop_reading_after": number},
@@ -280,14 +280,14 @@ class Chaos:
         self.emulator.faults = Faults(**fault)
 
     async def lag(self) -> None:
-        """Measure by how much the loop is late: it is stalled on purpose, and is busy."""
+        """Sum up by how much the loop is late: it is stalled on purpose, and has much to do."""
         while not self.is_over or self.living:
             begun_s = time.monotonic()
             await asyncio.sleep(0.05)
             self.lag_s += time.monotonic() - begun_s - 0.05
 
     async def tidy(self) -> None:
-        """Forget the platform's side of ended sessions: kept, it would hide a leak of ours."""
+        """Forget the platform's side of what is over; kept, it would hide a leak of ours."""
         while not self.is_over:
             await asyncio.sleep(0.5)
             now_s = time.monotonic()
@@ -322,12 +322,12 @@ class Errors(logging.Handler):
 
 
 def descriptors() -> int:
-    """Return how many file descriptors this process has open."""
+    """How many file descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def resident_bytes() -> int:
-    """Return how much memory this process occupies, in bytes."""
+    """How much memory this process occupies."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096
 

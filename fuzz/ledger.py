@@ -106,7 +106,7 @@ class Ledger:
         return [turn.first for turn in self.turns]
 
     def _check_order(self, numbers: tuple[int, ...]) -> None:
-        """Check the order; after a gap a turn may begin again with what had not been played."""
+        """What goes on after a gap may begin before its end there, by what had not been played."""
         last = self.turns[-1].last if self.turns else 0
         assert all(number < last for number in numbers), "sound that nobody wrote"
         for before, number in pairwise(numbers):
@@ -125,7 +125,7 @@ def _check_turn(written: WrittenTurn, heard: int, *, is_whole: bool) -> None:
 
 
 def _was_stopped(session: LiveSession) -> bool:
-    """Return whether the platform read the session to its end: the stop is written last."""
+    """Whether the platform read the session to its end: the stop is the last that is written."""
     return bool(session.events) and session.events[-1]["event"] == "session.stop"
 
 

@@ -66,23 +66,23 @@ class AgoraChannel(Part[Received]):
             self._params = params
 
     def forget(self) -> None:
-        """Forget the channel, so that no later connection restores it."""
+        """Restore nothing any more."""
         self._params = None
 
     def gap(self, lost: SessionLostError) -> None:
-        """Note that the avatar is in no channel until there is another connection."""
+        """The avatar is in no channel until there is another connection."""
         del lost
         self._protocol.is_agora_connected = False
         self._is_restoring = True
 
     def connected(self) -> None:
-        """Set the channel again on a new connection."""
+        """Bring a new connection to where the lost one was."""
         if self._is_restoring and self._params is not None:
             keep(asyncio.create_task(self._restore(), name="avatarwire restore"))
         self._is_restoring = False
 
     def ended(self, lost: SessionLostError) -> None:
-        """Note that the avatar is in no channel any more."""
+        """The avatar is in no channel."""
         del lost
         self._protocol.is_agora_connected = self._is_restoring = False
 
@@ -127,7 +127,7 @@ def checked_params(
     language: object,
     background_url: object,
 ) -> AgoraParams:
-    """Return the parameters of ``set_agora_params``, checked.
+    """Give the parameters of ``set_agora_params``, checked.
 
     Raises:
         AudioStreamError: one is of a wrong type.

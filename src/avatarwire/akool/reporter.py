@@ -35,7 +35,7 @@ class HandlerReporter(Reporter[Received]):
     """Calls the handlers of a client.
 
     Args:
-        handler: returns the handler of a name, as it is set now.
+        handler: gives the handler of a name, as it is set now.
         config: whose key and token are kept out of errors.
         dialect: what names errors.
     """
@@ -71,7 +71,7 @@ class HandlerReporter(Reporter[Received]):
         return None if handler is None else self._callbacks.run(name, handler, *args)
 
     def notice(self, received: Received) -> None:
-        """Pass what has been received to the program's callbacks."""
+        """Tell what has been received."""
         match received.inbound:
             case AgoraConnected(channel_id):
                 self._queue("on_agora_connected", channel_id)
@@ -100,7 +100,7 @@ class HandlerReporter(Reporter[Received]):
         self._on_disconnected = self.tell("on_disconnected")
 
     def closed(self, end: End) -> None:
-        """Tell that the connection has ended, or could not be replaced."""
+        """Tell the end of the connection, or that it could not be replaced."""
         if self._is_connected:
             if end.code != NORMAL_CLOSURE:
                 self.tell("on_error", self._dialect.named(end.error))

@@ -64,7 +64,7 @@ _ADVICE = {
 
 
 def kind_of_content(head: bytes) -> str | None:
-    """Return the name of what begins with these bytes, a file or text; None when unknown.
+    """Tell what begins with these bytes, a file or text; None: nothing that is known.
 
     A few hundred bytes are enough; MP3 and AAC that have no tag show by their second frame.
     """
@@ -82,10 +82,10 @@ def kind_of_content(head: bytes) -> str | None:
 def check_beginning(
     head: bytes, pcm: bytes, whose: str, logger: logging.Logger, *, advice: str | None = None
 ) -> bytes | None:
-    """Look at the next piece from the beginning, and log once when it is no sound.
+    """Look at the next piece of what has only begun, and tell once when it is no sound.
 
     Args:
-        head: what the last call returned; empty at the beginning.
+        head: what the last call gave; empty at the beginning.
         pcm: the next piece.
         whose: what begins, for the words.
         logger: where they go.
@@ -139,7 +139,7 @@ def _adts_bytes(head: bytes) -> int:
 
 
 def _mp3_bytes(head: bytes) -> int:
-    """Return the length of the frame that begins here, or 0 when none of layer III does."""
+    """Give the length of the frame that begins here; 0: none of layer III does."""
     version, rate = head[1] >> 3 & 3, head[2] >> 2 & 3
     if head[1] & 0xE6 != 0xE2 or version == 1 or rate == 3:
         return 0

@@ -48,7 +48,7 @@ class PcmFormat:
         return self.sample_rate * self.frame_bytes
 
     def ms(self, size_bytes: int) -> float:
-        """Return the duration of ``size_bytes`` of sound in milliseconds."""
+        """Give the duration of ``size_bytes`` of sound in milliseconds."""
         return size_bytes * 1000 / self.bytes_per_second
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class PcmFormat:
 
 
 def whole_number(name: str, value: object) -> int:
-    """Return an integer of any type as a plain ``int``.
+    """Give an integer of any type as a plain one.
 
     Raises:
         TypeError: not an integer, under ``name``.

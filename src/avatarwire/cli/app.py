@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from avatarwire import __version__
+from avatarwire.cli.bench import bench
 from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
 from avatarwire.cli.output import OutputError, shown, standard_streams
@@ -24,6 +25,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+cli.add_command(bench)
 cli.add_command(doctor)
 cli.add_command(serve)
 cli.add_command(stream)

@@ -139,7 +139,7 @@ class LiveAvatarDialect(Dialect[Received]):
 
     async def release(self) -> None:
         """Stop the platform's session, which it would bill until it is stopped."""
-        # Taken now: another session may begin before the platform has answered.
+        # Of now: another session may begin before the platform has answered.
         api, rest_start, resources = self._api, self._rest_start, self._resources
         try:
             if rest_start is not None:

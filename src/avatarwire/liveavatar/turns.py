@@ -80,7 +80,7 @@ class FramerKeeper(Part[Received]):
             self._framer.reset()
 
     def connected(self) -> None:
-        """Begin the new connection with a key frame."""
+        """A new connection begins with a key frame."""
         self.begin()
 
 
@@ -122,7 +122,7 @@ class Turns(TurnRegister, Part[Received]):
                 stream.end("interrupted", notify=False)
 
     def gap(self, lost: SessionLostError) -> None:
-        """Do what ``on_gap`` says to the turns: the connection is lost, another may follow."""
+        """The connection is lost, and another may follow: ``on_gap`` says what the turns do."""
         del lost
         self._speaking = False
         for evidence in self._evidence.values():
@@ -130,11 +130,11 @@ class Turns(TurnRegister, Part[Received]):
         hold_or_lose(self, self._config)
 
     def connected(self) -> None:
-        """Resume the turns that were held: there is a connection again."""
+        """There is a connection: turns that were held go on."""
         self.go_on()
 
     def ended(self, lost: SessionLostError) -> None:
-        """End all turns: the session has ended or is about to, and nothing can be sent."""
+        """The session is over, or about to be: nothing can be sent any more."""
         del lost
         self._speaking = False
         self.lose()
@@ -173,7 +173,7 @@ class Turns(TurnRegister, Part[Received]):
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
-    """Return how a response has ended, or None when it has not."""
+    """Give how a response has ended; None when it has not."""
     match event.state, event.reason:
         case "FINISHED", "COMPLETED":
             return "completed"

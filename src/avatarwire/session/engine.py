@@ -355,7 +355,7 @@ class Engine(Generic[ReceivedT]):
         return "" if self.endpoint is None else self.endpoint.confirmation
 
     def _end(self, decision: End) -> None:
-        """Tell once that the session has ended."""
+        """Tell the end, once."""
         if self.lifecycle.state is State.ENDED or self._closed is None:
             return
         end = self.lifecycle.ended(decision)

@@ -268,7 +268,7 @@ class Outbox:
         return end
 
     def show(self, direction: str, kind: str, data: str | bytes) -> None:
-        """Pass a message to every tap."""
+        """Hand a message to everyone who looks."""
         for tap in tuple(self.taps):
             try:
                 tap(direction, kind, data)

@@ -30,11 +30,11 @@ class Converter(Protocol):
     """Turns sound of the format written into sound of the format sent, across any pieces."""
 
     def push(self, pcm: "Buffer") -> bytes:
-        """Take sound in; return what is ready."""
+        """Take sound in; give what is ready."""
         ...
 
     def flush(self) -> bytes:
-        """Return what the converter still holds."""
+        """Give what is left."""
         ...
 
 
@@ -438,7 +438,7 @@ class AudioStream:
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
     ) -> Playout:
-        """End the turn now, for ``reason``, unless it has ended; return what became of it.
+        """End the turn now, for ``reason``, unless it has ended; give what became of it.
 
         Only an interruption of ours stops the playback; with ``lost`` nothing can be sent.
         """
@@ -482,7 +482,7 @@ class AudioStream:
             self._pacer.remove(self)
 
     def go_on(self) -> None:
-        """Begin the turn anew on another connection, with what was held."""
+        """There is another connection: begin the turn anew, with what was held."""
         if self._reason is not None or self._state == "new":
             return
         if self._state != "closed":
@@ -498,7 +498,7 @@ class AudioStream:
     # Sending
 
     def tick(self, now_s: float) -> float | None:
-        """Do what is due at ``now_s``; return the next deadline. The pacer calls this."""
+        """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
         if self._state == "closed":
             self._resolve("completed" if self._grace_s is None else "timed_out")
             return None
@@ -568,7 +568,7 @@ class AudioStream:
             self._pump()
 
     def _finish(self, now_s: float) -> float:
-        """Complete the turn; return the time when its playback must be over, confirmed or not."""
+        """Complete the turn; give the time at which its playback is over, with or without word."""
         self._speaker.finish()
         self._close()
         return self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
@@ -592,7 +592,7 @@ class AudioStream:
         logger.debug("turn %s: %s", self.response_id, self._playout())
 
     def _playout(self) -> Playout:
-        """Return what has become of the turn so far."""
+        """Give what became of the turn, by now."""
         return Playout(
             reason=self._reason or "timed_out",
             written_ms=self.written_ms,

@@ -176,17 +176,17 @@ class Player:
         self._played_at += seconds
 
     def listen(self) -> None:
-        """Clear what was playing, because the user began to speak."""
+        """The user began to speak: what was playing is cleared."""
         self._end("interrupted", USER)
         self._show(SessionState.LISTENING)
 
     def think(self) -> None:
-        """Clear what was playing, because the user's words have gone to the client."""
+        """The user's words have gone to the client: what was playing is cleared."""
         self._end("interrupted", USER)
         self._show(SessionState.THINKING)
 
     def stop(self) -> None:
-        """End what is still open, because the session has ended."""
+        """The session is over."""
         self._end("unfinished", "SESSION_CLOSED")
 
     def _begin(self, kind: Kind, event: Event) -> Turn:
@@ -267,5 +267,5 @@ def _string(holder: Any, key: str) -> str:  # noqa: ANN401 - whatever the client
 
 
 def _about(turn: Turn, event: Event) -> bool:
-    """Return whether the event names this turn; one that names none means the open turn."""
+    """Whether the event names this turn; one that names none means the turn that is open."""
     return _string(event, "responseId") in {"", turn.response_id}
