@@ -25,7 +25,7 @@ from avatarwire import (
 )
 from avatarwire.emulator import LiveAvatarEmulator
 from avatarwire.liveavatar.rest import SessionApi
-from avatarwire.session import engine
+from avatarwire.session import stopping, tasks
 from avatarwire.transport import rest as transport_rest
 
 
@@ -367,7 +367,7 @@ async def test_cancel_in_the_tick_in_which_start_succeeds(emulator, listener):
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
     await asyncio.sleep(0)  # the first step of start() has run
-    (connecting,) = (task for task in engine._kept if task.get_name() == "avatarwire connect")
+    (connecting,) = (task for task in tasks._kept if task.get_name() == "avatarwire connect")
     connecting.add_done_callback(lambda _: start.cancel())
     with pytest.raises(asyncio.CancelledError):
         await start
@@ -410,8 +410,8 @@ async def test_start_that_is_abandoned_while_the_platform_works_is_stopped(
 async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
     emulator, listener, slow_platform, monkeypatch
 ):
-    monkeypatch.setattr(engine, "STOP_LIMIT_S", 0.05)
-    monkeypatch.setattr(engine, "MIN_RELEASE_S", 0.05)
+    monkeypatch.setattr(stopping, "STOP_LIMIT_S", 0.05)
+    monkeypatch.setattr(stopping, "MIN_RELEASE_S", 0.05)
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
     async with asyncio.timeout(5):
@@ -422,8 +422,8 @@ async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
         await start
     assert emulator.sessions[0].stop_requests == 0
     slow_platform.set()  # and once it answers, its session is stopped after all
-    while engine._kept:
-        await asyncio.wait(engine._kept)
+    while tasks._kept:
+        await asyncio.wait(tasks._kept)
     assert emulator.sessions[0].stop_requests == 1
 
 

@@ -236,6 +236,7 @@ async def test_the_backlog_is_bounded(emulator, listener):
 
 async def test_every_sender_learns_of_the_loss(emulator, listener, caplog):
     config = config_for(emulator, **QUICK, reconnect_max_attempts=1)
+    emulator.faults.withhold.add("scene.ready")  # one that has come is waited for no more
     async with AvatarAgent(config, listener) as agent:
         emulator.fail_next_start(status=503)
         emulator.sessions[0].cut()
@@ -248,6 +249,27 @@ async def test_every_sender_learns_of_the_loss(emulator, listener, caplog):
         )
         assert [type(failure) for failure in await sending] == [SessionLost] * 5
     assert "bytes waited for a connection in vain" in caplog.text
+
+
+async def test_a_scene_that_was_ready_stays_so(emulator, agent, session, listener):
+    await agent.scene_ready(5)
+    emulator.faults.withhold.add("scene.ready")
+    session.cut()
+    await listener.wait_for("on_reconnecting")
+    await agent.scene_ready(0)
+    await listener.wait_for("on_reconnected")
+    await agent.scene_ready(0)
+
+
+async def test_a_scene_that_becomes_ready_after_a_gap(emulator, listener):
+    emulator.faults.withhold.add("scene.ready")
+    async with AvatarAgent(config_for(emulator, **QUICK), listener) as agent:
+        waiting = asyncio.create_task(agent.scene_ready(5))
+        emulator.sessions[0].cut()
+        await listener.wait_for("on_reconnecting")
+        emulator.faults.withhold.clear()
+        await waiting
+        assert len(listener.named("on_scene_ready")) == 1
 
 
 # Turns of speech

@@ -14,7 +14,7 @@ from avatarwire.akool.messages import AgoraParams, Wire
 from avatarwire.akool.protocol import AGORA, AkoolProtocol, Received
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
-from avatarwire.session.engine import keep
+from avatarwire.session.tasks import keep
 from avatarwire.transport import SecretBytes
 
 __all__ = ["AgoraChannel", "checked_params"]
@@ -65,9 +65,10 @@ class AgoraChannel(Part[Received]):
             await self._set(params)
             self._params = params
 
-    def forget(self) -> None:
-        """Restore nothing any more."""
+    def begin(self) -> None:
+        """Begin another session: there is nothing to restore."""
         self._params = None
+        self._is_restoring = False
 
     def gap(self, lost: SessionLostError) -> None:
         """The avatar is in no channel until there is another connection."""

@@ -133,7 +133,7 @@ class StreamingAvatarClient:
         self._outbox = Outbox(ConnectionError("not connected: await connect() first"))
         self._dialect = AkoolDialect(self._config, self._wire, self._outbox)
         self._acks = self._dialect.acks
-        self._reporter = HandlerReporter(self._handler, self._config, self._dialect)
+        self._reporter = HandlerReporter(self, self._config, self._dialect)
         self._turns = Turns(
             self._wire,
             self._outbox,
@@ -255,6 +255,8 @@ class StreamingAvatarClient:
             ConnectionError: ``server_url`` could not be dialled, or ``disconnect()`` was called.
         """
         engine, config = self._engine, self._config
+        if engine.is_loop_gone:
+            await engine.stop()  # which forgets
         callback = running_callback()
         if engine.is_stopping and callback is not None and callback is self._reporter.farewell:
             raise ConnectionError(
@@ -274,6 +276,7 @@ class StreamingAvatarClient:
         if engine.lifecycle.state in {State.NEW, State.ENDED}:
             self._outbox.begin(0, keeps=False)
             self._turns.begin()
+            self._agora.begin()
             self._reporter.begin()
         try:
             await engine.start(retry, config.max_retry_attempts)
@@ -290,10 +293,7 @@ class StreamingAvatarClient:
 
         ``on_disconnected`` has run when it returns.
         """
-        try:
-            await self._engine.stop()
-        finally:
-            self._agora.forget()
+        await self._engine.stop()
 
     async def start(self) -> None:
         """Do what ``connect`` does."""
@@ -474,10 +474,6 @@ class StreamingAvatarClient:
         """Return why there is no connection any more."""
         end = self._engine.lifecycle.end
         return self._dialect.named(SessionLostError() if end is None else end.error)
-
-    def _handler(self, name: str) -> Handler:
-        handler: Handler = getattr(self, name)
-        return handler
 
     def _not_restored(self, error: AkoolStreamingAvatarError) -> None:
         logger.warning("session %s: not restored: %s", self.session_id, error)

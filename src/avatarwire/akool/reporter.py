@@ -35,15 +35,13 @@ class HandlerReporter(Reporter[Received]):
     """Calls the handlers of a client.
 
     Args:
-        handler: gives the handler of a name, as it is set now.
+        owner: has the handlers as attributes, and may change them.
         config: whose key and token are kept out of errors.
         dialect: what names errors.
     """
 
-    def __init__(
-        self, handler: Callable[[str], Handler], config: ClientConfig, dialect: AkoolDialect
-    ) -> None:
-        self._handler = handler
+    def __init__(self, owner: object, config: ClientConfig, dialect: AkoolDialect) -> None:
+        self._owner = owner
         self._config = config
         self._dialect = dialect
         self._callbacks = CallbackTasks(logger)
@@ -67,7 +65,7 @@ class HandlerReporter(Reporter[Received]):
 
     def tell(self, name: str, *args: object) -> RunningCallback | None:
         """Start a handler in the event loop's next turn; None where there is no handler."""
-        handler = self._handler(name)
+        handler = self._callbacks.look_up(self._owner, name)
         return None if handler is None else self._callbacks.run(name, handler, *args)
 
     def notice(self, received: Received) -> None:
@@ -84,7 +82,7 @@ class HandlerReporter(Reporter[Received]):
         self._callbacks.start()
 
     def _queue(self, name: str, *args: object) -> None:
-        handler = self._handler(name)
+        handler = self._callbacks.look_up(self._owner, name)
         if handler is not None:
             self._callbacks.queue(name, handler, (args,))
 

@@ -106,6 +106,15 @@ class AvatarAgent(AgentCalls):
         return self._engine.lifecycle.end
 
     @property
+    def left_running(self) -> str | None:
+        """Why the platform may still run, and bill, the last session after ``stop()``, in words.
+
+        None when it has stopped it, and before ``stop()``. A session whose connection is closed
+        ends by itself, later.
+        """
+        return self._engine.left_running
+
+    @property
     def ignored_messages(self) -> Mapping[str, int]:
         """How many messages of the platform were passed over in this session, by cause."""
         is_new = self._engine.lifecycle.state is State.NEW
@@ -124,7 +133,7 @@ class AvatarAgent(AgentCalls):
             "callback_slow": self._reporter.callbacks.dropped_calls,
             "audio_callback_slow": self._reporter.callbacks.dropped_frames,
             "user_audio_slow": self._user_audio.dropped_frames,
-            "backlog_bytes": self._engine.backlog_lost_bytes,
+            "backlog_bytes": self._engine.ending.backlog_lost_bytes,
         }
         dropped = {cause: count for cause, count in causes.items() if count}
         return stats_of(
@@ -166,6 +175,8 @@ class AvatarAgent(AgentCalls):
         if engine.lifecycle.state is not State.NEW and not engine.is_loop_gone:
             raise AlreadyStartedError("Already started — call stop() first")
         config.validate()
+        if engine.is_loop_gone:
+            await engine.stop()  # which forgets
         self._begin()
         retry = Retry(
             attempts=config.reconnect_max_attempts if config.reconnect else 0,
@@ -183,7 +194,7 @@ class AvatarAgent(AgentCalls):
         """Wait for ``on_session_init``; return what the platform gave."""
         told = self._reporter.on_session_init
         if told is not None:
-            await self._engine.wait_closed_or(told.ended(), self._config.timeout)
+            await self._engine.ending.wait_or(told.ended(), self._config.timeout)
         end, result = self._engine.lifecycle.end, self._dialect.result
         if end is not None and not self._engine.lifecycle.is_ours:
             raise SessionLostError(end.code, end.reason)

@@ -22,7 +22,7 @@ from avatarwire.liveavatar.messages import MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.session.dialect import Dialect, Endpoint
-from avatarwire.session.engine import keep
+from avatarwire.session.tasks import keep
 from avatarwire.transport import redacted, secrets_in_url
 
 __all__ = ["LiveAvatarDialect"]
@@ -137,15 +137,20 @@ class LiveAvatarDialect(Dialect[Received]):
         """Say ``session.stop``."""
         say(encode(MessageBuilder.session_stop()))
 
-    async def release(self) -> None:
-        """Stop the platform's session, which it would bill until it is stopped."""
-        # Of now: another session may begin before the platform has answered.
+    async def release(self) -> str | None:
+        """Stop the platform's session, which it would bill until it is stopped.
+
+        Returns:
+            Why it may run on; None: it does not.
+        """
+        # Taken now: another session may begin before the platform has answered.
         api, rest_start, resources = self._api, self._rest_start, self._resources
         try:
             if rest_start is not None:
                 await asyncio.wait([rest_start])
                 if rest_start.exception() is None and api is not None:
-                    await api.stop(rest_start.result().session_id)
+                    return await api.stop(rest_start.result().session_id)
+            return None
         finally:
             await resources.aclose()
 

@@ -143,7 +143,7 @@ class Callbacks(CallbackTasks):
         return super().cancel(keep)
 
     def _callback(self, name: str) -> Callable[..., object] | None:
-        callback = getattr(self._listener, name, None)
+        callback = self.look_up(self._listener, name)
         if callback is None or getattr(callback, "__func__", None) is getattr(AgentListener, name):
             return None
         return callback if callable(callback) else None

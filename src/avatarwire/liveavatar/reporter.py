@@ -103,7 +103,10 @@ class ListenerReporter(Reporter[Received]):
 
 
 class Scene(Part[Received]):
-    """Whether the browser shows the avatar."""
+    """Whether the browser shows the avatar.
+
+    A platform goes on with the same session after a gap, and need not say again what is so.
+    """
 
     def __init__(self) -> None:
         self._is_shown = asyncio.Event()
@@ -118,12 +121,6 @@ class Scene(Part[Received]):
         """Take note of ``scene.ready``."""
         if isinstance(received, SceneReady):
             self._is_shown.set()
-
-    def gap(self, lost: SessionLostError) -> None:
-        """The browser has to join anew, and says so again."""
-        del lost
-        if self._is_shown.is_set():
-            self._is_shown = asyncio.Event()
 
     def ended(self, lost: SessionLostError) -> None:
         """It will never be shown."""

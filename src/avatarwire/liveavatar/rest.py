@@ -85,21 +85,26 @@ class SessionApi:
             await self.stop(started)
         raise outcome
 
-    async def stop(self, session_id: str) -> None:
-        """Stop a session; a failure is logged, since the session also ends by disconnecting."""
+    async def stop(self, session_id: str) -> str | None:
+        """Stop a session; a failure is logged, since the session also ends by disconnecting.
+
+        Returns:
+            Why the platform may run it on; None: it does not.
+        """
         timeout_s = min(self._config.timeout, STOP_TIMEOUT_S)
         try:
             answer = await self._post("/v1/session/stop", {"sessionId": session_id}, timeout_s)
         except RestError as exc:
-            logger.warning("session %s: stopping it at the platform failed: %s", session_id, exc)
-            return
-        code = _code(answer)
-        if code != 0:
-            logger.warning(
-                "session %s: stopping it at the platform was answered with %s",
-                session_id,
-                f"HTTP {answer.status}" if code is None else code,
-            )
+            failure = f"failed: {exc}"
+        else:
+            code = _code(answer)
+            if code == 0:
+                return None
+            said = f"HTTP {answer.status}" if code is None else code
+            failure = f"was answered with {said}"
+        failure = f"stopping it at the platform {failure}"
+        logger.warning("session %s: %s", session_id, failure)
+        return failure
 
     async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> "Response":
         return await transport.post_json(

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from avatarwire.session.eager import begin, dismiss_spare
 
@@ -91,6 +91,14 @@ class CallbackTasks:
         self._waiting: dict[str, set[RunningCallback]] = {}
         self._misfits: set[str] = set()
         self._slow: set[str] = set()
+
+    def look_up(self, owner: object, name: str) -> Any:  # noqa: ANN401
+        """Return a program's callback; None when it has none, or when its property raised."""
+        try:
+            return getattr(owner, name, None)
+        except Exception:
+            self._logger.exception("looking up %s raised", name)
+            return None
 
     def run(self, name: str, callback: Callable[..., object], *args: object) -> RunningCallback:
         """Start a callback in the event loop's next turn, or by ``start``, whichever is first."""

@@ -102,8 +102,13 @@ class Dialect(Generic[ReceivedT]):
     async def goodbye(self, say: Callable[[bytes], None]) -> None:
         """Take leave on a connection that is still open, by text messages given to ``say``."""
 
-    async def release(self) -> None:
-        """Have the platform let go of the session, when its connection has been closed."""
+    async def release(self) -> str | None:
+        """Have the platform let go of the session, when its connection has been closed.
+
+        Returns:
+            Why it may run the session on; None: it does not.
+        """
+        return None
 
 
 class Part(Generic[ReceivedT]):

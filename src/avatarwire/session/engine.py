@@ -1,4 +1,7 @@
-"""The shell around a session's lifecycle: it dials, reads, tells and stops as the rules say.
+"""The shell around a session's lifecycle: what comes and what ends is told, as the rules say.
+
+``Dialling`` makes connections, ``Ending`` tells the end, ``Stopping`` stops; none of them knows the
+engine.
 
 An engine exists from its owner's construction and runs one session at a time. It knows no
 platform: the dialect has the words, the parts do what the platform's sessions consist of.
@@ -7,35 +10,27 @@ platform: the dialect has the words, the parts do what the platform's sessions c
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from avatarwire import transport
-from avatarwire.codec import client_message
-from avatarwire.errors import (
-    AvatarwireError,
-    ConnectFailedError,
-    HandshakeTimeoutError,
-    SessionLostError,
-)
-from avatarwire.session.callbacks import RunningCallback, running_callback
-from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter
+from avatarwire.errors import SessionLostError
+from avatarwire.session.callbacks import running_callback
+from avatarwire.session.dialect import Connect, Dialect, Part, Reporter
+from avatarwire.session.dialling import Dialling
+from avatarwire.session.ending import Ending
+from avatarwire.session.inbox import Inbox
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, Retry, State
-from avatarwire.session.outbox import TEXT, Outbox
-from avatarwire.transport import Connection, Link
+from avatarwire.session.outbox import Outbox
+from avatarwire.session.ports import Ports
+from avatarwire.session.stopping import Stopping
+from avatarwire.session.tasks import keep
+from avatarwire.transport import Link
 
-__all__ = ["Engine", "keep"]
+__all__ = ["Engine"]
 
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
-#: How long stop() waits for the connection and the platform, whatever they do.
-STOP_LIMIT_S = 2.5
-#: What is left of it for the platform at the least.
-MIN_RELEASE_S = 0.3
 
 ReceivedT = TypeVar("ReceivedT")
-T = TypeVar("T")
-
-_kept: set[asyncio.Task[Any]] = set()
 
 
 class Engine(Generic[ReceivedT]):
@@ -51,11 +46,23 @@ class Engine(Generic[ReceivedT]):
 
     Attributes:
         lifecycle: the rules, and the state.
-        endpoint: what was dialled last; None before the first dial.
+        inbox: what came.
+        ending: how the end is told, and what it cost.
+        loop: the event loop of the last session; None before the first.
         is_given_up: the last start ended because ``stop()`` was called meanwhile.
-        reconnects: connections after the first, in this session.
-        events_received, binaries_received, bytes_received: what came in this session.
     """
+
+    __slots__ = (
+        "_dialling",
+        "_link",
+        "_ports",
+        "_stopping",
+        "ending",
+        "inbox",
+        "is_given_up",
+        "lifecycle",
+        "loop",
+    )
 
     def __init__(
         self,
@@ -68,30 +75,14 @@ class Engine(Generic[ReceivedT]):
         logger: logging.Logger,
     ) -> None:
         self.lifecycle: Lifecycle = Lifecycle()
-        self.endpoint: Endpoint | None = None
-        self._dialect = dialect
-        self._reporter = reporter
-        self._parts = tuple(parts)
-        self._outbox = outbox
-        self._connect = connect
-        self._logger = logger
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ports = Ports(dialect, reporter, tuple(parts), outbox, connect, logger)
+        self.inbox: Inbox[ReceivedT] = Inbox(self._ports)
+        self.ending: Ending[ReceivedT] = Ending(self._ports, self.lifecycle)
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
-        self._ready: asyncio.Future[None]
-        self._closed: asyncio.Future[None] | None = None
-        self._establishing: asyncio.Task[None] | None = None
-        self._stopping: asyncio.Task[None] | None = None
-        self._stop_callers: set[RunningCallback] = set()
-        self._are_parts_over = True
+        self._dialling: Dialling[ReceivedT] | None = None
+        self._stopping: Stopping[ReceivedT] | None = None
         self.is_given_up: bool = False
-        self._count_from_zero()
-
-    def _count_from_zero(self) -> None:
-        self.reconnects: int = -1
-        self.events_received: int = 0
-        self.binaries_received: int = 0
-        self.bytes_received: int = 0
-        self.backlog_lost_bytes: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -106,12 +97,17 @@ class Engine(Generic[ReceivedT]):
     @property
     def is_loop_gone(self) -> bool:
         """Whether the event loop of the last session has been closed, and the session with it."""
-        return self._loop is not None and self._loop.is_closed()
+        return self.loop is not None and self.loop.is_closed()
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop of the last session; None before the first."""
-        return self._loop
+    def is_stopping(self) -> bool:
+        """Whether a stop is under way."""
+        return self._stopping is not None and self._stopping.is_under_way
+
+    @property
+    def left_running(self) -> str | None:
+        """Why the platform may run the session on that was stopped last; None: it does not."""
+        return None if self._stopping is None else self._stopping.left_running
 
     # Start
 
@@ -126,14 +122,14 @@ class Engine(Generic[ReceivedT]):
             SessionLostError: it ended before it was confirmed, or ``stop()`` was called.
             AvatarwireError: what the dialect or the dial raises.
         """
-        task = self._establishing
-        begun_here = task is None or task.done()
-        if task is None or task.done():
-            task = self._begin(retry, attempts)
+        dialling = self._dialling
+        begun_here = dialling is None or not dialling.is_under_way
+        if dialling is None or not dialling.is_under_way:
+            dialling = self._begin(retry, attempts)
         try:
-            await asyncio.shield(task)
+            await asyncio.shield(dialling.task)
         except BaseException as exc:
-            stopped = isinstance(exc, asyncio.CancelledError) and task.cancelled()
+            stopped = isinstance(exc, asyncio.CancelledError) and dialling.task.cancelled()
             caller = asyncio.current_task()
             if begun_here or not isinstance(exc, asyncio.CancelledError):
                 await self.stop()
@@ -142,346 +138,146 @@ class Engine(Generic[ReceivedT]):
                 raise SessionLostError(NORMAL_CLOSURE, "stop() was called during start()") from None
             raise
 
-    def _begin(self, retry: Retry, attempts: int) -> asyncio.Task[None]:
-        loop = self._loop = asyncio.get_running_loop()
-        self._count_from_zero()
+    def _begin(self, retry: Retry, attempts: int) -> Dialling[ReceivedT]:
+        self.loop = asyncio.get_running_loop()
         self.is_given_up = False
         self._link = self._stopping = None
-        self._closed = loop.create_future()
-        self._are_parts_over = False
-        return self._establish_later(self.lifecycle.start(retry, attempts))
+        self.inbox.begin()
+        self.ending.begin()
+        return self._dial(self.lifecycle.start(retry, attempts))
 
-    def _establish_later(self, dial: Dial) -> asyncio.Task[None]:
-        work = self._establish(dial)
-        self._establishing = keep(asyncio.create_task(work, name="avatarwire connect"))
-        return self._establishing
+    def _dial(self, decision: Dial) -> Dialling[ReceivedT]:
+        dialling = self._dialling = Dialling(
+            self._ports, self.lifecycle, self.ending, decision, receiver=self
+        )
+        dialling.task.add_done_callback(self._dialled)
+        return dialling
 
-    async def _establish(self, dial: Dial) -> None:
-        """Dial until a connection is confirmed, or the rules say that it is over."""
-        try:
-            await self._dial_until_confirmed(dial)
-        except (asyncio.CancelledError, AvatarwireError):
-            raise
-        except Exception as exc:
-            self._logger.exception("restoring a connection failed unexpectedly: the session ends")
-            self._end(End(1006, f"an unexpected {type(exc).__name__}", exc))
-            raise
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        """Let go of what has done its work; of one that has failed, ``stop()`` asks how."""
+        is_last = self._dialling is not None and self._dialling.task is task
+        if is_last and not task.cancelled() and task.exception() is None:
+            self._dialling = None
 
-    async def _dial_until_confirmed(self, dial: Dial) -> None:
-        again = self.lifecycle.state is State.GAP
-        endpoints: list[Endpoint] = []
-        while True:
-            if again and not endpoints:
-                self._reporter.retrying(dial.attempt, dial.delay_s)
-            await asyncio.sleep(dial.delay_s)
-            try:
-                if not endpoints:
-                    endpoints.extend(await self._dialect.endpoints(again=again))
-                await self._open(endpoints.pop(0), again=again)
-            except (AvatarwireError, OSError) as exc:
-                self._log(logging.INFO, "attempt %d failed: %s", dial.attempt, exc)
-                decision = self.lifecycle.failed(
-                    exc, is_final=self._dialect.is_final(exc), has_more=bool(endpoints)
-                )
-                if isinstance(decision, Dial):
-                    dial = decision
-                    continue
-                if again or self._link is not None:
-                    self._end(decision)
-                raise
-            else:
-                return
+    # What comes
 
-    async def _open(self, endpoint: Endpoint, *, again: bool) -> None:
-        """Dial one endpoint, and return when the platform has confirmed."""
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + endpoint.timeout_s
-        greeting = self._dialect.greeting(endpoint)
-        self.endpoint = endpoint
-        self._log(logging.INFO, "connecting to %s", endpoint.name)
-        self._ready = loop.create_future()
+    @property
+    def _link_of_now(self) -> Link | None:
+        """The link that messages come from: the one that is being dialled, if there is one."""
+        dialling = self._dialling
+        return self._link if dialling is None or dialling.link is None else dialling.link
 
-        async def dial() -> Connection:
-            connection = await (self._connect or transport.connect)(
-                endpoint.url,
-                open_timeout_s=endpoint.timeout_s,
-                headers=endpoint.headers,
-                ping_interval_s=endpoint.ping_interval_s,
-                ping_timeout_s=endpoint.ping_timeout_s,
-                ssl_context=endpoint.ssl_context,
-            )
-            # Before anything is read: what is received may have more sent.
-            for message in greeting:
-                self._say_on(connection, message)
-            return connection
-
-        # Before it is open: messages may arrive before ``open()`` has returned.
-        link = self._link = Link(dial, self._receive, self._link_ended)
-        try:
-            await link.open()
-        except BaseException as exc:
-            self._link = None
-            if isinstance(exc, ValueError):
-                raise ConnectFailedError(f"{endpoint.name} is unusable: {exc}") from exc
-            raise
-        try:
-            await self._wait_confirmed(endpoint, deadline_s)
-            self._require_not_ended()
-        except BaseException:
-            self._ready.cancel()
-            # 1000 would tell the platform that the session is over.
-            await link.close(GOING_AWAY if again else NORMAL_CLOSURE)
-            raise
-
-    async def _wait_confirmed(self, endpoint: Endpoint, deadline_s: float) -> None:
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                await asyncio.shield(self._ready)
-        except TimeoutError:
-            # Cancelled: a confirmation that is read from now on, while we close, opens nothing.
-            # One that was read in this very moment counts.
-            if self._ready.cancel():
-                raise HandshakeTimeoutError(
-                    f"Timed out waiting for {endpoint.confirmation} after {endpoint.timeout_s}s"
-                ) from None
-            self._ready.result()
-
-    def _require_not_ended(self) -> None:
-        if self.lifecycle.end is not None:
-            raise self.lifecycle.end.error
-
-    # Receive
-
-    def _receive(self, message: str | bytes) -> None:
-        if isinstance(message, str):
-            self.events_received += 1
-            self.bytes_received += len(message) if message.isascii() else len(message.encode())
-            kind = TEXT
-        else:
-            self.binaries_received += 1
-            self.bytes_received += len(message)
-            kind = "binary"
-        if self._outbox.taps:
-            self._outbox.show("received", kind, message)
-        dialect = self._dialect
-        received = dialect.receive(message)
-        for reply in dialect.replies():
-            self._say(reply)
+    def receive(self, message: str | bytes) -> None:
+        """Take a message from the connection."""
+        ports = self._ports
+        received = self.inbox.take(message)
+        for reply in ports.dialect.replies():
+            if (link := self._link_of_now) is not None:
+                ports.outbox.say(reply, link.connection)
         if received is None:
             return
-        if self._ready.done():
-            self.lifecycle.is_fruitful = True
+        if self._dialling is not None and self._dialling.sees_confirmation():
+            self._opened(self._dialling)
         else:
-            self._look_for_confirmation()
-        for part in self._parts:
+            self.lifecycle.is_fruitful = True
+        for part in ports.parts:
             part.notice(received)
-        if dialect.is_closing and self.lifecycle.state is not State.CLOSING:
+        if ports.dialect.is_closing and self.lifecycle.state is not State.CLOSING:
             self._platform_closes()
         # Last: a callback may stop the session, or send, before it waits for anything.
-        self._reporter.start_callbacks()
+        ports.reporter.start_callbacks()
 
-    def _look_for_confirmation(self) -> None:
-        """Take the connection as open, the first one or another, if the platform says so."""
-        try:
-            if not self._dialect.is_ready:
-                return
-        except AvatarwireError as exc:
-            self._ready.set_exception(exc)
-            return
-        if self._link is None or self.lifecycle.state not in {State.OPENING, State.GAP}:
+    def _opened(self, dialling: Dialling[ReceivedT]) -> None:
+        """Take the connection as open, the first one or another."""
+        if dialling.link is None or self.lifecycle.state not in {State.OPENING, State.GAP}:
             return
         if self.lifecycle.state is State.GAP:
-            self._log(logging.INFO, "reconnected")
+            self._ports.log(logging.INFO, "reconnected")
         self.lifecycle.opened(asyncio.get_running_loop().time())
-        self.reconnects += 1
-        self._outbox.connected(self._link.connection)
-        self._ready.set_result(None)
-        for part in self._parts:
+        self._link = dialling.link
+        self._ports.outbox.connected(self._link.connection)
+        dialling.confirm()
+        for part in self._ports.parts:
             part.connected()
 
     def _platform_closes(self) -> None:
         self.lifecycle.closing()
-        lost = SessionLostError(NORMAL_CLOSURE, "the platform is closing the session")
-        self._refuse(lost)
-        self._end_parts(lost)
-        if self._link is not None:
-            keep(asyncio.create_task(self._link.close(), name="avatarwire close"))
+        self.ending.refuse(SessionLostError(NORMAL_CLOSURE, "the platform is closing the session"))
+        if (link := self._link_of_now) is not None:
+            keep(asyncio.create_task(link.close(), name="avatarwire close"))
 
-    def _say(self, message: bytes) -> None:
-        """Write a message of the protocol's own; a connection that is ending has no use for it."""
-        if self._link is not None:
-            self._say_on(self._link.connection, message)
-
-    def _say_on(self, connection: Connection, message: bytes) -> None:
-        try:
-            connection.write_batch(client_message(message, text=True))
-        except SessionLostError:
-            return
-        if self._outbox.taps:
-            self._outbox.show("sent", TEXT, message.decode())
-
-    # End
+    # What ends
 
     def fail_connection(self, code: int, reason: str) -> None:
         """Take the connection as lost, since the dialect says so: nothing more is heard of it."""
-        link = self._link
-        if link is not None and self.lifecycle.state is not State.ENDED:
-            link.abandon(GOING_AWAY)
-            self._link_ended(code, reason)
+        if self._link is not None and self.lifecycle.state is not State.ENDED:
+            self._link.abandon(GOING_AWAY)
+            self.link_ended(code, reason)
 
-    def _link_ended(self, code: int, reason: str) -> None:
-        reason = self._dialect.redacted(reason)
-        lost = SessionLostError(code, reason)
-        if not self._ready.done():
-            self._ready.set_exception(
-                SessionLostError(code, reason or f"before {self._confirmation}")
-            )
-            # Nobody waits for it when the attempt has already failed for another cause.
-            self._ready.exception()
-        decision = self.lifecycle.lost(
-            lost, is_final=self._dialect.is_final(lost), now_s=asyncio.get_running_loop().time()
-        )
+    def link_ended(self, code: int, reason: str) -> None:
+        """Take note that a connection has ended: dial another one, or tell the end."""
+        lost = SessionLostError(code, self._ports.dialect.redacted(reason))
+        if self._dialling is not None:
+            self._dialling.lost(code, lost.reason)
+        now_s = asyncio.get_running_loop().time()
+        is_final = self._ports.dialect.is_final(lost)
+        decision = self.lifecycle.lost(lost, is_final=is_final, now_s=now_s)
         if isinstance(decision, End):
-            self._end(decision)
+            self.ending.tell(decision)
         elif decision is not None:
-            self._log(logging.INFO, "connection lost with close code %d", code)
-            self._outbox.disconnected(lost)
-            for part in self._parts:
+            self._ports.log(logging.INFO, "connection lost with close code %d", code)
+            self._link = None
+            self._dial(decision)
+            self._ports.outbox.disconnected(lost)
+            for part in self._ports.parts:
                 part.gap(lost)
-            self._establish_later(decision)
 
-    @property
-    def _confirmation(self) -> str:
-        return "" if self.endpoint is None else self.endpoint.confirmation
-
-    def _end(self, decision: End) -> None:
-        """Tell the end, once."""
-        if self.lifecycle.state is State.ENDED or self._closed is None:
-            return
-        end = self.lifecycle.ended(decision)
-        self._log(logging.INFO, "ended with close code %d", end.code)
-        self._refuse(end.error)
-        self._end_parts(end.error)
-        try:
-            self._reporter.closed(end)
-        finally:
-            self._settle()
-
-    def _refuse(self, lost: SessionLostError) -> None:
-        dropped_bytes = self._outbox.refuse(lost, is_ours=self.lifecycle.is_ours)
-        self.backlog_lost_bytes += dropped_bytes
-        if dropped_bytes:
-            self._log(logging.WARNING, "%d bytes waited for a connection in vain", dropped_bytes)
-
-    def _end_parts(self, lost: SessionLostError) -> None:
-        if not self._are_parts_over:
-            self._are_parts_over = True
-            for part in self._parts:
-                part.ended(lost)
-
-    def _log(self, level: int, words: str, *args: object) -> None:
-        self._logger.log(level, "session %s: %s", self._dialect.session_id, words % args)
-
-    def _settle(self) -> None:
-        """Let go of everyone who waits for the session."""
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-
-    async def wait_closed(self) -> None:
-        """Wait until the session has ended; at once when there is none."""
-        if self._closed is not None:
-            await asyncio.shield(self._closed)
-
-    async def wait_closed_or(self, future: asyncio.Future[None], timeout_s: float) -> None:
-        """Wait for a future, but not longer than the session, or than ``timeout_s`` seconds."""
-        closed: list[asyncio.Future[None]] = [] if self._closed is None else [self._closed]
-        await asyncio.wait(
-            [future, *closed], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
-
-    async def wait_stopped(self) -> None:
-        """Wait until a stop that is under way is done."""
-        while self._stopping is not None and not self._stopping.done():
-            await asyncio.shield(self._stopping)
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether a stop is under way."""
-        return self._stopping is not None and not self._stopping.done()
+    # Stop
 
     async def stop(self) -> None:
-        """End the session; every caller returns when it has ended."""
+        """End the session; every caller returns when it has ended.
+
+        Raises:
+            RuntimeError: called from another event loop than ``start()``.
+        """
         if self.lifecycle.state is State.NEW:
             return
-        if self._loop is not asyncio.get_running_loop():
+        if self.loop is not asyncio.get_running_loop():
             self._stop_elsewhere()
             return
         callback = running_callback()
-        if callback is not None:
-            if callback is self._reporter.farewell and self._stopping is not None:
-                return  # the stop waits for this very callback
-            self._stop_callers.add(callback)
         if self._stopping is None:
-            lost = SessionLostError(NORMAL_CLOSURE, "stop() was called")
-            was_open = self.lifecycle.state is State.OPEN
-            self.lifecycle.stop()
-            self._refuse(lost)
-            self._end_parts(lost)
-            work = self._stop(says_goodbye=was_open)
-            self._stopping = keep(asyncio.create_task(work, name="avatarwire stop"))
-        await asyncio.shield(self._stopping)
+            self._stopping = self._begin_stop()
+        elif callback is not None and callback is self._ports.reporter.farewell:
+            return  # the stop waits for this very callback
+        if callback is not None:
+            self._stopping.callers.add(callback)
+        await asyncio.shield(self._stopping.task)
+
+    def _begin_stop(self) -> Stopping[ReceivedT]:
+        was_open = self.lifecycle.state is State.OPEN
+        self.lifecycle.stop()
+        self.ending.refuse(SessionLostError(NORMAL_CLOSURE, "stop() was called"))
+        return Stopping(
+            self._ports, self.lifecycle, self.ending, self._dialling, self._link, was_open=was_open
+        )
 
     def _stop_elsewhere(self) -> None:
-        """Forget a session whose event loop is gone; it cannot be told anything any more.
-
-        Raises:
-            RuntimeError: the loop is there, and not the one of the caller.
-        """
-        if self._loop is not None and not self._loop.is_closed():
+        """Forget a session whose event loop is gone; it cannot be told anything any more."""
+        if not self.is_loop_gone:
             raise RuntimeError(
-                "stop() was called from another event loop than start():"
-                " use call_threadsafe(agent.stop())"
+                "stop() was called from another event loop than start(): have it run there, by"
+                " asyncio.run_coroutine_threadsafe() or an AvatarAgent's call_threadsafe()"
             )
-        self._link = self._establishing = self._stopping = self._closed = None
-        self._stop_callers.clear()
-        self._outbox.refuse(SessionLostError(reason="the event loop is gone"), is_ours=True)
+        self._link = self._dialling = self._stopping = None
+        self.ending.forget()
         self.lifecycle.stopped()
 
-    async def _stop(self, *, says_goodbye: bool) -> None:
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + STOP_LIMIT_S
-        try:
-            was_cancelled = await self._give_up_establishing()
-            # In this order: the platform drops what it has not read once it is told to stop.
-            if self._link is not None:
-                if says_goodbye and self.lifecycle.state is State.CLOSING:
-                    await self._dialect.goodbye(self._say)
-                await self._link.close()
-            if self._link is not None or was_cancelled:
-                self._end(End(NORMAL_CLOSURE, ""))  # where there was no connection to tell it
-            release = keep(asyncio.create_task(self._dialect.release(), name="avatarwire release"))
-            # A platform that takes its time is told in the background; ours is not to wait for it.
-            await asyncio.wait([release], timeout=max(MIN_RELEASE_S, deadline_s - loop.time()))
-            await self._reporter.finish(self._stop_callers)
-        finally:
-            self._settle()
-            self._stop_callers.clear()
-            self.lifecycle.stopped()
+    async def wait_closed(self) -> None:
+        """Wait until the session has ended; at once when there is none."""
+        await self.ending.wait()
 
-    async def _give_up_establishing(self) -> bool:
-        """Cancel the attempt that is under way; return whether there was one."""
-        establishing = self._establishing
-        if establishing is None or establishing.done():
-            return establishing is not None and establishing.cancelled()
-        establishing.cancel()
-        await asyncio.wait([establishing])
-        return establishing.cancelled()
-
-
-def keep(task: asyncio.Task[T]) -> asyncio.Task[T]:
-    """Hold a task until it is done, since the event loop holds it weakly; return the task."""
-    _kept.add(task)
-    task.add_done_callback(_kept.discard)
-    # What it raised is told to whoever waits; nobody may be left to.
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task
+    async def wait_stopped(self) -> None:
+        """Wait until a stop that is under way is done."""
+        while self._stopping is not None and self._stopping.is_under_way:
+            await asyncio.shield(self._stopping.task)

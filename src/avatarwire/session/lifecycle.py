@@ -95,6 +95,7 @@ class Lifecycle:
         end: how it ended; None until it has.
         is_ours: the end was asked for by our own ``stop()``.
         is_fruitful: something has come on this connection after its confirmation.
+        connections: how many the platform has confirmed in this session.
     """
 
     def __init__(self) -> None:
@@ -102,6 +103,7 @@ class Lifecycle:
         self.end: End | None = None
         self.is_ours: bool = False
         self.is_fruitful: bool = False
+        self.connections: int = 0
         self._retry = Retry()
         self._backoff = ExponentialBackoffStrategy()
         self._attempt = 0
@@ -119,6 +121,7 @@ class Lifecycle:
         self.state = State.OPENING
         self.end = None
         self.is_ours = False
+        self.connections = 0
         self._retry = retry
         self._backoff = ExponentialBackoffStrategy(
             retry.base_delay_s, retry.max_delay_s, jitter=retry.jitter
@@ -133,6 +136,7 @@ class Lifecycle:
         if self.state in {State.OPENING, State.GAP}:
             self.state = State.OPEN
             self.is_fruitful = False
+            self.connections += 1
             self._opened_at_s = now_s
 
     def closing(self) -> None:

@@ -227,6 +227,18 @@ class Outbox:
         """Write text messages to the connection of now in one write, as ``write_now`` does."""
         return self.write_now(_framed(texts), TEXT, len(texts), texts)
 
+    def say(self, message: bytes, connection: Connection) -> None:
+        """Write a text message of the protocol's own to ``connection``, and count it nowhere.
+
+        A connection that is ending has no use for it.
+        """
+        try:
+            connection.write_batch(client_message(message, text=True))
+        except SessionLostError:
+            return
+        if self.taps:
+            self.show("sent", TEXT, message.decode())
+
     async def writable(self) -> None:
         """Return when there is a connection with room, and nothing waits.
 

@@ -110,15 +110,15 @@ def stats_of(
     round_trip_s = None if connection is None else connection.round_trip_s
     return AgentStats(
         is_connected=engine.is_connected,
-        reconnects=max(0, engine.reconnects),
+        reconnects=max(0, engine.lifecycle.connections - 1),
         round_trip_ms=None if round_trip_s is None else round_trip_s * 1000,
         events_sent=outbox.events,
         audio_frames_sent=outbox.audio_frames,
         binary_messages_sent=outbox.binaries,
         bytes_sent=outbox.wire_bytes,
-        events_received=engine.events_received,
+        events_received=engine.inbox.events,
         audio_frames_received=audio_frames_received,
-        bytes_received=engine.bytes_received,
+        bytes_received=engine.inbox.payload_bytes,
         queued_ms=totals.queued_ms,
         backlog_bytes=outbox.backlog_bytes,
         buffered_bytes=0 if connection is None else connection.buffered_bytes,

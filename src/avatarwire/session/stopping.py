@@ -1,0 +1,109 @@
+"""The stop of a session, in the order that a platform needs."""
+
+import asyncio
+from typing import Generic, TypeVar
+
+from avatarwire.session.callbacks import RunningCallback
+from avatarwire.session.dialling import Dialling
+from avatarwire.session.ending import Ending
+from avatarwire.session.lifecycle import End, Lifecycle, State
+from avatarwire.session.ports import Ports
+from avatarwire.session.tasks import keep
+from avatarwire.transport import Link
+
+__all__ = ["Stopping"]
+
+NORMAL_CLOSURE = 1000
+#: How long stop() waits for the connection and the platform, whatever they do.
+STOP_LIMIT_S = 2.5
+#: What is left of it for the platform at the least.
+MIN_RELEASE_S = 0.3
+
+ReceivedT = TypeVar("ReceivedT")
+
+
+class Stopping(Generic[ReceivedT]):
+    """Stops one session in a task of its own, however many wait for it.
+
+    Args:
+        ports: by which words, and who is told.
+        lifecycle: the rules.
+        ending: tells the end.
+        dialling: what is to be given up; None: nothing.
+        link: the connection of now; None: there is none.
+        was_open: the platform can be told goodbye.
+
+    Attributes:
+        task: the work.
+        callers: callbacks that wait for the stop, for which the stop does not wait.
+        left_running: why the platform may still run the session; None: it does not.
+    """
+
+    __slots__ = ("_ending", "_lifecycle", "_ports", "callers", "left_running", "task")
+
+    def __init__(
+        self,
+        ports: Ports[ReceivedT],
+        lifecycle: Lifecycle,
+        ending: Ending[ReceivedT],
+        dialling: Dialling[ReceivedT] | None,
+        link: Link | None,
+        *,
+        was_open: bool,
+    ) -> None:
+        self.callers: set[RunningCallback] = set()
+        self.left_running: str | None = None
+        self._ports = ports
+        self._lifecycle = lifecycle
+        self._ending = ending
+        work = self._run(dialling, link, was_open=was_open)
+        self.task: asyncio.Task[None] = keep(asyncio.create_task(work, name="avatarwire stop"))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it still stops."""
+        return not self.task.done()
+
+    async def _run(
+        self, dialling: Dialling[ReceivedT] | None, link: Link | None, *, was_open: bool
+    ) -> None:
+        deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
+        try:
+            was_given_up = dialling is not None and await dialling.give_up()
+            if link is not None:
+                await self._close(link, was_open=was_open)
+            if link is not None or was_given_up:
+                # Where there was no connection to tell it.
+                self._ending.tell(End(NORMAL_CLOSURE, ""))
+            await self._release(deadline_s)
+            await self._ports.reporter.finish(self.callers)
+        finally:
+            self._ending.settle()
+            self._lifecycle.stopped()
+
+    async def _close(self, link: Link, *, was_open: bool) -> None:
+        # In this order: the platform drops what it has not read once it is told to stop.
+        if was_open and self._lifecycle.state is State.CLOSING:
+            connection, outbox = link.connection, self._ports.outbox
+
+            def say(message: bytes) -> None:
+                outbox.say(message, connection)
+
+            await self._ports.dialect.goodbye(say)
+        await link.close()
+
+    async def _release(self, deadline_s: float) -> None:
+        work = self._ports.dialect.release()
+        release = keep(asyncio.create_task(work, name="avatarwire release"))
+        # A platform that takes its time is told in the background; ours is not to wait for it.
+        limit_s = max(MIN_RELEASE_S, deadline_s - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait([release], timeout=limit_s)
+        if not done:
+            self.left_running = "the platform has not answered yet"
+        elif release.cancelled():
+            self.left_running = "the event loop ended before the platform was told"
+        elif release.exception() is not None:
+            self.left_running = f"telling the platform failed: {release.exception()}"
+            self._ports.logger.error("releasing failed", exc_info=release.exception())
+        else:
+            self.left_running = release.result()
