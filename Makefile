@@ -121,6 +121,7 @@ guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
 	@$(BIN)/python benchmarks/akool.py --check
+	@$(BIN)/python benchmarks/tap.py --check
 	@$(BIN)/python benchmarks/instructions.py --check
 	@$(BIN)/python benchmarks/promptness.py --check
 

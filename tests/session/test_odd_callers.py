@@ -9,6 +9,9 @@ from avatarwire.akool import StreamingAvatarClient
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 from avatarwire.session import State
 
+#: Where a hang begins.
+LIMIT_S = 30
+
 
 class OddListener(AgentListener):
     @property
@@ -36,7 +39,7 @@ class Case:
         if self.platform == "liveavatar":
             config = AvatarAgentConfig(
                 "key", "avatar", base_url=self.emulator.base_url, reconnect=reconnect,
-                reconnect_base_delay=0.01,
+                reconnect_base_delay=0.01, timeout=LIMIT_S,
             )  # fmt: skip
             return AvatarAgent(config, OddListener() if odd else AgentListener())
         return (OddClient if odd else StreamingAvatarClient)(
@@ -69,10 +72,10 @@ async def test_a_property_that_raises_hangs_no_one(case, code, reconnect, caplog
     await case.peer.close(code)
     if reconnect and (code != 1000 or case.platform == "akool"):
         await until(lambda: session.stats().reconnects == 1)
-        await asyncio.wait_for(session.stop(), 5)
-    await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(session.stop(), LIMIT_S)
+    await asyncio.wait_for(waiting, LIMIT_S)
     assert not session.is_running
-    await asyncio.wait_for(session.stop(), 5)
+    await asyncio.wait_for(session.stop(), LIMIT_S)
     assert "on purpose" in caplog.text
     await session.start()
     await session.stop()
@@ -91,7 +94,7 @@ async def test_stop_from_another_loop_says_so_and_the_session_stays_stoppable(ca
             await asyncio.to_thread(elsewhere)
     assert session.is_running
     asyncio.run_coroutine_threadsafe(session.stop(), asyncio.get_running_loop())
-    await asyncio.wait_for(session.wait_closed(), 5)
+    await asyncio.wait_for(session.wait_closed(), LIMIT_S)
     await session.stop()
     assert (session.is_running, session.ending.code) == (False, 1000)
 
@@ -106,7 +109,7 @@ async def test_an_unexpected_exception_while_reconnecting_is_the_end(case, error
 
     session._dialect.endpoints = endpoints
     case.peer.cut()
-    await asyncio.wait_for(session.wait_closed(), 5)
+    await asyncio.wait_for(session.wait_closed(), LIMIT_S)
     assert (session.is_running, session.ending.code) == (False, 1006)
     assert session.ending.reason == f"an unexpected {error.__name__}"
     assert "on purpose" in caplog.text
@@ -164,7 +167,7 @@ def test_a_loop_that_is_gone_is_no_end_of_the_session_object(platform, reconnect
             if stops_first:
                 await session.stop()
                 assert not session.is_running
-            await asyncio.wait_for(session.start(), 5)
+            await asyncio.wait_for(session.start(), LIMIT_S)
             assert session.is_running
             await session.stop()
 
@@ -175,6 +178,6 @@ def test_a_loop_that_is_gone_is_no_end_of_the_session_object(platform, reconnect
 
 
 async def until(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT_S):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.001)

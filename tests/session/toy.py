@@ -111,9 +111,9 @@ class Told(Reporter):
 class Toy:
     """A client of the toy platform, and the platform's ends of its connections."""
 
-    def __init__(self):
+    def __init__(self, dialect=None):
         self.platforms = []
-        self.dialect, self.told = ToyDialect(), Told()
+        self.dialect, self.told = dialect or ToyDialect(), Told()
         self.turns, self.outbox = ToyTurns(), Outbox()
         self.engine = Engine(
             self.dialect, self.told, (self.turns, self.told), outbox=self.outbox,

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from avatarwire.akool.config import ClientConfig
 from avatarwire.akool.messages import Pong, Wire
 from avatarwire.akool.protocol import Received
-from avatarwire.codec import client_message
 from avatarwire.errors import AvatarwireError, SessionLostError
 from avatarwire.session.dialect import Part
-from avatarwire.session.outbox import TEXT, Outbox
+from avatarwire.session.outbox import Outbox
 from avatarwire.transport import Heartbeat
 
 __all__ = ["Keepalive"]
@@ -75,7 +74,7 @@ class Keepalive(Part[Received]):
     def send_ping(self) -> bool:
         """Send a ping without waiting for room: a peer that stopped reading answers none either."""
         try:
-            self._outbox.write_now(client_message(self._wire.ping(), text=True), TEXT)
+            self._outbox.write_text_now(self._wire.ping())
         except AvatarwireError:
             return False  # the reader is told the same
         return True

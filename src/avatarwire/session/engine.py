@@ -133,10 +133,14 @@ class Engine(Generic[ReceivedT]):
             caller = asyncio.current_task()
             if begun_here or not isinstance(exc, asyncio.CancelledError):
                 await self.stop()
-            if stopped and not (caller is not None and caller.cancelling()):
-                self.is_given_up = True
-                raise SessionLostError(NORMAL_CLOSURE, "stop() was called during start()") from None
-            raise
+            if not stopped or (caller is not None and caller.cancelling()):
+                raise
+        else:
+            # A stop may have come between the confirmation and now.
+            stopped = self._stopping is not None
+        if stopped:
+            self.is_given_up = True
+            raise SessionLostError(NORMAL_CLOSURE, "stop() was called during start()")
 
     def _begin(self, retry: Retry, attempts: int) -> Dialling[ReceivedT]:
         self.loop = asyncio.get_running_loop()
