@@ -2,12 +2,16 @@
 
 import asyncio
 import gc
+import inspect
 
 import pytest
 from toy import Toy, ToyDialect
 
 from avatarwire.errors import AvatarwireError, ConnectFailedError, SessionLostError
-from avatarwire.session import Engine, State
+from avatarwire.session import Engine, Lifecycle, State
+from avatarwire.session.dialling import Dialling
+from avatarwire.session.ending import Ending
+from avatarwire.session.stopping import Stopping
 from avatarwire.session.tasks import _kept
 
 LIMIT_S = 30
@@ -249,13 +253,6 @@ async def test_an_idle_session_keeps_nothing_of_its_start():
     await toy.engine.stop()
 
 
-def test_a_class_that_supervises_has_two_hundred_and_fifty_lines_at_most():
-    import inspect
-
-    from avatarwire.session.dialling import Dialling
-    from avatarwire.session.ending import Ending
-    from avatarwire.session.lifecycle import Lifecycle
-    from avatarwire.session.stopping import Stopping
-
-    for each in (Engine, Dialling, Ending, Stopping, Lifecycle):
-        assert len(inspect.getsource(each).splitlines()) <= 250
+@pytest.mark.parametrize("each", [Engine, Dialling, Ending, Stopping, Lifecycle])
+def test_a_class_that_supervises_has_two_hundred_and_fifty_lines_at_most(each):
+    assert len(inspect.getsource(each).splitlines()) <= 250

@@ -251,20 +251,14 @@ class Engine(Generic[ReceivedT]):
             return
         callback = running_callback()
         if self._stopping is None:
-            self._stopping = self._begin_stop()
+            self._stopping = Stopping(
+                self._ports, self.lifecycle, self.ending, self._dialling, self._link
+            )
         elif callback is not None and callback is self._ports.reporter.farewell:
             return  # the stop waits for this very callback
         if callback is not None:
             self._stopping.callers.add(callback)
         await asyncio.shield(self._stopping.task)
-
-    def _begin_stop(self) -> Stopping[ReceivedT]:
-        was_open = self.lifecycle.state is State.OPEN
-        self.lifecycle.stop()
-        self.ending.refuse(SessionLostError(NORMAL_CLOSURE, "stop() was called"))
-        return Stopping(
-            self._ports, self.lifecycle, self.ending, self._dialling, self._link, was_open=was_open
-        )
 
     def _stop_elsewhere(self) -> None:
         """Forget a session whose event loop is gone; it cannot be told anything any more."""

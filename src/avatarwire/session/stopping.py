@@ -1,15 +1,18 @@
 """The stop of a session, in the order that a platform needs."""
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from avatarwire.session.callbacks import RunningCallback
+from avatarwire.errors import SessionLostError
 from avatarwire.session.dialling import Dialling
 from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
 from avatarwire.transport import Link
+
+if TYPE_CHECKING:
+    from avatarwire.session.callbacks import RunningCallback
 
 __all__ = ["Stopping"]
 
@@ -23,7 +26,7 @@ ReceivedT = TypeVar("ReceivedT")
 
 
 class Stopping(Generic[ReceivedT]):
-    """Stops one session in a task of its own, however many wait for it.
+    """Stops one session in a task of its own, however many wait for it; it begins at once.
 
     Args:
         ports: by which words, and who is told.
@@ -31,7 +34,6 @@ class Stopping(Generic[ReceivedT]):
         ending: tells the end.
         dialling: what is to be given up; None: nothing.
         link: the connection of now; None: there is none.
-        was_open: the platform can be told goodbye.
 
     Attributes:
         task: the work.
@@ -48,14 +50,15 @@ class Stopping(Generic[ReceivedT]):
         ending: Ending[ReceivedT],
         dialling: Dialling[ReceivedT] | None,
         link: Link | None,
-        *,
-        was_open: bool,
     ) -> None:
         self.callers: set[RunningCallback] = set()
         self.left_running: str | None = None
         self._ports = ports
         self._lifecycle = lifecycle
         self._ending = ending
+        was_open = lifecycle.state is State.OPEN
+        lifecycle.stop()
+        ending.refuse(SessionLostError(NORMAL_CLOSURE, "stop() was called"))
         work = self._run(dialling, link, was_open=was_open)
         self.task: asyncio.Task[None] = keep(asyncio.create_task(work, name="avatarwire stop"))
 
