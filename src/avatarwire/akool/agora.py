@@ -71,19 +71,19 @@ class AgoraChannel(Part[Received]):
         self._is_restoring = False
 
     def gap(self, lost: SessionLostError) -> None:
-        """The avatar is in no channel until there is another connection."""
+        """Note that the avatar is in no channel until there is another connection."""
         del lost
         self._protocol.is_agora_connected = False
         self._is_restoring = True
 
     def connected(self) -> None:
-        """Bring a new connection to where the lost one was."""
+        """Set the channel again on a new connection."""
         if self._is_restoring and self._params is not None:
             keep(asyncio.create_task(self._restore(), name="avatarwire restore"))
         self._is_restoring = False
 
     def ended(self, lost: SessionLostError) -> None:
-        """The avatar is in no channel."""
+        """Note that the avatar is in no channel any more."""
         del lost
         self._protocol.is_agora_connected = self._is_restoring = False
 
@@ -128,7 +128,7 @@ def checked_params(
     language: object,
     background_url: object,
 ) -> AgoraParams:
-    """Give the parameters of ``set_agora_params``, checked.
+    """Return the parameters of ``set_agora_params``, checked.
 
     Raises:
         AudioStreamError: one is of a wrong type.

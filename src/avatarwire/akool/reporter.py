@@ -69,7 +69,7 @@ class HandlerReporter(Reporter[Received]):
         return None if handler is None else self._callbacks.run(name, handler, *args)
 
     def notice(self, received: Received) -> None:
-        """Tell what has been received."""
+        """Pass what has been received to the program's callbacks."""
         match received.inbound:
             case AgoraConnected(channel_id):
                 self._queue("on_agora_connected", channel_id)
@@ -98,7 +98,7 @@ class HandlerReporter(Reporter[Received]):
         self._on_disconnected = self.tell("on_disconnected")
 
     def closed(self, end: End) -> None:
-        """Tell the end of the connection, or that it could not be replaced."""
+        """Tell that the connection has ended, or could not be replaced."""
         if self._is_connected:
             if end.code != NORMAL_CLOSURE:
                 self.tell("on_error", self._dialect.named(end.error))

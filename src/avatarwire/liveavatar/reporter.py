@@ -60,7 +60,7 @@ class ListenerReporter(Reporter[Received]):
         return self._on_closed
 
     def notice(self, received: Received) -> None:
-        """Tell what has been received."""
+        """Pass what has been received to the program's callbacks."""
         if isinstance(received, AudioFrame):
             self.callbacks.audio(received)
         elif not isinstance(received, SessionInit):
@@ -79,7 +79,7 @@ class ListenerReporter(Reporter[Received]):
             self.callbacks.call("on_reconnected", self._dialect.result)
 
     def show(self, direction: str, kind: str, data: str | bytes) -> None:
-        """Hand a message on the wire to ``on_wire``."""
+        """Pass a message on the wire to ``on_wire``."""
         self.callbacks.call("on_wire", direction, kind, data)
 
     def retrying(self, attempt: int, delay_s: float) -> None:
@@ -87,7 +87,7 @@ class ListenerReporter(Reporter[Received]):
         self.callbacks.call("on_reconnecting", attempt, delay_s)
 
     def closed(self, end: End) -> None:
-        """Tell the end."""
+        """Tell that the session has ended."""
         self._on_closed = self.callbacks.call("on_closed", end.code, end.reason)
 
     async def finish(self, callers: set[RunningCallback]) -> None:
@@ -123,7 +123,7 @@ class Scene(Part[Received]):
             self._is_shown.set()
 
     def ended(self, lost: SessionLostError) -> None:
-        """It will never be shown."""
+        """Free those who wait: the scene will never be shown."""
         self._lost = lost
         self._is_shown.set()
 
@@ -156,7 +156,7 @@ class UserAudios(Part[Received]):
         self._audios.append(weakref.ref(audio))
 
     def notice(self, received: Received) -> None:
-        """Hand over the user's sound."""
+        """Pass the user's sound to those who listen."""
         if isinstance(received, AudioFrame) and self._audios:
             for audio in self._alive():
                 before = audio.dropped_frames
@@ -164,7 +164,7 @@ class UserAudios(Part[Received]):
                 self.dropped_frames += audio.dropped_frames - before
 
     def ended(self, lost: SessionLostError) -> None:
-        """There is nothing more to hear."""
+        """End all iterations: there is nothing more to hear."""
         del lost
         for audio in self._alive():
             before = audio.dropped_frames

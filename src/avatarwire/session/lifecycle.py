@@ -199,7 +199,7 @@ class Lifecycle:
             self.state = State.CLOSING
 
     def ended(self, end: End) -> End:
-        """Take the session as ended; give how, which is ours whatever the peer made of it."""
+        """Take the session as ended and return how; after our own stop that is 1000."""
         if self.end is None:
             self.end = End(NORMAL_CLOSURE, "") if self.is_ours else end
         self.state = State.ENDED

@@ -280,7 +280,7 @@ class Outbox:
         return end
 
     def show(self, direction: str, kind: str, data: str | bytes) -> None:
-        """Hand a message to everyone who looks."""
+        """Pass a message to every tap."""
         for tap in tuple(self.taps):
             try:
                 tap(direction, kind, data)
