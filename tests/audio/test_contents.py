@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avatarwire.audio import check_beginning, kind_of_content
+from avatarwire.audio import Beginning, kind_of_content
 
 LOGGER = logging.getLogger("avatarwire.test")
 TONE = [round(8000 * math.sin(n / 9)) for n in range(48000)]
@@ -116,11 +116,9 @@ def test_sound_is_never_taken_for_anything_else() -> None:
 def test_it_is_told_once_however_it_is_cut(size: int, caplog: pytest.LogCaptureFixture) -> None:
     for kind, content in FILES.items():
         caplog.clear()
-        head: bytes | None = b""
+        beginning = Beginning("turn 7", LOGGER)
         for start in range(0, len(content), size):
-            if head is None:
-                break
-            head = check_beginning(head, content[start : start + size], "turn 7", LOGGER)
+            beginning.look_at(content[start : start + size])
         (record,) = caplog.records
         assert record.getMessage().startswith(f"turn 7 begins like {kind.partition(' ')[0]}")
         assert record.levelno == logging.WARNING
@@ -134,17 +132,24 @@ def test_it_says_what_to_do_and_not_what_it_holds(caplog: pytest.LogCaptureFixtu
         ("base64", "decode the base64"),
     ):
         caplog.clear()
-        check_beginning(b"", FILES[kind], "it", LOGGER)
+        Beginning("it", LOGGER).look_at(FILES[kind])
         assert words in caplog.text
     caplog.clear()
-    check_beginning(b"", FILES["JSON"], "it", LOGGER, advice="ask")
+    Beginning("it", LOGGER, advice="ask").look_at(FILES["JSON"])
     assert caplog.text.rstrip().endswith("noise: ask")
     assert "quota" not in caplog.text
 
 
 def test_it_looks_no_longer_than_it_must(caplog: pytest.LogCaptureFixture) -> None:
-    head = check_beginning(b"", SAMPLES[:2000], "it", LOGGER)
-    assert head == SAMPLES[:2000]
-    assert check_beginning(head, SAMPLES[2000:], "it", LOGGER) is None
-    assert check_beginning(b"", SAMPLES, "it", LOGGER) is None
+    beginning = Beginning("it", LOGGER)
+    beginning.look_at(SAMPLES[:2000])
+    assert not beginning.is_known
+    beginning.look_at(SAMPLES[2000:])
+    assert beginning.is_known
+    beginning.look_at(FILES["JSON"])
+    assert not caplog.records
+    beginning.begin()
+    assert not beginning.is_known
+    beginning.look_at(SAMPLES)
+    assert beginning.is_known
     assert not caplog.records

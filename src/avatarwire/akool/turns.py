@@ -12,7 +12,7 @@ from avatarwire.akool.acks import Acks
 from avatarwire.akool.exceptions import AkoolStreamingAvatarError, AudioStreamError
 from avatarwire.akool.messages import EnvelopeWire, Wire
 from avatarwire.akool.protocol import Received
-from avatarwire.audio import PcmFormat, check_beginning, converter_between, pcm_bytes
+from avatarwire.audio import Beginning, PcmFormat, converter_between, pcm_bytes
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import Outbox, SoundLine
@@ -64,7 +64,8 @@ class Turns(TurnRegister, Part[Received]):
         self._require_open = require_open
         self._lost = lost
         self._made = 0
-        self._beginning: bytes | None = b""  # of what is sent unpaced, up to the next interrupt
+        # Of what is sent unpaced, up to the next interrupt.
+        self._beginning = Beginning("what is sent as audio", logger)
 
     def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
         """Make a turn; everything about it is checked here, and nothing is sent yet.
@@ -143,15 +144,13 @@ class Turns(TurnRegister, Part[Received]):
 
     def look_at(self, pcm: "Buffer") -> None:
         """Tell, once until the next interrupt, that what is sent unpaced begins as no sound."""
-        if self._beginning is not None:
-            self._beginning = check_beginning(
-                self._beginning, pcm_bytes(pcm), "what is sent as audio", logger
-            )
+        if not self._beginning.is_known:
+            self._beginning.look_at(pcm_bytes(pcm))
 
     def interrupted(self, by: AudioStream | None = None) -> None:
         """End every turn, because all that plays stops; ``by`` ends itself."""
         self.interrupts += 1
-        self._beginning = b""
+        self._beginning.begin()
         for stream in self.playing:
             if stream is not by:
                 stream.end("interrupted", notify=False)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from avatarwire.audio.contents import check_beginning, kind_of_content
+    from avatarwire.audio.contents import Beginning, kind_of_content
     from avatarwire.audio.files import read, write_wav
-    from avatarwire.audio.formats import FRAME_RATES, PcmFormat, whole_number
+    from avatarwire.audio.formats import PcmFormat, whole_number
     from avatarwire.audio.opus import OpusDecoder
     from avatarwire.audio.resample import Resampler, converter_between
     from avatarwire.audio.sources import is_one_piece, pieces_of
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from avatarwire.codec import level, pcm_bytes, pcm_view
 
 __all__ = [
-    "FRAME_RATES",
+    "Beginning",
     "OpusDecoder",
     "PcmFormat",
     "Resampler",
-    "check_beginning",
     "converter_between",
     "decode_alaw",
     "decode_ulaw",
@@ -39,8 +38,8 @@ __all__ = [
 
 _HOMES = {
     "avatarwire.audio.files": "read write_wav",
-    "avatarwire.audio.contents": "check_beginning kind_of_content",
-    "avatarwire.audio.formats": "FRAME_RATES PcmFormat whole_number",
+    "avatarwire.audio.contents": "Beginning kind_of_content",
+    "avatarwire.audio.formats": "PcmFormat whole_number",
     "avatarwire.audio.opus": "OpusDecoder",
     "avatarwire.audio.resample": "Resampler converter_between",
     "avatarwire.audio.sources": "is_one_piece pieces_of",

@@ -2,7 +2,7 @@
 
 import logging
 
-__all__ = ["check_beginning", "kind_of_content"]
+__all__ = ["Beginning", "kind_of_content"]
 
 #: Two frames of most MP3: one alone could be samples.
 ENOUGH_BYTES = 2048
@@ -79,32 +79,47 @@ def kind_of_content(head: bytes) -> str | None:
     return _kind_of_text(head) or _kind_of_frames(head)
 
 
-def check_beginning(
-    head: bytes, pcm: bytes, whose: str, logger: logging.Logger, *, advice: str | None = None
-) -> bytes | None:
-    """Look at the next piece of what has only begun, and tell once when it is no sound.
+class Beginning:
+    """Looks at how something begins that should be sound, and tells once when it is not.
 
     Args:
-        head: what the last call gave; empty at the beginning.
-        pcm: the next piece.
         whose: what begins, for the words.
         logger: where they go.
         advice: what to do about it; by default, what helps against a synthesiser's answer.
 
-    Returns:
-        What the next call needs; None: there is nothing left to look at.
+    Attributes:
+        is_known: there is nothing left to look at.
     """
-    head += pcm[: ENOUGH_BYTES - len(head)]
-    kind = kind_of_content(head)
-    if kind is not None:
-        logger.warning(
-            "%s begins like %s, not like 16-bit samples, as which it is noise: %s",
-            whose,
-            kind,
-            advice or _ADVICE.get(kind, _ASK_FOR_PCM),
-        )
-        return None
-    return head if len(head) < ENOUGH_BYTES else None
+
+    __slots__ = ("_advice", "_head", "_logger", "_whose", "is_known")
+
+    def __init__(self, whose: str, logger: logging.Logger, *, advice: str | None = None) -> None:
+        self._whose = whose
+        self._logger = logger
+        self._advice = advice
+        self.begin()
+
+    def begin(self) -> None:
+        """Look again: something else begins."""
+        self._head = b""
+        self.is_known: bool = False
+
+    def look_at(self, pcm: bytes) -> None:
+        """Look at the next piece, while it is not known what begins."""
+        if self.is_known:
+            return
+        self._head += pcm[: ENOUGH_BYTES - len(self._head)]
+        kind = kind_of_content(self._head)
+        if kind is not None:
+            self._logger.warning(
+                "%s begins like %s, not like 16-bit samples, as which it is noise: %s",
+                self._whose,
+                kind,
+                self._advice or _ADVICE.get(kind, _ASK_FOR_PCM),
+            )
+        self.is_known = kind is not None or len(self._head) >= ENOUGH_BYTES
+        if self.is_known:
+            self._head = b""
 
 
 def _kind_of_text(head: bytes) -> str | None:

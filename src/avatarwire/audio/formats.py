@@ -3,10 +3,7 @@
 import operator
 from dataclasses import dataclass
 
-__all__ = ["FRAME_RATES", "PcmFormat", "whole_number"]
-
-#: What an audio frame's ``sample_rate`` field says, in Hz, by its value (protocol section 5).
-FRAME_RATES = (16000, 24000, 48000)
+__all__ = ["PcmFormat", "whole_number"]
 
 SAMPLE_BYTES = 2
 

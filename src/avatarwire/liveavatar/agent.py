@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from avatarwire.audio import PcmFormat
+from avatarwire.audio import Beginning, PcmFormat
 from avatarwire.errors import AlreadyStartedError, NotConnectedError, SessionLostError
 from avatarwire.liveavatar.calls import AgentCalls
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
@@ -18,11 +18,12 @@ from avatarwire.liveavatar.reporter import ListenerReporter, Scene, UserAudios
 from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import EventOutbox
 from avatarwire.liveavatar.turns import FramerKeeper, Turns, kept_ms, new_stream
+from avatarwire.liveavatar.user_audio import UserAudio
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.stats import AgentStats, stats_of
-from avatarwire.streaming import AudioStream, Timing, UserAudio
+from avatarwire.streaming import AudioStream, Timing
 
 if TYPE_CHECKING:
     from avatarwire.liveavatar.protocol import Received
@@ -58,7 +59,7 @@ class AvatarAgent(AgentCalls):
         self._config = config
         self._outbox = EventOutbox()
         self._framers = FramerKeeper()
-        self._beginning = b""
+        self._beginning = Beginning("the turn's audio", logger)
         self._dialect = LiveAvatarDialect(config)
         self._reporter = ListenerReporter(listener, config, self._dialect)
         self._turns = Turns(config)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from avatarwire.audio import (
-    check_beginning,
+    Beginning,
     is_one_piece,
     kind_of_content,
     pcm_bytes,
@@ -60,7 +60,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
 
     _framers: FramerKeeper
     _turns: Turns
-    _beginning: bytes | None  # of the turn; None: it has been looked at
+    _beginning: Beginning  # of the turn
 
     # Speech that the backend makes
 
@@ -123,7 +123,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
                 f"not {len(sound)} bytes: keep the odd bytes for the next call"
             )
         framer = self._framers.get(sample_rate, channels, frame_ms)
-        self._look_at(sound)
+        self._beginning.look_at(sound)
         wire, frames, messages = framed_audio(
             framer, sound, ends=True, is_shown=bool(self._outbox.taps)
         )
@@ -220,7 +220,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             await self._send_frames([*framer.flush(), message])
         else:
             sound = pcm_bytes(frame)
-            self._look_at(sound)
+            self._beginning.look_at(sound)
             await self._send_frames(framer.frames(sound))
 
     async def _send_frames(self, frames: list[bytes]) -> None:
@@ -287,13 +287,8 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         self._turns.require_none(f"sending {event['event']}")
         # Before the event: sending may wait for room, and a cancelled wait must not lose the key.
         self._framers.begin()
-        self._beginning = b""
+        self._beginning.begin()
         await self._send_event(event)
-
-    def _look_at(self, pcm: bytes) -> None:
-        """Tell, once a turn, that what begins is no sound."""
-        if self._beginning is not None:
-            self._beginning = check_beginning(self._beginning, pcm, "the turn's audio", logger)
 
 
 def _packed(message: "Buffer", kind: type[AudioFrame] | type[ImageFrame]) -> bytes:

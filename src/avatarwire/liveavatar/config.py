@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
 from urllib.parse import urlsplit
 
 from avatarwire._json import dumps
-from avatarwire.audio import FRAME_RATES
+from avatarwire.codec.header import FRAME_RATES
 from avatarwire.errors import SettingError, SettingTypeError
 from avatarwire.liveavatar.messages import require_finite
 from avatarwire.transport import KeepsSecrets

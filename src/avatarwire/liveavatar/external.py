@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from avatarwire.audio import PcmFormat, check_beginning, converter_between, pcm_bytes
+from avatarwire.audio import Beginning, PcmFormat, converter_between, pcm_bytes
 from avatarwire.codec import ExternalAudioFrame, client_message
 from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
@@ -209,7 +209,7 @@ class ExternalCalls(Sender):
         format_ = _format(self._config, None, None)
         data = pcm_bytes(pcm)
         has_room = self._accompaniment.send(data, timestamp_us, format_, self._outbox.write)
-        check_beginning(b"", data, "the accompaniment", logger)
+        Beginning("the accompaniment", logger).look_at(data)
         await self._settle(has_room)
 
     def external_audio_stream(

@@ -11,10 +11,10 @@ from avatarwire.liveavatar.dialect import LiveAvatarDialect
 from avatarwire.liveavatar.events import SceneReady, SessionInit
 from avatarwire.liveavatar.listener import Callbacks
 from avatarwire.liveavatar.protocol import Received
+from avatarwire.liveavatar.user_audio import UserAudio
 from avatarwire.session.callbacks import RunningCallback
 from avatarwire.session.dialect import Part, Reporter
 from avatarwire.session.lifecycle import End
-from avatarwire.streaming import UserAudio
 
 __all__ = ["ListenerReporter", "Scene", "UserAudios"]
 

@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Callable
 
-from avatarwire.audio import FRAME_RATES, PcmFormat, converter_between
+from avatarwire.audio import PcmFormat, converter_between
 from avatarwire.codec import PcmFramer
+from avatarwire.codec.header import FRAME_RATES
 from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig
 from avatarwire.liveavatar.events import (

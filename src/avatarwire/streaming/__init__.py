@@ -3,16 +3,16 @@
 What a turn needs of a platform is the small ``Speaker``; nothing here knows a protocol or a socket.
 """
 
+from avatarwire.streaming.intake import Converter
 from avatarwire.streaming.lane import Lane
 from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.register import StreamRegister, StreamTotals, TurnRegister
 from avatarwire.streaming.speaker import Speaker
-from avatarwire.streaming.stream import AudioStream, Converter
+from avatarwire.streaming.stream import AudioStream
 from avatarwire.streaming.timeline import Timeline
 from avatarwire.streaming.timing import Timing
-from avatarwire.streaming.user_audio import UserAudio
 
 __all__ = [
     "BOUNDS_MS",
@@ -30,6 +30,5 @@ __all__ = [
     "Timeline",
     "Timing",
     "TurnRegister",
-    "UserAudio",
     "running_pacer",
 ]

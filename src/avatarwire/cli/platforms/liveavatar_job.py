@@ -16,7 +16,7 @@ from avatarwire import (
     SessionStartError,
     SettingError,
 )
-from avatarwire.audio import FRAME_RATES, PcmFormat
+from avatarwire.audio import PcmFormat
 from avatarwire.cli.job import (
     Delivery,
     Outcome,
@@ -28,6 +28,7 @@ from avatarwire.cli.job import (
     usage_error,
 )
 from avatarwire.cli.local import local_unless
+from avatarwire.codec.header import FRAME_RATES
 from avatarwire.emulator import LiveAvatarEmulator
 
 __all__ = [

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from avatarwire.audio import FRAME_RATES, PcmFormat
+from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame
+from avatarwire.codec.header import FRAME_RATES
 from avatarwire.liveavatar.messages import Event, SessionState
 
 __all__ = ["Clock", "Player", "Turn"]

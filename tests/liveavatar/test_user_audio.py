@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import MissingExtraError
-from avatarwire.streaming import UserAudio
-from avatarwire.streaming.user_audio import MAX_CONCEALED_MS
+from avatarwire.liveavatar.user_audio import MAX_CONCEALED_MS, UserAudio
 
 RATES = {16000: 0, 24000: 1, 48000: 2}
 

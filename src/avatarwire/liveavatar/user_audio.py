@@ -3,14 +3,15 @@
 import logging
 from typing import Self
 
-from avatarwire.audio import FRAME_RATES, OpusDecoder, PcmFormat, Resampler, check_beginning
+from avatarwire.audio import Beginning, OpusDecoder, PcmFormat, Resampler
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
+from avatarwire.codec.header import FRAME_RATES, OPUS, PCM
 from avatarwire.errors import AudioFormatError
-from avatarwire.streaming.lane import Lane
+from avatarwire.streaming import Lane
 
 __all__ = ["UserAudio"]
 
-logger: logging.Logger = logging.getLogger("avatarwire.streaming")
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
 #: Ten seconds of 40 ms frames: longer is stale for a recogniser.
 LANE_FRAMES = 250
@@ -18,7 +19,6 @@ LANE_FRAMES = 250
 #: no connection loses more than this and lives.
 MAX_CONCEALED_MS = 2000
 _ASK_THE_PLATFORM = "the frames' headers say PCM: ask the platform what it sends"
-PCM, OPUS = 0, 1  # by the header's codec field
 
 
 class UserAudio:
@@ -66,7 +66,7 @@ class UserAudio:
         self._source: PcmFormat | None = None
         self._is_closed = False
         self._is_drained = False
-        self._beginning: bytes | None = b""  # until it is known to be sound, or told not to be
+        self._beginning = Beginning("the user's audio", logger, advice=_ASK_THE_PLATFORM)
         self.bad_frames: int = 0
         self.unconcealed_ms: int = 0
 
@@ -170,10 +170,7 @@ class UserAudio:
             # Kept, it would shift all that follows by a byte, which is noise.
             self._bad("it ends with half a sample", what="cut")
             pcm = pcm[:-half_bytes]
-        if self._beginning is not None:
-            self._beginning = check_beginning(
-                self._beginning, pcm, "the user's audio", logger, advice=_ASK_THE_PLATFORM
-            )
+        self._beginning.look_at(pcm)
         return tail + self._resampler.push(pcm)
 
     def _decoded(self, frame: AudioFrame) -> bytes:

@@ -1,0 +1,74 @@
+"""What a turn loses to gaps between connections, where it does not wait for the next one."""
+
+from avatarwire.audio import PcmFormat
+from avatarwire.streaming.intake import Intake
+from avatarwire.streaming.timeline import Timeline
+
+__all__ = ["Drops"]
+
+
+class Drops:
+    """Drops what is queued while there is no connection, at the pace at which it was sent.
+
+    Args:
+        intake: where the sound comes from.
+        timeline: where it is queued.
+        sent: its format there.
+        buffer_ms: how much more than the gap lasts may be dropped before writers wait.
+
+    Attributes:
+        is_on: there is a gap, and what is queued is dropped.
+    """
+
+    __slots__ = (
+        "_begun_s",
+        "_buffer_ms",
+        "_dropped_bytes",
+        "_intake",
+        "_sent",
+        "_timeline",
+        "_up_to_bytes",
+        "is_on",
+    )
+
+    def __init__(
+        self, intake: Intake, timeline: Timeline, sent: PcmFormat, buffer_ms: float
+    ) -> None:
+        self._intake = intake
+        self._timeline = timeline
+        self._sent = sent
+        self._buffer_ms = buffer_ms
+        self._begun_s = 0.0
+        self._dropped_bytes = 0  # since the gap began
+        self._up_to_bytes = 0  # of the whole turn, up to the last that was dropped
+        self.is_on: bool = False
+
+    @property
+    def has_the_end(self) -> bool:
+        """Whether the last of the sound so far was dropped."""
+        return 0 < self._up_to_bytes == self._intake.whole_bytes
+
+    def begin(self, now_s: float) -> None:
+        """Drop what is queued, now and until the gap ends."""
+        self.drop()
+        self.is_on = True
+        self._begun_s = now_s
+        self._dropped_bytes = 0
+
+    def drop(self) -> None:
+        """Drop the whole samples: what follows half a sample is its other half."""
+        queued_bytes = self._timeline.queued_bytes
+        whole_bytes = queued_bytes - queued_bytes % self._sent.frame_bytes
+        self._timeline.skip(whole_bytes)
+        if whole_bytes:
+            self._dropped_bytes += whole_bytes
+            self._up_to_bytes = self._intake.whole_bytes
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long a writer waits as on a connection: until little enough is ahead.
+
+        A source that is faster than sound would lose all of its sound to a gap of a moment, and
+        one without an end would let nothing else happen.
+        """
+        ahead_ms = self._sent.ms(self._dropped_bytes) - self._buffer_ms
+        return self._begun_s + ahead_ms / 1000 - now_s

@@ -1,0 +1,365 @@
+"""A turn's sound on its way to the listener: what is due, what was sent, how it has ended."""
+
+import asyncio
+import logging
+from typing import Literal
+
+from avatarwire.audio import PcmFormat
+from avatarwire.streaming.drops import Drops
+from avatarwire.streaming.intake import Converter, Intake
+from avatarwire.streaming.lateness import Lateness
+from avatarwire.streaming.pacer import Pacer, running_pacer
+from avatarwire.streaming.playout import Playout, PlayoutReason
+from avatarwire.streaming.speaker import Speaker
+from avatarwire.streaming.timeline import Timeline
+from avatarwire.streaming.timing import Timing
+
+__all__ = ["Turn"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.streaming")
+
+#: What leaves unpaced before others have their turn: about a millisecond's work.
+UNPACED_BYTES = 1_000_000
+
+
+class Turn:
+    """What the session and the pacer know of a turn of speech; a program writes ``AudioStream``.
+
+    Args:
+        speaker: how the platform is spoken to.
+        written: format of what ``write`` takes.
+        sent: format of what the platform gets.
+        converter: between the two; None when they are the same.
+        timing: when it leaves.
+        request_id: what the turn answers.
+        response_id: the turn's own id.
+        interrupt_on_input: the user's input ends the turn, as it ends playback at the platform.
+        lateness: where the delay of each paced write is counted.
+        grace_s: how long after its paced end the platform may take to say that the turn has been
+            played; None: it says nothing, and the clock alone decides.
+        keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
+            connection; None: the turn does not outlive its connection.
+    """
+
+    # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_drops",
+        "_format",
+        "_grace_s",
+        "_intake",
+        "_is_held",
+        "_is_writer_waiting",
+        "_loop",
+        "_outlives",
+        "_paced",
+        "_pacer",
+        "_played_ms",
+        "_reason",
+        "_resolved",
+        "_room",
+        "_speaker",
+        "_state",
+        "_timeline",
+        "_waiting_for_room",
+        "interrupt_on_input",
+        "lateness",
+        "request_id",
+        "response_id",
+    )
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        *,
+        written: PcmFormat,
+        sent: PcmFormat,
+        converter: Converter | None = None,
+        timing: Timing,
+        request_id: str,
+        response_id: str,
+        interrupt_on_input: bool = False,
+        lateness: Lateness | None = None,
+        grace_s: float | None = None,
+        keep_ms: float | None = None,
+    ) -> None:
+        self.request_id: str = request_id
+        self.response_id: str = response_id
+        self.interrupt_on_input: bool = interrupt_on_input
+        self.lateness: Lateness = lateness or Lateness()
+        self._speaker = speaker
+        self._format = sent
+        self._paced = timing.paced
+        self._grace_s = grace_s
+        self._outlives = keep_ms is not None
+        self._intake = Intake(written, sent, converter, f"turn {response_id}")
+        self._timeline = Timeline(timing, sent, keep_ms=keep_ms or 0, lateness=self.lateness)
+        self._drops = Drops(self._intake, self._timeline, sent, timing.buffer_ms)
+        self._state: Literal["new", "open", "finishing", "closed"] = "new"
+        self._is_held = False
+        self._reason: PlayoutReason | None = None
+        self._played_ms = 0.0
+        self._room = asyncio.Event()
+        self._is_writer_waiting = False
+        self._closed = asyncio.Event()
+        self._resolved = asyncio.Event()
+        self._waiting_for_room: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._pacer: Pacer
+
+    # What has become of the sound
+
+    @property
+    def is_open(self) -> bool:
+        """Whether ``write`` still takes sound."""
+        return self._state == "open"
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether ``wait_playout`` returns at once."""
+        return self._reason is not None
+
+    @property
+    def sends(self) -> bool:
+        """Whether something of it is still to be sent, now or on another connection."""
+        return self._reason is None and self._state in {"open", "finishing"}
+
+    async def wait_sent(self) -> None:
+        """Wait until nothing more of it is to be sent."""
+        while self.sends:
+            await self._closed.wait()
+
+    @property
+    def begins_at_s(self) -> float:
+        """When the first sample is played by the paced clock; now, before there is one."""
+        return self._timeline.begins_at_s(self._loop.time())
+
+    @property
+    def ends_at_s(self) -> float:
+        """When all that was sent has been played by the paced clock, in the event loop's time."""
+        return self._timeline.ends_at_s(self._loop.time())
+
+    @property
+    def written_ms(self) -> float:
+        """What was given to the stream, in milliseconds of sound; an odd last byte is not."""
+        return self._ms(self._intake.samples)
+
+    @property
+    def queued_ms(self) -> float:
+        """What waits to be sent, in milliseconds of sound."""
+        return self._ms(self._timeline.queued_samples)
+
+    @property
+    def sent_ms(self) -> float:
+        """What has gone to the platform, in milliseconds of sound."""
+        return self._ms(self._timeline.sent_samples)
+
+    @property
+    def position_ms(self) -> float:
+        """What the listener has heard by now, in milliseconds of sound, by the paced clock."""
+        if self._reason is not None:
+            return self._played_ms
+        if not self._timeline.sent_samples:
+            return 0.0
+        return self._timeline.position_s(self._loop.time()) * 1000
+
+    @property
+    def underruns(self) -> int:
+        """How often everything sent had been played before more was sent."""
+        return self._timeline.underruns
+
+    @property
+    def underrun_ms(self) -> float:
+        """For how long in all, in milliseconds."""
+        return self._timeline.underrun_s * 1000
+
+    # What the session tells it
+
+    async def begin(self) -> None:
+        """Open the turn at the platform, when it can be.
+
+        Raises:
+            ConnectionError: it cannot, and the turn does not outlive a connection.
+            RuntimeError: another turn is open.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._pacer = running_pacer()
+        while self._state == "new":
+            await self._speaker.ready()
+            try:
+                self._speaker.start()
+            except ConnectionError:
+                if not self._outlives:
+                    raise
+            else:
+                self._state = "open"
+
+    def end(
+        self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
+    ) -> Playout:
+        """End the turn now, for ``reason``, unless it has ended; give what became of it.
+
+        Only an interruption of ours stops the playback; with ``lost`` nothing can be sent.
+        """
+        if self._reason is not None:
+            return self._playout()
+        if reason != "lost":
+            try:
+                if reason == "interrupted" and notify:
+                    self._speaker.interrupt(scope)
+                elif self._state != "closed":
+                    self._speaker.abandon()
+            except ConnectionError:
+                reason = "lost"
+        self._close()
+        self._resolve(reason)
+        return self._playout()
+
+    def hold(self, *, drop: bool = False) -> None:
+        """The connection is lost, and another may follow: send nothing until then.
+
+        Args:
+            drop: what is queued, and what is written until then, is dropped; otherwise it waits,
+                behind what was sent and cannot have been played.
+        """
+        if self._reason is not None or self._state == "new":
+            return
+        if self._waiting_for_room is not None:
+            self._waiting_for_room.cancel()
+            self._waiting_for_room = None
+        self._is_held = True
+        if drop:
+            self._drops.begin(self._loop.time())
+            self._room.set()
+            return
+        self._drops.is_on = False
+        if self._timeline.take_back(self._loop.time()) and self._state == "closed":
+            self._state = "finishing"
+            self._closed.clear()
+        if self._state != "closed":
+            self._pacer.remove(self)
+
+    def go_on(self) -> None:
+        """There is another connection: begin the turn anew, with what was held."""
+        if self._reason is not None or self._state == "new":
+            return
+        if self._state != "closed":
+            try:
+                self._speaker.restart()
+            except ConnectionError:
+                return  # lost again; the session will say how it goes on
+        self._is_held = self._drops.is_on = False
+        self._room.set()
+        if self._state != "closed":
+            self._pump()
+
+    # Sending
+
+    def tick(self, now_s: float) -> float | None:
+        """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
+        if self._state == "closed":
+            self._resolve("completed" if self._grace_s is None else "timed_out")
+            return None
+        try:
+            return self._send_due(now_s)
+        except ConnectionError:
+            if self._outlives:
+                self._is_held = True  # the session will say whether there is another connection
+            else:
+                self.end("lost")
+            return None
+
+    def _pump(self) -> None:
+        """Do what is due, and have the pacer call for the rest."""
+        deadline_s = self.tick(self._loop.time())
+        if deadline_s is not None:
+            self._pacer.schedule(self, deadline_s)
+
+    def _send_due(self, now_s: float) -> float | None:
+        if self._waiting_for_room is not None or self._is_held:
+            return None
+        if not self._paced:
+            return self._send_unpaced(now_s)
+        timeline = self._timeline
+        pcm = timeline.due(now_s)
+        if pcm is not None and not self._send(pcm, now_s):
+            return None
+        if self._state == "finishing" and not timeline.queued_bytes:
+            return self._finish(now_s)
+        return timeline.next_due_s(now_s)
+
+    def _send_unpaced(self, now_s: float) -> float | None:
+        timeline = self._timeline
+        stop_at_bytes = timeline.queued_bytes - UNPACED_BYTES
+        while timeline.queued_bytes >= timeline.frame_bytes:
+            if timeline.queued_bytes <= stop_at_bytes:
+                return now_s
+            whole_bytes = timeline.queued_bytes - timeline.queued_bytes % timeline.frame_bytes
+            if not self._send(timeline.front(min(whole_bytes, timeline.batch_bytes)), now_s):
+                return None
+        if self._state != "finishing":
+            return None
+        if timeline.queued_bytes:
+            self._send(timeline.front(timeline.queued_bytes), now_s)
+        return self._finish(now_s)
+
+    def _send(self, pcm: bytes | memoryview, now_s: float) -> bool:
+        """Send the front of the queue; False when the connection has no more room."""
+        has_room = self._speaker.say(pcm)
+        self._timeline.sent(now_s)
+        if self._is_writer_waiting and self._timeline.has_room:
+            self._is_writer_waiting = False
+            self._room.set()
+        if not has_room:
+            self._waiting_for_room = asyncio.create_task(self._wait_for_room())
+        return has_room
+
+    async def _wait_for_room(self) -> None:
+        try:
+            await self._speaker.writable()
+        except ConnectionError:
+            if not self._outlives:
+                self.end("lost")
+            return
+        self._waiting_for_room = None
+        if self._state != "closed":
+            self._pump()
+
+    def _finish(self, now_s: float) -> float:
+        """Complete the turn; give the time at which its playback is over, with or without word."""
+        self._speaker.finish()
+        self._close()
+        return self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
+
+    def _close(self) -> None:
+        self._state = "closed"
+        self._timeline.clear()
+        self._room.set()
+        self._closed.set()
+
+    def _resolve(self, reason: PlayoutReason) -> None:
+        if self._reason is not None:
+            return
+        self._played_ms = self.sent_ms if reason == "completed" else self.position_ms
+        self._reason = reason
+        self._timeline.forget()
+        self._resolved.set()
+        self._pacer.remove(self)
+        if self._waiting_for_room is not None:
+            self._waiting_for_room.cancel()
+        logger.debug("turn %s: %s", self.response_id, self._playout())
+
+    def _playout(self) -> Playout:
+        """Return what became of the turn, by now."""
+        written_samples = self._intake.samples
+        return Playout(
+            reason=self._reason or "timed_out",
+            written_ms=self._ms(written_samples),
+            sent_ms=self.sent_ms,
+            dropped_ms=self._ms(written_samples - self._timeline.sent_samples),
+            played_ms=self.position_ms,
+        )
+
+    def _ms(self, samples: int) -> float:
+        return samples * 1000 / self._format.sample_rate
