@@ -20,7 +20,7 @@ class Link:
     handler that raises is logged and does not end the connection.
 
     Args:
-        dial: opens a connection; called anew for every attempt, since addresses serve once.
+        dial: opens a connection; called once, and let go of then.
         on_message: called with every message; must not block.
         on_end: called with the close code and the reason, exactly once for a link that opened,
             after its last message. A link that never opened says so from ``open()`` alone.
@@ -62,13 +62,19 @@ class Link:
             raise RuntimeError("a link opens once")
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(opened))
+
         # A task that is cancelled before its first step never runs its own handlers.
-        self._task.add_done_callback(lambda _: _fail(opened, SessionLostError(1000, "closed")))
+        def closed(_: asyncio.Task[None]) -> None:
+            _fail(opened, SessionLostError(1000, "closed"))
+
+        self._task.add_done_callback(closed)
         try:
             await asyncio.shield(opened)
         except asyncio.CancelledError:
             await self.close()
             raise
+        finally:
+            self._task.remove_done_callback(closed)  # an open link keeps nothing of its opening
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, or give up dialling; return when nothing of the link is left.
@@ -94,13 +100,15 @@ class Link:
         self._abandoning = asyncio.create_task(self.close(code), name="avatarwire abandon")
 
     async def _run(self, opened: asyncio.Future[None]) -> None:
+        dial, self._dial = self._dial, _dialled
         try:
-            connection = await self._dial()
+            connection = await dial()
         except Exception as exc:
             _fail(opened, exc)
             return
         self._connection = connection
         opened.set_result(None)
+        del dial, opened
         code, reason = 1006, ""
         try:
             code, reason = await self._read(connection)
@@ -123,6 +131,10 @@ class Link:
                 self._on_message(message)
             except Exception:
                 _log.exception("a message handler failed; the connection goes on")
+
+
+async def _dialled() -> Connection:
+    raise RuntimeError("a link opens once")
 
 
 def _fail(opened: asyncio.Future[None], exc: Exception) -> None:
