@@ -17,7 +17,7 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	packed wheel wheels clean
+	packed wheel wheels clean compare history test-nogil
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,17 @@ test: $(INSTALLED) $(SEEDS)  ## Run the tests
 
 test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the folder PYTHONS=
 	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')
+
+# Its tests alone, each in four threads at once; importing a module that is not declared safe would
+# turn the lock on, which is an error here.
+test-nogil:  ## Test the codec on a free-threaded CPython, where one is found as for test-pythons
+	@python=$$($(PYTHON) tools/pythons.py --free-threaded $(if $(PYTHONS),--folder '$(PYTHONS)')) || exit 0; \
+	"$$python" -m venv --clear build/nogil && \
+	build/nogil/bin/python -m pip install -qq --upgrade 'pip>=25.1' && \
+	build/nogil/bin/python -m pip install -qq --group test-nogil && \
+	build/nogil/bin/python setup.py -q build --build-lib build/nogil/built --build-temp build/nogil/temp && \
+	PYTHONPATH=build/nogil/built build/nogil/bin/python -W error::RuntimeWarning -m pytest tests/codec \
+		--parallel-threads=4
 
 # On the oldest Python: the lowest versions have no wheels for the newest.
 test-lowest:  ## The same on the lowest version of each dependency
@@ -113,6 +124,16 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an
 
 bench: $(INSTALLED) .peers $(SEEDS)  ## Measure all groups; tables and plots in benchmarks/results and the README
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/bench.py
+
+# The codec's workloads by pytest-benchmark; BENCHMARK= takes its options, such as
+# --benchmark-json=out.json, --benchmark-autosave, --benchmark-compare and --benchmark-histogram.
+BENCHMARK :=
+compare: $(INSTALLED) .peers $(SEEDS)  ## Compare codecs, group by group, with pytest-benchmark
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python -m pytest benchmarks --benchmark-sort=min \
+		--benchmark-columns=min,median,iqr,rounds $(BENCHMARK)
+
+history: $(INSTALLED) .peers $(SEEDS)  ## Add what the guards measure to benchmarks/results/history.jsonl
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/history.py
 
 scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in one process (minutes)
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/scale.py

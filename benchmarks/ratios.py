@@ -1,53 +1,17 @@
-"""Times code beside other code in one process, so that only the ratios count."""
+"""Ratios of what was timed in one process, and the floors that they may not fall below."""
 
-import gc
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from avatarwire.bench import best_times, workload
+
+__all__ = ["FLOORS", "Ratio", "best_times", "floors", "ratio_of", "report"]
 
 FLOORS = Path(__file__).with_name("floors.toml")
-
-
-def best_times(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int = 25, round_s: float = 0.004
-) -> dict[str, float]:
-    """Return the best seconds per call of each.
-
-    The calls take turns, round after round, so that a slow moment of the machine hits all of
-    them; the best round of each is the one that was disturbed least.
-
-    Args:
-        calls: What to time, by name.
-        rounds: Turns that each call gets.
-        round_s: Roughly how long one turn takes, in seconds.
-    """
-    best = {}
-    counts = {}
-    for name, call in calls.items():
-        call()
-        best[name] = _time(call, 20)
-        counts[name] = max(20, int(round_s / best[name]))
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            for name, call in calls.items():
-                best[name] = min(best[name], _time(call, counts[name]))
-    finally:
-        if was_enabled:
-            gc.enable()
-    return best
-
-
-def _time(call: Callable[[], object], count: int) -> float:
-    turns = range(count)
-    start = time.perf_counter()
-    for _ in turns:
-        call()
-    return (time.perf_counter() - start) / count
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +36,24 @@ class Ratio:
     def holds(self) -> bool:
         """Whether the ratio is on the right side of its floor."""
         return self.value <= self.floor if self.at_most else self.value >= self.floor
+
+
+def ratio_of(name: str, ours: Any, theirs: Any, floor: float) -> Ratio:  # noqa: ANN401
+    """Time two candidates at a workload of the list.
+
+    Args:
+        name: the workload.
+        ours: a candidate.
+        theirs: another.
+        floor: what the ratio may not fall below.
+    """
+    work = workload(name)
+    calls = {
+        "ours": getattr(ours, name)(*work.cases()[0]),
+        "theirs": getattr(theirs, name)(*work.cases()[0]),
+    }
+    times = best_times(calls)
+    return Ratio(work.title, times["ours"], times["theirs"], floor)
 
 
 def floors(group: str) -> dict[str, float]:

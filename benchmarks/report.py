@@ -10,6 +10,13 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from avatarwire.bench import CANDIDATES, made, measured, workload
+from avatarwire.bench.machine import cpu
+from avatarwire.bench.measuring import COPY
+from avatarwire.bench.plot import micros
+
+__all__ = ["COPY", "RESULTS", "Panel", "machine", "micros", "panel_of", "write"]
+
 RESULTS = Path(__file__).with_name("results")
 
 _OURS_COLOUR, _OTHER_COLOUR, _LIMIT_COLOUR = "#1f6feb", "#9aa4b2", "#d29922"
@@ -29,6 +36,23 @@ class Panel:
     title: str
     costs: Mapping[str, float]
     limit: str = ""
+
+
+def panel_of(name: str, *, limit: str = COPY) -> Panel:
+    """Measure a group of the list, by every candidate that is installed.
+
+    Args:
+        name: the workload.
+        limit: what does less than the job; one copy of as many bytes, unless it is a candidate.
+    """
+    candidates, _ = made(CANDIDATES)
+    group = measured(workload(name), candidates, seconds=2)
+    if group.faults or group.failures:
+        raise RuntimeError(f"{name}: {group.faults | group.failures}")
+    costs = {line.name: line.seconds for line in group.lines}
+    if limit == COPY:
+        costs[COPY] = group.copy_s
+    return Panel(group.workload.title, costs, limit)
 
 
 def write(group: str, title: str, panels: list[Panel], packages: list[str], notes: str) -> None:
@@ -52,15 +76,10 @@ def write(group: str, title: str, panels: list[Panel], packages: list[str], note
 
 def machine(packages: list[str]) -> str:
     """Say on what the figures were measured, with the versions of some distributions."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = models[0].partition(":")[2].strip() if models else cpu
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores ({cpu}); liveavatar-channel-sdk 0.2.2, "
+        f"{platform.machine()}, {os.cpu_count()} cores ({cpu()}); liveavatar-channel-sdk 0.2.2, "
         f"{versions}.\n\nRead the ratios: the times are one machine's."
     )
 
@@ -114,9 +133,3 @@ def _colour(name: str, panel: Panel) -> str:
 
 def _is_ours(name: str) -> bool:
     return name.startswith("avatarwire")
-
-
-def micros(cost: float) -> str:
-    """Print seconds as microseconds."""
-    micros = cost * 1e6
-    return f"{micros:.3f}" if micros < 10 else f"{micros:,.1f}"

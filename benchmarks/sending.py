@@ -5,54 +5,26 @@ under its floor.
 """
 
 import asyncio
-import json
 import platform
+import random
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
-from codec import SECOND, seed
+import seeds  # noqa: F401 - for the published SDK
 from cpu import cpu_of
 from drain import drain
-from ratios import Ratio, best_times, floors, report
-from websockets.frames import Frame, Opcode
+from ratios import Ratio, floors, ratio_of, report
 
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
-from avatarwire.codec import client_message
-from avatarwire.liveavatar import MessageBuilder
-from avatarwire.liveavatar.messages import encode
+from avatarwire.bench.candidates import Avatarwire, LiveAvatarSdk
 
-RESPONSE_CHUNK = "req-1", "resp-1", 3, 120, "Good morning, how can I help you today?"
-ASR_PARTIAL = "req-1", "Guten Morgen, ich hätte gern", 7
+import liveavatar_channel_sdk as seed  # isort: skip - found by seeds
+
+SECOND = random.Random(1).randbytes(48_000)  # noqa: S311
+CHUNK = SECOND[:1920]
 BURST_S = 400
 BURST_FRAMES = BURST_S * 25
-
-seed_builder = seed.message_builder.MessageBuilder
-
-
-def framed_seed(text: str) -> bytes:
-    """Frame and mask a text message by the websockets library, as its ``send()`` does."""
-    return Frame(Opcode.TEXT, text.encode()).serialize(mask=True)
-
-
-def chunk_ours() -> bytes:
-    """Take a piece of a response from its arguments to wire bytes, ours."""
-    return client_message(encode(MessageBuilder.response_chunk(*RESPONSE_CHUNK)), text=True)
-
-
-def chunk_seed() -> bytes:
-    """Take a piece of a response from its arguments to wire bytes, theirs."""
-    return framed_seed(json.dumps(seed_builder.response_chunk(*RESPONSE_CHUNK)))
-
-
-def partial_ours() -> bytes:
-    """Take a recognition result from its arguments to wire bytes, ours."""
-    return client_message(encode(MessageBuilder.input_asr_partial(*ASR_PARTIAL)), text=True)
-
-
-def partial_seed() -> bytes:
-    """Take a recognition result from its arguments to wire bytes, theirs."""
-    return framed_seed(json.dumps(seed_builder.input_asr_partial(*ASR_PARTIAL)))
 
 
 def agent_ours(base_url: str) -> AvatarAgent:
@@ -121,14 +93,11 @@ async def bursts(rounds: int = 10) -> dict[str, tuple[float, float]]:
 def measure() -> list[Ratio]:
     """Time everything and pair it."""
     limits = floors("sending")
-    pairs = {
-        "response_chunk": ("response.chunk to masked wire bytes", chunk_ours, chunk_seed),
-        "input_asr_partial": ("input.asr.partial to masked wire bytes", partial_ours, partial_seed),
-    }
-    ratios = []
-    for name, (title, ours, theirs) in pairs.items():
-        times = best_times({"ours": ours, "theirs": theirs})
-        ratios.append(Ratio(title, times["ours"], times["theirs"], limits[name]))
+    ours, theirs = Avatarwire(), LiveAvatarSdk()
+    ratios = [
+        ratio_of(name, ours, theirs, limits[name])
+        for name in ("chunk_websocket", "partial_websocket")
+    ]
     (ours_s, _), (theirs_s, _) = asyncio.run(bursts()).values()
     ratios.append(
         Ratio("burst through a session, CPU per frame", ours_s, theirs_s, limits["burst"])

@@ -8,11 +8,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from codec import CHUNK, seed
 from cpu import cpu_of
 from drain import drain
 from report import Panel, write
-from sending import BURST_FRAMES, BURST_S, agent_ours, agent_seed, bursts, frame_seed
+from sending import (
+    BURST_FRAMES,
+    BURST_S,
+    CHUNK,
+    agent_ours,
+    agent_seed,
+    bursts,
+    frame_seed,
+    seed,
+)
 
 from avatarwire import AvatarAgent
 

@@ -9,12 +9,11 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import websockets
-from codec import CHUNK, SECOND, seed
 from cpu import best_cpu
 from drain import drain, websocket_url
 from picows import WSListener, WSMsgType, WSTransport, ws_connect
 from report import Panel, write
-from sending import agent_ours, agent_seed
+from sending import CHUNK, SECOND, agent_ours, agent_seed, seed
 
 from avatarwire import AudioFrame
 

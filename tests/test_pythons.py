@@ -21,9 +21,9 @@ def script(path, body):
     return path
 
 
-def python(path, *version, implementation="cpython", can_build=True):
+def python(path, *version, can_build=True, has_gil=True):
     """An interpreter that answers as one of this version would."""
-    answer = json.dumps([version, str(path), implementation, can_build])
+    answer = json.dumps([version, str(path), can_build, has_gil])
     return script(path, f"echo '{answer}'")
 
 
@@ -51,11 +51,20 @@ def test_each_version_once_in_its_newest_patch_release(machine):
 
 def test_what_is_passed_over(machine):
     python(machine / "bin/python3.10", 3, 10, 1)
-    python(machine / "bin/python3.12", 3, 12, 1, can_build=False)  # no headers, or no GIL
-    python(machine / "bin/python3.11", 3, 11, 1, implementation="pypy")
+    python(machine / "bin/python3.12", 3, 12, 1, can_build=False)  # no headers, or no CPython
+    python(machine / "bin/python3.14", 3, 14, 1, has_gil=False)
+    python(machine / "bin/python3.13t", 3, 13, 1, has_gil=False)
     script(machine / "bin/python3.13", "echo 'not installed' >&2; exit 127")
     python(machine / "bin/python3.14-config", 3, 14, 0)
     assert interpreters() == {}
+
+
+def test_those_without_a_global_lock(machine):
+    python(machine / "bin/python3.15", 3, 15, 1)
+    named = python(machine / "bin/python3.13t", 3, 13, 1, has_gil=False)
+    unnamed = python(machine / "pyenv/versions/a/bin/python3.14", 3, 14, 1, has_gil=False)
+    found = runpy.run_path(str(TOOL))["interpreters"](free_threaded=True)
+    assert found == {"3.13": named, "3.14": unnamed}
 
 
 @pytest.mark.parametrize("place", ["", "bin", "a/bin", "a/b/bin"])

@@ -19,17 +19,19 @@ OLDEST = (3, 11)
 PROBE = """
 import json, os, sys, sysconfig
 header = os.path.join(sysconfig.get_path("include"), "Python.h")
-can_build = os.path.exists(header) and not sysconfig.get_config_var("Py_GIL_DISABLED")
-print(json.dumps([list(sys.version_info[:3]), sys.executable, sys.implementation.name, can_build]))
+can_build = os.path.exists(header) and sys.implementation.name == "cpython"
+has_gil = not sysconfig.get_config_var("Py_GIL_DISABLED")
+print(json.dumps([list(sys.version_info[:3]), sys.executable, can_build, has_gil]))
 """
 
 
-def interpreters(given: Path | None = None) -> dict[str, Path]:
+def interpreters(given: Path | None = None, *, free_threaded: bool = False) -> dict[str, Path]:
     """Find the newest patch release of each CPython that can build extensions, oldest first.
 
     Args:
         given: a folder to look in besides PATH and pyenv: interpreters lie in it, in its ``bin``,
             or in those of the folders in it, up to two levels down.
+        free_threaded: those without a global lock, and no others.
 
     Returns:
         The interpreter of each version, such as "3.11".
@@ -41,16 +43,17 @@ def interpreters(given: Path | None = None) -> dict[str, Path]:
         folders += [given, given / "bin", *given.glob("*/bin"), *given.glob("*/*/bin")]
     newest: dict[tuple[int, int], tuple[int, Path]] = {}
     for candidate in sorted({path for folder in folders for path in folder.glob("python3.[0-9]*")}):
-        if not candidate.name.removeprefix("python3.").isdigit():
+        # A free-threaded one may be called python3.14t, or python3.14 as any other.
+        if not candidate.name.removeprefix("python3.").removesuffix("t").isdigit():
             continue
         probe = subprocess.run(
             [candidate, "-c", PROBE], capture_output=True, text=True, check=False
         )
         if probe.returncode != 0:
             continue
-        (major, minor, patch), executable, implementation, can_build = json.loads(probe.stdout)
+        (major, minor, patch), executable, can_build, has_gil = json.loads(probe.stdout)
         key = (major, minor)
-        if implementation == "cpython" and can_build and key >= OLDEST:
+        if can_build and has_gil is not free_threaded and key >= OLDEST:
             newest[key] = max(newest.get(key, (-1, Path())), (patch, Path(executable)))
     return {f"{major}.{minor}": path for (major, minor), (_, path) in sorted(newest.items())}
 
@@ -109,15 +112,21 @@ def main() -> None:
         "it is the Python of .venv, on which `make check` runs all",
     )
     what.add_argument("--oldest", action="store_true", help="say where the oldest is, run nothing")
+    what.add_argument(
+        "--free-threaded",
+        action="store_true",
+        help="say where the newest without a global lock is, run nothing",
+    )
     arguments = parser.parse_args()
     if arguments.folder is not None and not arguments.folder.is_dir():
         sys.exit(f"{arguments.folder} is not a folder")
-    found = interpreters(arguments.folder)
+    found = interpreters(arguments.folder, free_threaded=arguments.free_threaded)
     if not found:
-        sys.exit("found no CPython 3.11 or newer that can build extensions")
+        kind = "free-threaded CPython" if arguments.free_threaded else "CPython 3.11 or newer"
+        sys.exit(f"found no {kind} that can build extensions")
     oldest, newest = next(iter(found)), next(reversed(found))
-    if arguments.oldest:
-        print(found[oldest])
+    if arguments.oldest or arguments.free_threaded:
+        print(found[oldest if arguments.oldest else newest])
         return
     tests = dict.fromkeys(found, test_whole)
     if arguments.ends:

@@ -42,30 +42,6 @@ COPIED = 1000
 WIDTH = 100
 
 
-class _Candidate(click.ParamType[Any]):
-    """A class of the user's, as ``module:Class``."""
-
-    name = "module:Class"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        module_name, colon, class_name = value.partition(":")
-        if not (module_name and colon and class_name):
-            self.fail(f"{value!r} is not of the form module:Class.", param, ctx)
-        # As with `python -m`: a script's folder is in the path, the current one is not.
-        if os.getcwd() not in sys.path:  # noqa: PTH109 - as the path has it
-            sys.path.insert(0, os.getcwd())  # noqa: PTH109
-        try:
-            candidate = getattr(importlib.import_module(module_name), class_name)()
-        except Exception as exc:
-            self.fail(f"{value} cannot be made: {type(exc).__name__}: {exc}", param, ctx)
-        if not isinstance(getattr(candidate, "name", None), str):
-            self.fail(f"{value} has no name: give the class a name of its own.", param, ctx)
-        if not any(hasattr(candidate, it.name) for it in WORKLOADS):
-            names = ", ".join(it.name for it in WORKLOADS)
-            self.fail(f"{value} has no operation; there are: {names}.", param, ctx)
-        return candidate
-
-
 @click.command()
 @click.argument(
     "groups", nargs=-1, type=click.Choice([it.name for it in WORKLOADS]), metavar="[GROUP]..."
@@ -74,7 +50,6 @@ class _Candidate(click.ParamType[Any]):
     "--with",
     "others",
     metavar="MODULE:CLASS",
-    type=_Candidate(),
     multiple=True,
     help="A codec of your own, which takes part; may be repeated.",
 )
@@ -89,7 +64,7 @@ class _Candidate(click.ParamType[Any]):
 @click.option("--list", "listed", is_flag=True, help="List the groups, and measure nothing.")
 def bench(
     groups: Sequence[str],
-    others: Sequence[Any],
+    others: Sequence[str],
     *,
     quick: bool,
     as_json: bool,
@@ -107,7 +82,7 @@ def bench(
     if plot is not None and not Path(plot).absolute().parent.is_dir():
         raise click.ClickException(f"cannot write {plot}: its folder does not exist")
     candidates, missing = made(CANDIDATES)
-    candidates += others
+    candidates += map(_made_by_user, others)
     chosen = [workload(name) for name in dict.fromkeys(groups)] or list(WORKLOADS)
     # A pipe has no width that a table would have to keep to.
     console = Console() if Console().is_terminal else Console(width=WIDTH)
@@ -121,6 +96,30 @@ def bench(
         _show(console, found, candidates, missing)
     wrong = [name for group in found for name in group.faults]
     return 1 if wrong else 0
+
+
+def _made_by_user(spelling: str) -> Any:  # noqa: ANN401
+    """Make a candidate of ``module:Class``."""
+    module, colon, name = spelling.partition(":")
+    if not (module and colon and name):
+        raise _refused(f"{spelling!r} is not of the form module:Class.")
+    # As with `python -m`: a script's folder is in the path, the current one is not.
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - as the path has it
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        candidate = getattr(importlib.import_module(module), name)()
+    except Exception as exc:
+        raise _refused(f"{spelling} cannot be made: {type(exc).__name__}: {exc}") from exc
+    if not isinstance(getattr(candidate, "name", None), str):
+        raise _refused(f"{spelling} has no name: give the class a name of its own.")
+    if not any(hasattr(candidate, it.name) for it in WORKLOADS):
+        names = ", ".join(it.name for it in WORKLOADS)
+        raise _refused(f"{spelling} has no operation; there are: {names}.")
+    return candidate
+
+
+def _refused(why: str) -> click.BadParameter:
+    return click.BadParameter(why, param_hint="'--with'")
 
 
 def _measure(
