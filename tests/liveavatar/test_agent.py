@@ -303,6 +303,30 @@ async def test_cancelled_start_stops_the_platforms_session(emulator, listener):
     assert not agent.is_running
 
 
+async def test_stop_while_the_network_libraries_are_loaded(emulator, listener, monkeypatch):
+    loads, loaded = asyncio.Event(), asyncio.Event()
+
+    async def load():
+        loads.set()
+        await loaded.wait()
+
+    monkeypatch.setattr(transport_rest, "load", load)
+    agent = AvatarAgent(config_for(emulator), listener)
+    start = asyncio.create_task(agent.start())
+    await loads.wait()
+    stop = asyncio.create_task(agent.stop())
+    for _ in range(10):  # until it has come to what it tells the platform
+        await asyncio.sleep(0)
+    loaded.set()
+    await stop
+    with pytest.raises(SessionLost, match=r"stop\(\) was called during start\(\)"):
+        await start
+    while tasks._kept:
+        await asyncio.wait(tasks._kept)
+    # Either it was never started, or it was stopped again.
+    assert [session.stop_requests for session in emulator.sessions] in ([], [1])
+
+
 async def test_stop_during_start(emulator, listener):
     emulator.faults.withhold_init = True
     agent = AvatarAgent(config_for(emulator), listener)

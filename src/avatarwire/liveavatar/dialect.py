@@ -155,23 +155,23 @@ class LiveAvatarDialect(Dialect[Received]):
             await resources.aclose()
 
     async def _start_once(self) -> SessionStartResult:
-        # Its own task: a start that is abandoned while the platform works on it still makes a
-        # session, and only its answer tells which one to stop.
-        self._rest_start = keep(asyncio.create_task(self._start_at_platform()))
-        return await asyncio.shield(self._rest_start)
-
-    async def _start_at_platform(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
         if self._api is None:
-            http = transport.shared_client(self._config.ssl_context)
-            try:
-                client = await self._resources.enter_async_context(http)
-            except RestError as exc:
-                raise SessionStartError(
-                    0, ErrorCode.SESSION_START_FAILED, str(exc), setting=exc.setting
-                ) from exc
-            self._api = SessionApi(client, self._config)
-        return await self._api.start()
+            self._api = await self._open_api()
+        # Its own task: a start that is abandoned while the platform works on it still makes a
+        # session, and only its answer tells which one to stop.
+        self._rest_start = keep(asyncio.create_task(self._api.start()))
+        return await asyncio.shield(self._rest_start)
+
+    async def _open_api(self) -> SessionApi:
+        http = transport.shared_client(self._config.ssl_context)
+        try:
+            client = await self._resources.enter_async_context(http)
+        except RestError as exc:
+            raise SessionStartError(
+                0, ErrorCode.SESSION_START_FAILED, str(exc), setting=exc.setting
+            ) from exc
+        return SessionApi(client, self._config)
 
 
 def _checked_url(url: str | None, base_url: str) -> str:
