@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import ClientSession, WSMsgType
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -145,6 +146,21 @@ async def test_reading_stops() -> None:
             await asyncio.wait_for(flood(client), 0.5)
         assert all(entry.kind == "text" for entry in session.transcript)
         client.transport.abort()
+
+
+async def test_pings_come_whether_anything_is_read_or_not() -> None:
+    faults = Faults(pings_per_s=2000, stop_reading_after=1)
+    async with LiveAvatarEmulator(greeting=None, faults=faults) as emulator:
+        url = (await start(emulator))["agentWsUrl"]
+        async with ClientSession() as http, http.ws_connect(url, autoping=False) as client:
+            await client.send_str(READY)
+            await emulator.sessions[0].wait_for("session.ready")
+            pings = 0
+            while pings < 100:
+                message = await client.receive(timeout=5)
+                pings += message.type is WSMsgType.PING
+                assert message.type is not WSMsgType.PING or message.data == bytes(125)
+            emulator.faults.stop_reading_after = None
 
 
 async def test_a_session_that_stopped_reading_is_taken_over() -> None:

@@ -52,6 +52,8 @@ class Faults(LinkFaults):
             arrived on it; None: never.
         stop_reading_after: take nothing more off the connection, pings included, once this many
             messages have arrived on it; None: never, and what had stopped goes on.
+        pings_per_s: how many pings, of 125 bytes, each connection is sent a second, whether it is
+            read or not; 0: none.
         delay_s: how much later than usual everything is sent, answers to REST calls included.
         garble_every: send only the first half of every n-th message; None: of none.
         duplicate_every: send every n-th message twice.
@@ -71,6 +73,7 @@ class Faults(LinkFaults):
     close_code: int = 1011
     cut_after_frames: int | None = None
     stop_reading_after: int | None = None
+    pings_per_s: int = 0
     delay_s: float = 0.0
     garble_every: int | None = None
     duplicate_every: int | None = None

@@ -26,6 +26,9 @@ BINARY_LIMIT_BYTES = 65_536
 # After these the platform takes the session as over; after any other it waits for a reconnect.
 FINAL_CODES = frozenset({1000, 1002, 1008})
 STOPPED_POLL_S = 0.05
+PING = bytes(125)
+#: How often pings leave, however many they are.
+PING_INTERVAL_S = 0.01
 STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
@@ -188,7 +191,9 @@ class LiveSession(RecordedSession[Faults]):
         self._states.faults = faults
         self._outbox = asyncio.Queue()
         message_faults = MessageFaults(faults)
-        writer = asyncio.create_task(self._write(socket, message_faults))
+        writers = [asyncio.create_task(self._write(socket, message_faults))]
+        if faults.pings_per_s:
+            writers.append(asyncio.create_task(_ping(socket, faults.pings_per_s)))
         try:
             if not faults.withhold_init:
                 user_id = f"user-{self.session_id[:8]}"
@@ -205,7 +210,8 @@ class LiveSession(RecordedSession[Faults]):
                     self._on_binary(data)
                 await self._go_wrong(message_faults.after_receiving(data), socket, faults)
         finally:
-            writer.cancel()
+            for writer in writers:
+                writer.cancel()
             if self._speaker is not None:
                 self._speaker.cancel()
 
@@ -339,6 +345,20 @@ class LiveSession(RecordedSession[Faults]):
         else:
             what = f"{len(turn.text)} characters"
         self._log("%s turn %s: %s", turn.kind, turn.outcome, what)
+
+
+async def _ping(socket: web.WebSocketResponse, per_s: int) -> None:
+    """Send pings until the connection ends, evenly and however late the loop is."""
+    begun_s, count = time.monotonic(), 0
+    try:
+        while not socket.closed:
+            due = int((time.monotonic() - begun_s) * per_s) + 1
+            for _ in range(due - count):
+                await socket.ping(PING)
+            count = due
+            await asyncio.sleep(PING_INTERVAL_S)
+    except ConnectionError:
+        pass  # the reader sees the end of the connection too
 
 
 def _label(event: Event) -> str:
