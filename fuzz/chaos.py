@@ -1,4 +1,4 @@
-"""Fifty sessions, and faults of every kind on a seeded schedule.
+"""Fifty sessions, storms of others, Akool's beside them, and faults of every kind by a seed.
 
 Every call must return or raise, everything written must be delivered, reported, or have been in a
 socket that was cut, and nothing may be left at the end: no task, descriptor, timer or memory.
@@ -12,12 +12,14 @@ import logging
 import random
 import sys
 import time
+import traceback
 from collections import Counter, deque
-from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
+from akool import Akool
 from ledger import EVENT, Ledger, WrittenTurn, counted_pcm
+from run import HANG_S, Errors, Run, descriptors, quietly, watch_memory
+from storms import AVATAR, Storms
 
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, AvatarwireError
 from avatarwire.codec import AudioFrame
@@ -28,12 +30,15 @@ from avatarwire.streaming import AudioStream
 from avatarwire.transport import WebSocketConnection
 
 SESSIONS = 50
-#: Longer than any limit of a session, and still an answer to "does it hang?".
-HANG_S = 20.0
+#: Dials without success, in a row.
+ATTEMPTS = 4
 CLOSE_CODES = (1000, 1001, 1002, 1008, 1009, 1011, 1013, 4000)
 #: From here on a run has grown all that it needs in its first minute.
 LONG_S = 180
 GROWTH_LIMIT_BYTES = 8_000_000
+HALF_A_SAMPLE = b"\x55"
+#: How long a platform flaps: far longer than all attempts of a session take.
+FLAPS_S = 3.0
 #: What may not be alive once all sessions have ended.
 MORTAL = (AvatarAgent, AudioStream, Outbox, WebSocketConnection)
 
@@ -57,33 +62,30 @@ class Listener(AgentListener):
         self.closed.append(code)
 
 
-class Chaos:
-    """One run."""
+class Chaos(Run):
+    """One run: Live Avatar's sessions, and what else goes on beside them."""
 
     def __init__(self, seconds: float, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.ends_s = time.monotonic() + seconds
-        self.counts: Counter[str] = Counter()
-        self.failures: list[str] = []
-        self.lag_s = 0.0
+        super().__init__(seconds, seed)
         self.memory: list[int] = []
+        self.fair_from_s = 0.0
         self.living: set[str] = set()
         self.born_s: dict[str, float] = {}
         self.emulator = LiveAvatarEmulator(greeting="Hello", user_audio=bytes(16000))
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self.ends_s
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.failures.append(f"escaped: {context}"))
         async with self.emulator:
-            director = [asyncio.create_task(work()) for work in (self.direct, self.tidy, self.lag)]
+            storms, akool = Storms(self, self.emulator), Akool(self)
+            works = (self.direct, self.tidy, storms.run, akool.run)
+            director = [asyncio.create_task(work()) for work in works]
+            watching = asyncio.create_task(self.watch())
             await asyncio.gather(
                 *(self.slot(self.random.randrange(1 << 30)) for _ in range(SESSIONS))
             )
             await asyncio.gather(*director)
+            watching.cancel()
 
     # The sessions
 
@@ -94,18 +96,18 @@ class Chaos:
             try:
                 async with asyncio.timeout(60):
                     await self.live(chance)
-            except Exception as exc:  # each is a finding
-                self.failures.append(f"{type(exc).__name__}: {exc}")
+            except Exception:  # each is a finding
+                self.failures.append(traceback.format_exc(limit=-3))
 
     async def live(self, chance: random.Random) -> None:
         config = AvatarAgentConfig(
             "sk-chaos", "avatar-1", base_url=self.emulator.base_url, timeout=2.0,
             reconnect=chance.random() < 0.8, reconnect_base_delay=0.02, reconnect_max_delay=0.3,
-            reconnect_max_attempts=4, on_gap=chance.choice(("resume", "resume", "drop", "fail")),
-            start_retries=0, ping_interval=1.0, ping_timeout=2.0,
+            reconnect_max_attempts=ATTEMPTS, start_retries=0, ping_interval=1.0, ping_timeout=2.0,
+            on_gap=chance.choice(("resume", "resume", "drop", "fail")),
         )  # fmt: skip
         listener = Listener()
-        agent = AvatarAgent(config, listener)
+        agent = AvatarAgent(config, listener, connect=self.connect)
         try:
             await self.start(agent, chance)
         except (AvatarwireError, TimeoutError):
@@ -135,7 +137,7 @@ class Chaos:
         work = [
             asyncio.create_task(self.send_events(agent, ledger, chance)),
             asyncio.create_task(self.speak(agent, ledger, chance)),
-            asyncio.create_task(_quietly(agent.scene_ready())),
+            asyncio.create_task(quietly(agent.scene_ready())),
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chance.uniform(1, 10)):
@@ -152,7 +154,7 @@ class Chaos:
         if session.is_connected:
             await session.close(1001)  # the platform had stopped reading, and noticed nothing
             await session.wait_closed()
-        ledger.check(session, listener.gaps_s)
+        ledger.check(session, listener.gaps_s, ATTEMPTS)
         self.emulator.forget(session)
         self.born_s.pop(session.session_id, None)
         self.counts.update({
@@ -188,34 +190,42 @@ class Chaos:
             await asyncio.sleep(chance.uniform(0.05, 0.5))
 
     async def speak(self, agent: AvatarAgent, ledger: Ledger, chance: random.Random) -> None:
+        """Say one turn after the other; several short ones are still being played together."""
         first = 0
-        while True:
+        played: list[asyncio.Task[WrittenTurn]] = []
+        while agent.is_running:
             begun_s = time.monotonic()
             stream = agent.audio_stream(paced=chance.random() < 0.8, buffer_ms=500)
+            is_short = chance.random() < 0.6
             last = first
             ends_early = chance.random() < 0.2
             try:
                 async with stream:
-                    for _ in range(chance.randrange(1, 12)):
-                        size = 4 * chance.randrange(1, 3000)
+                    for _ in range(1 if is_short else chance.randrange(1, 12)):
+                        size = 4 * chance.randrange(2, 3000)
                         pcm = counted_pcm(last, size)
-                        last += size // 4
-                        if not await stream.write(pcm):
+                        # Half of a sample may be in one piece and half of it in the next.
+                        cut = chance.choice((size, 4 * chance.randrange(size // 4) + 1))
+                        last += cut // 4
+                        if not await stream.write(pcm[:cut]):
                             break
                         await asyncio.sleep(chance.choice((0, 0, 0.1)))
+                        last += (size - cut + 3) // 4
+                        if cut < size and not await stream.write(pcm[cut:]):
+                            break
+                    else:
+                        if chance.random() < 0.3:
+                            await stream.write(HALF_A_SAMPLE)
                     if ends_early:
                         await stream.interrupt()
             except (AvatarwireError, ConnectionError):
                 if not stream.written_ms:
-                    return  # it could not be opened
-            playout = await stream.wait_playout(HANG_S)
-            assert playout.reason != "timed_out" or stream.is_resolved, "a turn hangs"
-            is_lost = playout.reason == "lost"
-            ended_s = time.monotonic()
-            ledger.turns.append(WrittenTurn(first, last, playout, is_lost, begun_s, ended_s))
+                    break  # it could not be opened
+            played.append(asyncio.create_task(_played(stream, first, last, begun_s)))
+            if not is_short:
+                await asyncio.wait(played)
             first = last
-            if not agent.is_running:
-                return
+        ledger.turns += [await turn for turn in played]
 
     # The faults
 
@@ -225,22 +235,34 @@ class Chaos:
         doing: set[asyncio.Task[None]] = set()
         deeds = (
             self.cut, self.cut, self.close, self.garbage, self.chatter, self.closing,
-            self.new_faults, self.new_faults, self.new_faults, self.stall_loop,
+            self.new_faults, self.new_faults, self.new_faults, self.stall_loop, self.flap,
+            self.cut_all,
         )  # fmt: skip
+        often = [1.0] * (len(deeds) - 2) + [0.1, 0.1]
         while not self.is_over:
             await asyncio.sleep(chance.uniform(0.01, 0.1))
             connected = [s for s in self.emulator.sessions if s.is_connected]
             if not connected:
                 continue
-            deed = chance.choice(deeds)
+            deed = chance.choices(deeds, often)[0]
             self.counts[f"fault {deed.__name__}"] += 1
-            doing.add(asyncio.create_task(_quietly(deed(chance.choice(connected), chance))))
+            doing.add(asyncio.create_task(quietly(deed(chance.choice(connected), chance))))
             doing = {task for task in doing if not task.done() or task.result()}
         self.emulator.faults = Faults()
         await asyncio.gather(*doing)
 
     async def cut(self, session: LiveSession, _: random.Random) -> None:
         session.cut()
+
+    async def cut_all(self, _session: LiveSession, _: random.Random) -> None:
+        for session in list(self.emulator.sessions):
+            session.cut()
+
+    async def flap(self, _session: LiveSession, _: random.Random) -> None:
+        """Lose every connection, for a while, and each new one right after its handshake."""
+        self.emulator.faults = Faults(close_after_messages=1, close_code=1011)
+        self.fair_from_s = time.monotonic() + FLAPS_S
+        await self.cut_all(_session, _)
 
     async def close(self, session: LiveSession, chance: random.Random) -> None:
         await session.close(chance.choice(CLOSE_CODES), "chaos")
@@ -264,9 +286,12 @@ class Chaos:
 
     async def new_faults(self, _: LiveSession, chance: random.Random) -> None:
         """Give every connection that opens from now on another fault."""
+        if time.monotonic() < self.fair_from_s:
+            return
         number = chance.randrange(1, 60)
         choices: list[dict[str, Any]] = [
             {}, {}, {}, {}, {"cut_after_frames": number}, {"stop_reading_after": number},
+            {"stop_reading_after": number, "pings_per_s": 2000},
             {"close_after_messages": number, "close_code": chance.choice(CLOSE_CODES)},
             {"withhold_init": True}, {"withhold": {"session.state", "response.state"}},
             {"delay_s": 0.2}, {"garble_every": 3}, {"duplicate_every": 2}, {"reorder_every": 2},
@@ -279,19 +304,14 @@ class Chaos:
             self.counts[f"fault {name}"] += 1
         self.emulator.faults = Faults(**fault)
 
-    async def lag(self) -> None:
-        """Sum up by how much the loop is late: it is stalled on purpose, and has much to do."""
-        while not self.is_over or self.living:
-            begun_s = time.monotonic()
-            await asyncio.sleep(0.05)
-            self.lag_s += time.monotonic() - begun_s - 0.05
-
     async def tidy(self) -> None:
         """Forget the platform's side of what is over; kept, it would hide a leak of ours."""
         while not self.is_over:
             await asyncio.sleep(0.5)
             now_s = time.monotonic()
             for session in list(self.emulator.sessions):
+                if session.start_requests[0]["avatarId"] == AVATAR:
+                    continue  # the storm that made it tidies up
                 born_s = self.born_s.setdefault(session.session_id, now_s)
                 if session.session_id in self.living or now_s - born_s < 5:
                     continue
@@ -302,43 +322,11 @@ class Chaos:
                     self.born_s.pop(session.session_id, None)
 
 
-async def _quietly(work: Coroutine[None, None, None]) -> None:
-    with contextlib.suppress(AvatarwireError, ConnectionError):
-        await work
-
-
-class Errors(logging.Handler):
-    """Collects what is logged as an error."""
-
-    def __init__(self, failures: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self._failures = failures
-
-    def emit(self, record: logging.LogRecord) -> None:
-        trace = (
-            "" if record.exc_info is None else logging.Formatter().formatException(record.exc_info)
-        )
-        self._failures.append(f"logged by {record.name}: {record.getMessage()} {trace}")
-
-
-def descriptors() -> int:
-    """How many file descriptors this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def resident_bytes() -> int:
-    """How much memory this process occupies."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
-
-
-async def watch_memory(seconds: float, samples: list[int]) -> None:
-    """Note the resident memory as long as the run goes."""
-    for _ in range(int(seconds)):
-        await asyncio.sleep(1)
-        samples.append(resident_bytes())
-        if len(samples) % 60 == 0:
-            print(f"{len(samples) // 60} min: {samples[-1] // 1_000_000} MB resident", flush=True)
+async def _played(stream: AudioStream, first: int, last: int, begun_s: float) -> WrittenTurn:
+    playout = await stream.wait_playout(HANG_S)
+    assert playout.reason != "timed_out" or stream.is_resolved, "a turn hangs"
+    is_lost = playout.reason == "lost"
+    return WrittenTurn(first, last, playout, is_lost, begun_s, time.monotonic())
 
 
 async def measured(seconds: float, seed: int) -> Chaos:
@@ -370,6 +358,7 @@ async def measured(seconds: float, seed: int) -> Chaos:
     begun, ended = max(warm[:third]), max(warm[-third:])
     chaos.memory = [sample // 1_000_000 for sample in samples[:: max(1, len(samples) // 20)]]
     chaos.counts["ms that the loop was late"] = round(chaos.lag_s * 1000)
+    chaos.counts["bytes that waited for a peer at most"] = chaos.most_unread_bytes
     chaos.counts["MB resident at first"] = begun // 1_000_000
     chaos.counts["MB resident at last"] = ended // 1_000_000
     # A shorter run has not yet grown all that it needs; for it, what is alive at the end tells.
@@ -386,10 +375,10 @@ def main() -> None:
     args = parser.parse_args()
     chaos = asyncio.run(measured(args.seconds, args.seed))
     for name, count in sorted(chaos.counts.items()):
-        print(f"{name:<32} {count:>10,}")
+        print(f"{name:<38} {count:>10,}")
     print("resident MB, evenly over the run:", *chaos.memory)
     for failure, count in Counter(chaos.failures).most_common(20):
-        print(f"FAILED {count}x {failure[:3000]}", file=sys.stderr)
+        print(f"FAILED {count}x {failure[-3000:]}", file=sys.stderr)
     if chaos.failures:
         raise SystemExit(1)
     print(f"{args.seconds:g} s with seed {args.seed}: nothing escaped, hung or leaked")

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from avatarwire.codec import AudioFrame
 from avatarwire.emulator import LiveSession
 from avatarwire.streaming import Playout
 
 __all__ = ["EVENT", "Ledger", "WrittenTurn", "counted_pcm"]
 
 EVENT = "chaos.event"
+READY = "session.ready"
 FRAME_MS = 40
 #: What is told twice after a gap: two seconds at the most, and the frame that was being played.
 RESUMED_MS = 2000 + FRAME_MS
@@ -68,15 +70,23 @@ class Ledger:
     lost_in_cuts: int = 0
     raised_late: int = 0
 
-    def check(self, session: LiveSession, gaps_s: Sequence[float]) -> None:
-        """Hold it against the platform's side; ``gaps_s``: when connections were lost.
+    def check(self, session: LiveSession, gaps_s: Sequence[float], attempts: int) -> None:
+        """Hold it against the platform's side.
+
+        Args:
+            session: what the platform received.
+            gaps_s: when connections were lost.
+            attempts: how many dials in a row may come to nothing.
 
         Raises:
-            AssertionError: something is missing, twice, or out of order.
+            AssertionError: something is missing, twice, or out of order, or a platform that drops
+                every connection was dialled on and on.
         """
         self._check_events(session)
-        numbers = struct.unpack(f"<{len(session.pcm) // 4}I", session.pcm)
-        self._check_order(numbers)
+        connections = list(_sound(session))
+        self._check_order(connections)
+        _check_dials(session, attempts)
+        numbers = [number for connection in connections for number in connection]
         heard = Counter(bisect(self._firsts, number) for number in numbers)
         for index, turn in enumerate(self.turns, 1):
             is_whole = _was_stopped(session) and not turn.had_gap(gaps_s)
@@ -105,15 +115,24 @@ class Ledger:
     def _firsts(self) -> list[int]:
         return [turn.first for turn in self.turns]
 
-    def _check_order(self, numbers: tuple[int, ...]) -> None:
-        """What goes on after a gap may begin before its end there, by what had not been played."""
+    def _check_order(self, connections: list[tuple[int, ...]]) -> None:
+        """What is told again is told on another connection: of each turn what was not yet played.
+
+        Within a connection everything is in order, also of several turns that are sent again.
+        """
         last = self.turns[-1].last if self.turns else 0
-        assert all(number < last for number in numbers), "sound that nobody wrote"
-        for before, number in pairwise(numbers):
-            again = before + 1 - number
-            assert again * 4 / BYTES_PER_MS <= RESUMED_MS, f"{again} numbers told twice"
-            same_turn = bisect(self._firsts, before) == bisect(self._firsts, number)
-            assert again <= 0 or same_turn, "sound of a turn after the next one"
+        told: dict[int, int] = {}  # by turn, what comes behind the last of it that was heard
+        for connection in connections:
+            assert all(number < last for number in connection), "sound that nobody wrote"
+            assert all(a < b for a, b in pairwise(connection)), "sound mixed up, or twice"
+            after: dict[int, int] = {}
+            for number in connection:
+                turn = bisect(self._firsts, number)
+                if turn not in after:
+                    again = told.get(turn, number) - number
+                    assert again * 4 / BYTES_PER_MS <= RESUMED_MS, f"{again} numbers told twice"
+                after[turn] = number + 1
+            told |= after
 
 
 def _check_turn(written: WrittenTurn, heard: int, *, is_whole: bool) -> None:
@@ -129,10 +148,40 @@ def _was_stopped(session: LiveSession) -> bool:
     return bool(session.events) and session.events[-1]["event"] == "session.stop"
 
 
+def _check_dials(session: LiveSession, attempts: int) -> None:
+    """A connection on which nothing comes after its confirmation was an attempt in vain."""
+    in_vain, came = 0, 1
+    for entry in session.transcript:
+        if entry.kind == "text" and entry.direction == "received" and _is(entry.data, READY):
+            in_vain = 0 if came else in_vain + 1
+            assert in_vain <= attempts, f"dialled {in_vain} times in vain"
+            came = 0
+        elif entry.direction == "sent" and not _is(entry.data, "session.init"):
+            came += 1
+
+
+def _is(data: str | bytes, name: str) -> bool:
+    return isinstance(data, str) and f'"{name}"' in data
+
+
+def _sound(session: LiveSession) -> Iterator[tuple[int, ...]]:
+    """Return the numbers heard, of one connection after the other."""
+    pcm = bytearray()
+    for entry in session.transcript:
+        if entry.direction != "received":
+            continue
+        if isinstance(entry.data, bytes):
+            pcm += AudioFrame.unpack(entry.data).payload
+        elif _is(entry.data, READY):
+            yield struct.unpack(f"<{len(pcm) // 4}I", pcm)
+            pcm.clear()
+    yield struct.unpack(f"<{len(pcm) // 4}I", pcm)
+
+
 def _connections(session: LiveSession) -> Iterator[list[int]]:
     numbers: list[int] = []
     for event in session.events:
-        if event["event"] == "session.ready":
+        if event["event"] == READY:
             yield numbers
             numbers = []
         elif event["event"] == EVENT:
