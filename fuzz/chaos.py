@@ -336,7 +336,7 @@ async def measured(seconds: float, seed: int) -> Chaos:
     chaos = Chaos(seconds, seed)
     logging.getLogger().addHandler(Errors(chaos.failures))
     samples: list[int] = []
-    watching = asyncio.create_task(watch_memory(seconds, samples))
+    watching = asyncio.create_task(watch_memory(chaos, samples))
     await chaos.run()
     await watching
     chaos.emulator.sessions.clear()
@@ -353,7 +353,7 @@ async def measured(seconds: float, seed: int) -> Chaos:
     more = descriptors() - before
     if more:
         chaos.failures.append(f"{more} descriptors left")
-    warm = samples[60:] if seconds >= LONG_S else samples[len(samples) // 2 :]
+    warm = samples[min(60, len(samples) // 2) :]
     third = max(1, len(warm) // 3)
     begun, ended = max(warm[:third]), max(warm[-third:])
     chaos.memory = [sample // 1_000_000 for sample in samples[:: max(1, len(samples) // 20)]]

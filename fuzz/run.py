@@ -92,10 +92,10 @@ def resident_bytes() -> int:
     return pages * 4096
 
 
-async def watch_memory(seconds: float, samples: list[int]) -> None:
+async def watch_memory(run: Run, samples: list[int]) -> None:
     """Note the resident memory as long as the run goes."""
-    for _ in range(int(seconds)):
+    while not run.is_over:
         await asyncio.sleep(1)
         samples.append(resident_bytes())
         if len(samples) % 60 == 0:
-            print(f"{len(samples) // 60} min: {samples[-1] // 1_000_000} MB resident", flush=True)
+            print(f"{len(samples)} samples: {samples[-1] // 1_000_000} MB resident", flush=True)
