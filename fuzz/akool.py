@@ -45,7 +45,7 @@ class Akool:
         chance = random.Random(seed)
         while not self._run.is_over:
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(2 * HANG_S):
                     await self._live(chance)
             except Exception:  # each is a finding
                 self._run.failures.append(f"Akool: {traceback.format_exc(limit=-3)}")

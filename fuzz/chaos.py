@@ -94,7 +94,7 @@ class Chaos(Run):
         chance = random.Random(seed)
         while not self.is_over:
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(2 * HANG_S):
                     await self.live(chance)
             except Exception:  # each is a finding
                 self.failures.append(traceback.format_exc(limit=-3))
@@ -238,7 +238,7 @@ class Chaos(Run):
             self.new_faults, self.new_faults, self.new_faults, self.stall_loop, self.flap,
             self.cut_all,
         )  # fmt: skip
-        often = [1.0] * (len(deeds) - 2) + [0.1, 0.1]
+        often = [1.0] * (len(deeds) - 2) + [0.2, 0.1]
         while not self.is_over:
             await asyncio.sleep(chance.uniform(0.01, 0.1))
             connected = [s for s in self.emulator.sessions if s.is_connected]
@@ -291,7 +291,7 @@ class Chaos(Run):
         number = chance.randrange(1, 60)
         choices: list[dict[str, Any]] = [
             {}, {}, {}, {}, {"cut_after_frames": number}, {"stop_reading_after": number},
-            {"stop_reading_after": number, "pings_per_s": 2000},
+            {"stop_reading_after": 1, "pings_per_s": 2000},
             {"close_after_messages": number, "close_code": chance.choice(CLOSE_CODES)},
             {"withhold_init": True}, {"withhold": {"session.state", "response.state"}},
             {"delay_s": 0.2}, {"garble_every": 3}, {"duplicate_every": 2}, {"reorder_every": 2},

@@ -17,8 +17,9 @@ from avatarwire.transport import WebSocketConnection
 
 __all__ = ["HANG_S", "Errors", "Run", "descriptors", "quietly", "resident_bytes", "watch_memory"]
 
-#: Longer than any limit of a session, and still an answer to "does it hang?".
-HANG_S = 20.0
+#: Longer than any limit of a session, on a machine with much else to do too, and still an answer
+#: to "does it hang?".
+HANG_S = 60.0
 #: So little waits in the system's own buffer: a peer that does not read is soon felt.
 SEND_BUFFER_BYTES = 8192
 #: What may wait for a peer: the write buffer's high water, answers to pings, and large events.

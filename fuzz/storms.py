@@ -19,8 +19,6 @@ PAUSE_S = 3.0
 AVATAR = "storm"
 #: So long that no start is given up for which the platform makes a session: nobody knew its id.
 START_LIMIT_S = 60.0
-#: How long the platform may be told in the background that a session is over.
-TOLD_WITHIN_S = 20.0
 
 
 class FailedStops(logging.Handler):
@@ -60,7 +58,7 @@ class Storms:
         chance = random.Random(self._run.random.randrange(1 << 30))
         while not self._run.is_over:
             try:
-                async with asyncio.timeout(120):
+                async with asyncio.timeout(4 * HANG_S):
                     await self._storm(chance)
             except Exception:  # each is a finding
                 self._run.failures.append(f"in a storm: {traceback.format_exc(limit=-3)}")
@@ -100,7 +98,7 @@ class Storms:
         """Wait until every session has been stopped at the platform, or the failure was told."""
         begun_s = time.monotonic()
         while open_ := [session for session in self._sessions if not self._is_stopped(session)]:
-            if time.monotonic() - begun_s > TOLD_WITHIN_S:
+            if time.monotonic() - begun_s > HANG_S:
                 break
             await asyncio.sleep(0.05)
         count = len(self._sessions)
