@@ -38,7 +38,7 @@ LONG_S = 180
 GROWTH_LIMIT_BYTES = 8_000_000
 HALF_A_SAMPLE = b"\x55"
 #: How long a platform flaps: far longer than all attempts of a session take.
-FLAPS_S = 3.0
+FLAPS_S = 8.0
 #: What may not be alive once all sessions have ended.
 MORTAL = (AvatarAgent, AudioStream, Outbox, WebSocketConnection)
 
