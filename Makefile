@@ -138,9 +138,10 @@ history: $(INSTALLED) .peers $(SEEDS)  ## Add what the guards measure to benchma
 scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in one process (minutes)
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/scale.py
 
-guard: $(INSTALLED) $(SEEDS)  ## Fail when the hot path got slower
+guard: $(INSTALLED) .peers $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/calls.py --check
 	@$(BIN)/python benchmarks/akool.py --check
 	@$(BIN)/python benchmarks/tap.py --check
 	@$(BIN)/python benchmarks/instructions.py --check

@@ -29,7 +29,9 @@ BURST_FRAMES = BURST_S * 25
 
 def agent_ours(base_url: str) -> AvatarAgent:
     """Make a session of ours."""
-    return AvatarAgent(AvatarAgentConfig("key", "avatar", base_url=base_url), AgentListener())
+    # Its peer answers no ping.
+    config = AvatarAgentConfig("key", "avatar", base_url=base_url, ping_timeout=600)
+    return AvatarAgent(config, AgentListener())
 
 
 def agent_seed(base_url: str) -> seed.AvatarAgent:

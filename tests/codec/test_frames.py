@@ -8,6 +8,7 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
+from parsers import parse
 
 from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
 
@@ -404,3 +405,17 @@ def test_nothing_leaks():
         use()
     gc.collect()
     assert (sys.getrefcount(payload), sys.getrefcount(message)) == before
+
+
+@pytest.mark.parametrize("size", [0, 1, 115, 116, 117, 1920, 65526, 65527, 65535])
+def test_exact_bytes_on_a_websocket(size, masks):
+    frame = AudioFrame(1, 1, 2, 3, 1, 960, 0, random.Random(size).randbytes(size))  # noqa: S311
+    again = AudioFrame.unpack(frame.pack())  # its payload is a part of the message
+    assert frame.websocket() == reference.client_message(frame.pack(), masks[0])
+    assert again.websocket() == reference.client_message(frame.pack(), masks[1])
+
+
+@given(AUDIO_FIELDS)
+def test_two_implementations_read_a_frame_on_a_websocket(fields):
+    frame = AudioFrame(**fields)
+    assert parse(frame.websocket()) == [frame.pack()]

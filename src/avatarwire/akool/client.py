@@ -361,7 +361,11 @@ class StreamingAvatarClient:
         self._turns.require_none("send_audio")
         checked_size_bytes(audio_data)
         self._turns.look_at(audio_data)
-        await self._acks.send(self._wire.audio(audio_data))
+        try:
+            if not self._outbox.write_text(self._wire.audio(audio_data)):
+                await self._outbox.writable()
+        except AvatarwireError as exc:
+            raise self._dialect.named(exc) from exc
 
     async def send_audio_stream(
         self, audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]", *, paced: bool = False

@@ -28,8 +28,16 @@ from avatarwire.codec._bits cimport (
 )
 from avatarwire.codec._borrow cimport Loan, borrow, give_back
 from avatarwire.codec._fields cimport fit, wrap
+from avatarwire.codec._masks cimport draw
 from avatarwire.codec._payload cimport check_length, check_size, cut, keep, same, view
 from avatarwire.codec._pcm cimport as_pcm
+from avatarwire.rfc6455._layout cimport (
+    KEY_SIZE,
+    OPCODE_BINARY,
+    client_header_size,
+    mask_copy,
+    put_client_header,
+)
 
 
 class FrameType(IntEnum):
@@ -242,6 +250,30 @@ cdef class AudioFrame:
     def pack(self):
         """Return the message: header and payload. Reserved bits are 0."""
         return self.encode()
+
+    def websocket(self):
+        """Return the message as a WebSocket client sends it: framed and masked, for one write."""
+        cdef bytes wire
+        cdef unsigned char key[KEY_SIZE]
+        cdef unsigned char head[AUDIO_HEADER]
+        cdef unsigned char* p
+        cdef Py_ssize_t size
+        draw(key, KEY_SIZE)
+        with cython.critical_section(self):
+            size = AUDIO_HEADER + self.header.length
+            wire = PyBytes_FromStringAndSize(NULL, client_header_size(size) + size)
+            p = <unsigned char*> PyBytes_AS_STRING(wire)
+            p = put_client_header(p, OPCODE_BINARY, size, key)
+            pack_audio(head, &self.header)
+            mask_copy(p, head, AUDIO_HEADER, key, 0)
+            mask_copy(
+                p + AUDIO_HEADER,
+                <unsigned char*> PyBytes_AS_STRING(self.source) + self.start,
+                self.header.length,
+                key,
+                AUDIO_HEADER,
+            )
+        return wire
 
     @classmethod
     def unpack(cls, data):

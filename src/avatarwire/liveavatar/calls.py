@@ -46,6 +46,10 @@ logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 #: What tells the platform that a turn's sound is not of its TTS (protocol section 7).
 EXTERNAL_MARKER = {"purpose": "external"}
 EXTERNAL_FRAME_MS = 40
+#: What is put before a message of more than 65,535 bytes, on a WebSocket.
+LONG_HEADER_BYTES = 14
+
+_AUDIO_LIMIT = "an audio frame", "use send_audio"
 
 _IMAGES = {"JPEG", "PNG", "GIF", "WebP", "AVIF", "BMP"}
 _HOW_TO_PACK = {
@@ -138,10 +142,19 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
             ValueError: the bytes are no whole audio frame, or more than 65,536 in all.
             RuntimeError: an audio stream is open.
         """
-        self._outbox.require_open()
+        outbox = self._outbox
         self._turns.require_none("send_audio_frame")
+        # Here and not in what it would call: a program does this for each frame of its sound.
+        if isinstance(frame, AudioFrame) and not outbox.taps:
+            wire = frame.websocket()
+            if len(wire) > MAX_BINARY_BYTES + LONG_HEADER_BYTES:
+                raise _over_limit(len(wire) - LONG_HEADER_BYTES, *_AUDIO_LIMIT)
+            if not outbox.write(wire, BINARY):
+                await outbox.writable()
+            return
+        outbox.require_open()
         message = frame.pack() if isinstance(frame, AudioFrame) else _packed(frame, AudioFrame)
-        await self._send_binary(_within_limit(message, "an audio frame", "use send_audio"))
+        await self._send_binary(_within_limit(message, *_AUDIO_LIMIT))
 
     async def send_image_frame(self, frame: "ImageFrame | Buffer") -> None:
         """Send one image: an ``ImageFrame``, or the bytes that a builder made.
@@ -327,8 +340,12 @@ def _not_packed(data: bytes, kind: type[AudioFrame] | type[ImageFrame], what: st
 
 def _within_limit(message: bytes, what: str, advice: str) -> bytes:
     if len(message) > MAX_BINARY_BYTES:
-        raise ValueError(
-            f"{what} of {len(message):,} bytes is over the platform's limit of "
-            f"{MAX_BINARY_BYTES:,}: {advice}"
-        )
+        raise _over_limit(len(message), what, advice)
     return message
+
+
+def _over_limit(size_bytes: int, what: str, advice: str) -> ValueError:
+    return ValueError(
+        f"{what} of {size_bytes:,} bytes is over the platform's limit of "
+        f"{MAX_BINARY_BYTES:,}: {advice}"
+    )

@@ -113,9 +113,8 @@ class ResponseCalls(Sender):
         Raises:
             ResponseStreamStateError: ``seq`` is not the next one, or a stream owns the request.
         """
-        await self._settle(
-            self._responses.chunk(request_id, response_id, seq, timestamp, text, metadata)
-        )
+        if not self._responses.chunk(request_id, response_id, seq, timestamp, text, metadata):
+            await self._outbox.writable()
 
     async def send_response_done(
         self, request_id: str, response_id: str, metadata: Metadata = None
