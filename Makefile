@@ -7,6 +7,7 @@ LIMITS :=
 PYTHONS :=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMMAND := $(VENV)/.command
 SEED_VERSIONS := 0.2.2 0.4.4
 AKOOL_SEED_VERSIONS := 0.1.8 0.1.9
 SEEDS := $(SEED_VERSIONS:%=.seeds/liveavatar-%) $(SEED_VERSIONS:%=.seeds/sdist-liveavatar-%) \
@@ -23,17 +24,26 @@ help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.created:
-	@echo 'Setting up $(VENV): about a minute, the first time only'
+	@echo 'Setting up $(VENV), the first time only'
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# A pip that knows dependency groups; a Python may bring an older one.
+$(VENV)/.pip: $(VENV)/.created
 	@$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	@touch $@
 
-$(INSTALLED): $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+$(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --group dev --editable '.[cli,fast]' $(LIMITS)
+	@touch $(COMMAND) $@
+
+# The avatarwire command alone, which is part of the above.
+$(COMMAND): pyproject.toml setup.py $(NATIVE) | $(VENV)/.created
+	@$(BIN)/python -m pip install -qq --editable '.[cli]' $(LIMITS)
 	@touch $@
 
 # What a wheel is tested with: no extra.
-$(VENV)/.library: $(VENV)/.created pyproject.toml setup.py $(NATIVE)
+$(VENV)/.library: pyproject.toml setup.py $(NATIVE) | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --group test-wheel --editable .
 	@touch $@
 
@@ -51,7 +61,7 @@ $(VENV)/.library: $(VENV)/.created pyproject.toml setup.py $(NATIVE)
 	@$(BIN)/python -m pip install -qq --no-deps --target $@ akool-streaming-avatar==$* \
 	requests urllib3 idna certifi charset-normalizer
 
-demo: $(INSTALLED)  ## Stream a speech sample through a whole session
+demo: $(COMMAND)  ## Stream a speech sample through a whole session
 	@env -u AVATARWIRE_URL $(BIN)/avatarwire stream tests/data/speech.wav
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
@@ -118,7 +128,7 @@ docs: $(VENV)/.docs  ## Build the documentation into build/docs; a warning is an
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Apart from .venv, whose versions they must not decide.
-.peers: $(VENV)/.created pyproject.toml
+.peers: pyproject.toml | $(VENV)/.pip
 	@$(BIN)/python -m pip install -qq --upgrade --target $@ --group bench
 	@touch $@
 

@@ -50,7 +50,7 @@ def drop_everything(ports: "multiprocessing.Queue[int]") -> None:
 
 
 async def cpu_of(call: Callable[[bytes], Awaitable[object]]) -> float:
-    """Give the CPU seconds of one call, of many in a row."""
+    """Return the CPU seconds of one call, of many in a row."""
     begun = time.process_time()
     for _ in range(CALLS):
         await call(PCM)
@@ -58,7 +58,7 @@ async def cpu_of(call: Callable[[bytes], Awaitable[object]]) -> float:
 
 
 async def whole_calls(port: int) -> dict[str, float]:
-    """Give the best CPU seconds of a whole call of each, by turns."""
+    """Return the best CPU seconds of a whole call of each, by turns."""
     ours = StreamingAvatarClient("key", "avatar", server_url=f"127.0.0.1:{port}", pong_timeout=600)
     await ours.connect()
     theirs = WebSocketClient("key")
@@ -74,7 +74,7 @@ async def whole_calls(port: int) -> dict[str, float]:
 
 
 def whole_call_costs() -> dict[str, float]:
-    """Give the CPU seconds of a whole call of each, with a peer in a process of its own."""
+    """Return the CPU seconds of a whole call of each, with a peer in a process of its own."""
     ports: multiprocessing.Queue[int] = multiprocessing.Queue()
     peer = multiprocessing.Process(target=drop_everything, args=(ports,), daemon=True)
     peer.start()

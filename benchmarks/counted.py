@@ -25,10 +25,10 @@ class Listener:
     """A platform that takes everything."""
 
     async def ready(self) -> None:
-        """Be ready."""
+        """Return at once: this platform is always ready."""
 
     def start(self) -> bool:
-        """Have room."""
+        """Return at once: this platform always has room."""
         return True
 
     restart = finish = abandon = start
@@ -42,7 +42,7 @@ class Listener:
         return scope is None
 
     async def writable(self) -> None:
-        """Have room."""
+        """Return at once: this platform always has room."""
 
 
 def paced_write() -> Callable[[], object]:

@@ -77,7 +77,7 @@ class _Drain(asyncio.BufferedProtocol):
 
 
 def _ends_with_close(tail: bytearray) -> bool:
-    """Whether these are the eight bytes of a masked close frame with 1000."""
+    """Return whether these are the eight bytes of a masked close frame with 1000."""
     return (
         len(tail) == 8
         and tail[:2] == b"\x88\x82"
@@ -94,7 +94,7 @@ async def _serve() -> None:
 
 @contextmanager
 def drain(cpu: int | None = None) -> Iterator[str]:
-    """Run one, on one processor if wanted, and give its base URL."""
+    """Run one, on one processor if wanted, and yield its base URL."""
     command = [sys.executable, __file__, *([] if cpu is None else [str(cpu)])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -106,7 +106,7 @@ def drain(cpu: int | None = None) -> Iterator[str]:
 
 
 def websocket_url(base_url: str) -> str:
-    """Give where the same server takes WebSocket connections."""
+    """Return where the same server takes WebSocket connections."""
     return f"ws://{urlsplit(base_url).netloc}/"
 
 

@@ -29,7 +29,7 @@ COUNTED = Path(__file__).with_name("counted.py")
 
 
 def machine() -> str:
-    """Name what the counts depend on."""
+    """Return a name for what the counts depend on."""
     cpu = Path("/proc/cpuinfo")
     has_avx2 = cpu.exists() and re.search(r"\bavx2\b", cpu.read_text()) is not None
     return ", ".join(

@@ -29,7 +29,7 @@ class Slow(AgentListener):
         self.arrived: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     async def on_audio_frame(self, _: AudioFrame) -> None:
-        """Be slow."""
+        """Wait a second, as a slow consumer does."""
         await asyncio.sleep(1)
 
     async def on_text_input(self, *_: str) -> None:

@@ -208,7 +208,7 @@ def rounds() -> list[Point]:
 
 
 def best(measured: list[Point]) -> list[Point]:
-    """Give each point once: the round of the lowest CPU, with the most underruns of any."""
+    """Return each point once: the round of the lowest CPU, with the most underruns of any."""
     points = []
     for side, counts in POINTS.items():
         for count in counts:

@@ -16,8 +16,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """List them."""
+    """Put the tables into the navigation."""
     pages = [f"results/{path.name}" for path in sorted(RESULTS.glob("*.md"))]
     assert config.nav is not None
-    config.nav.insert(-1, {"Measured": pages})
+    config.nav.insert(config.nav.index("performance.md") + 1, {"Measured": pages})
     return config

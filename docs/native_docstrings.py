@@ -7,10 +7,10 @@ import griffe
 
 
 class NativeDocstrings(griffe.Extension):
-    """Gives what a stub declares the docstring of the compiled object."""
+    """Copies the docstring of a compiled object to what its stub declares."""
 
     def on_package(self, *, pkg: griffe.Module, **_: object) -> None:
-        """Look through the codec."""
+        """Copy the docstrings of the codec."""
         if pkg.path != "avatarwire":
             return
         for module in pkg["codec"].modules.values():

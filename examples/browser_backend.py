@@ -84,7 +84,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/", response_class=HTMLResponse)
 async def page() -> str:
-    """Give the page."""
+    """Return the page."""
     return PAGE
 
 

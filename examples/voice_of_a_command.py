@@ -50,7 +50,7 @@ class Speaker(AgentListener):
             print(f"{self._command[0]} failed: exit status {synthesiser.returncode}", flush=True)
 
     async def _speak(self, synthesiser: Process, request_id: str) -> bool:
-        """Give whether all that it had to say was wanted."""
+        """Return False when the turn was interrupted before everything was said."""
         assert synthesiser.stdout is not None
         sample_rate, head = self._sample_rate, b""
         try:
@@ -66,7 +66,7 @@ class Speaker(AgentListener):
             request_id, sample_rate=sample_rate, interrupt_on_input=True
         ) as stream:
             wanted = await stream.write(head)
-            # write() gives False once the turn has been interrupted.
+            # write() returns False once the turn has been interrupted.
             while wanted and (pcm := await synthesiser.stdout.read(4096)):
                 wanted = await stream.write(pcm)
         playout = await stream.wait_playout()

@@ -305,7 +305,7 @@ class Chaos(Run):
         self.emulator.faults = Faults(**fault)
 
     async def tidy(self) -> None:
-        """Forget the platform's side of what is over; kept, it would hide a leak of ours."""
+        """Forget the platform's side of ended sessions: kept, it would hide a leak of ours."""
         while not self.is_over:
             await asyncio.sleep(0.5)
             now_s = time.monotonic()

@@ -87,7 +87,7 @@ def attempt(call: Callable[[Message], T], message: Message) -> T | None:
 
 
 def check_frame(kind: type[AnyFrame], message: Message) -> bool:
-    """Unpack; a frame must come back the same from its own message. Tell whether there was one."""
+    """Unpack the message and check that it packs to the same; return whether it was a frame."""
     frame = attempt(kind.unpack, message)
     if frame is None:
         return False
@@ -170,7 +170,7 @@ def unmask(wire: bytes) -> list[bytes]:
 
 
 def check(data: bytearray, rng: random.Random) -> bool:
-    """Hand one message to everything that reads messages; tell whether it was a frame."""
+    """Check everything that reads messages with one message; return whether it was a frame."""
     message = bytes(data)
     view = memoryview(data)
     references = sys.getrefcount(message), sys.getrefcount(data)

@@ -144,7 +144,7 @@ def _check_turn(written: WrittenTurn, heard: int, *, is_whole: bool) -> None:
 
 
 def _was_stopped(session: LiveSession) -> bool:
-    """Whether the platform read the session to its end: the stop is the last that is written."""
+    """Return whether the platform read the session to its end: the stop is written last."""
     return bool(session.events) and session.events[-1]["event"] == "session.stop"
 
 

@@ -45,7 +45,7 @@ class Block:
     serving: tuple[list[str], ...]
 
     def side(self, sign: str) -> str:
-        """Give the side of a diff that ``sign`` marks."""
+        """Return the side of a diff that ``sign`` marks."""
         lines = self.text.splitlines(keepends=True)
         return "".join(line[1:] for line in lines if line[0] in {sign, " "})
 
@@ -90,7 +90,7 @@ async def hang_up(emulator: LiveAvatarEmulator) -> None:
 
 
 def serve(command: list[str], folder: Path) -> LiveAvatarEmulator | AkoolEmulator:
-    """Give the platform that a command would run, with ``folder`` for the files it names."""
+    """Return the platform that a command would run, with ``folder`` for the files it names."""
     write_wav(folder / "speech.wav", USER, PcmFormat(16000))
     with pytest.MonkeyPatch.context() as patch:
         made: list[LiveAvatarEmulator | AkoolEmulator] = []
@@ -101,10 +101,15 @@ def serve(command: list[str], folder: Path) -> LiveAvatarEmulator | AkoolEmulato
 
 
 async def run(
-    block: Block, source: str, folder: Path, *flags: str, environment: dict[str, str] | None = None
+    block: Block,
+    source: str,
+    folder: Path,
+    *flags: str,
+    environment: dict[str, str] | None = None,
+    platforms: list[LiveAvatarEmulator | AkoolEmulator] | None = None,
 ) -> str:
-    """Run a block's program against platforms of its own; give what it prints."""
-    live, akool = (serve(command, folder) for command in block.serving)
+    """Run a block's program against platforms of its own; return what it prints."""
+    live, akool = platforms or [serve(command, folder) for command in block.serving]
     assert isinstance(live, LiveAvatarEmulator)
     assert isinstance(akool, AkoolEmulator)
     async with live, akool:
@@ -149,6 +154,16 @@ def test_every_block_is_known() -> None:
 async def test_program(block: Block, tmp_path: Path) -> None:
     output = await run(block, block.text, tmp_path, "-W", "error")
     assert masked(output) == masked(block.output)
+
+
+async def test_what_akool_receives_from_its_tutorial(tmp_path: Path) -> None:
+    (block,) = (b for b in BLOCKS if b.name.startswith("tutorial/akool") and b.kind == "python")
+    platforms = [serve(command, tmp_path) for command in block.serving]
+    await run(block, block.text, tmp_path, "-W", "error", platforms=platforms)
+    akool = platforms[1]
+    assert isinstance(akool, AkoolEmulator)
+    (session,) = akool.sessions
+    assert (len(session.pcm), session.left) == (32000, "client_disconnect")
 
 
 @pytest.mark.parametrize("block", of_kind("python", is_test=True))

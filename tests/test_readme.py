@@ -1,74 +1,67 @@
-"""The README's programs run as they stand."""
+"""The README is short, its program runs as it stands, and its figures can be written anew."""
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from avatarwire.cli.local import LocalPlatform
-from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
+from avatarwire.emulator import LiveAvatarEmulator
 
-README = Path(__file__).parents[1] / "README.md"
-PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), flags=re.DOTALL)
-
-
-def for_live_avatar(program):
-    return "from avatarwire import" in program
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-def for_akool(program):
-    return "from avatarwire.akool import" in program
+def test_it_is_for_a_person_in_a_hurry():
+    assert len(README.splitlines()) <= 170
+    assert len(README.split()) <= 1300
 
 
-def run(source, folder):
-    program = folder / "program.py"
-    program.write_text(source, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", program],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
-
-
-def test_every_program_is_for_one_platform():
-    assert [for_akool(program) for program in PROGRAMS] == [False, False, False, True]
-    assert all(for_live_avatar(program) != for_akool(program) for program in PROGRAMS)
-
-
-@pytest.mark.parametrize(
-    ("program", "outcomes"),
-    list(zip(filter(for_live_avatar, PROGRAMS), [["finished"], ["finished"], []], strict=True)),
-    ids=["text", "voice", "ear"],
-)
-def test_program_for_live_avatar(tmp_path, program, outcomes):
-    # The platform of the quick start; its user speaks where the README gives it a voice.
-    speaks = ".user_audio(" in program
-    emulator = LiveAvatarEmulator(greeting="Hello", user_audio=bytes(32000) if speaks else None)
-    with LocalPlatform(emulator):
-        source = program.replace("http://127.0.0.1:8080", emulator.base_url)
-        assert emulator.base_url in source
-        assert run(source, tmp_path)
-    (session,) = emulator.sessions
-    assert [turn.outcome for turn in session.turns] == outcomes
-
-
-@pytest.mark.parametrize("program", list(filter(for_akool, PROGRAMS)))
-def test_program_for_akool(tmp_path, program):
-    emulator = AkoolEmulator()
-    with LocalPlatform(emulator):
-        source = program.replace("http://127.0.0.1:8051", emulator.server_url)
-        assert emulator.server_url in source
-        output = run(source, tmp_path)
-    assert output.splitlines() == [
-        "the avatar is in channel channel-1",
-        "completed: 1000 of 1000 ms heard",
+def test_its_sections_stand_in_the_order_of_a_person_in_a_hurry():
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == [
+        "Install",
+        "A whole program",
+        "What else it does",
+        "In a clone",
+        "How fast",
+        "Who should not use this",
     ]
+
+
+def test_its_program_answers_the_user(tmp_path):
+    (source,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    emulator = LiveAvatarEmulator(greeting="Hello")
+    with LocalPlatform(emulator):
+        program = tmp_path / "program.py"
+        program.write_text(source.replace("http://127.0.0.1:8080", emulator.base_url), "utf-8")
+        assert emulator.base_url in program.read_text("utf-8")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", program],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["the user says Hello", "completed: 1400 of 1400 ms heard"]
     (session,) = emulator.sessions
-    assert (len(session.pcm), session.left) == (32000, "client_disconnect")
+    (turn,) = session.turns
+    assert (turn.outcome, len(turn.pcm)) == ("finished", 1400 * 48)
+
+
+def test_its_figures_are_those_that_bench_writes():
+    tree = ast.parse((ROOT / "benchmarks" / "bench.py").read_text("utf-8"))
+    values = {
+        target.elts[0].id if isinstance(target, ast.Tuple) else target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    begin, end = ast.literal_eval(values["BEGIN"])
+    assert (README.count(begin), README.count(end)) == (1, 1)
+    figures = README.partition(begin)[2].partition(end)[0]
+    rows = [
+        line.split(" | ")[0].removeprefix("| ") for line in figures.splitlines() if "x |" in line
+    ]
+    assert rows == [line.elts[0].value for line in values["LINES"].elts]

@@ -24,7 +24,7 @@ TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"),
 
 
 def shown() -> list[object]:
-    """Give each line of a console block, and each command inside a sentence."""
+    """Return each line of a console block, and each command inside a sentence."""
     found = []
     for page in PAGES:
         text = page.read_text("utf-8")

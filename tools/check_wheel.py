@@ -18,7 +18,7 @@ CIMPORT = re.compile(rf"^from ({PACKAGE}\.\S+) cimport", re.MULTILINE)
 
 
 def faults(wheel: Path) -> list[str]:
-    """Say what is wrong with a wheel, a line each."""
+    """Return what is wrong with a wheel, a line each."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         layouts = {name: archive.read(name).decode() for name in names if name.endswith(".pxd")}

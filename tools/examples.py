@@ -9,7 +9,7 @@ BLOCK = re.compile(r'^```(python|diff)(?: title="[^"]*")?\n(.*?)^```$', re.DOTAL
 
 
 def programs(page: Path) -> list[str]:
-    """Give the Python blocks of a page, in order; a diff is what it leads to.
+    """Return the Python blocks of a page, in order; a diff is what it leads to.
 
     A diff of less than a program, which has no line in common, is passed over.
     """
@@ -23,7 +23,7 @@ def programs(page: Path) -> list[str]:
 
 
 def changed(diff: str) -> str:
-    """Give a diff's new side."""
+    """Return a diff's new side."""
     return "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] != "-")
 
 

@@ -11,7 +11,7 @@ BOUNDED = re.compile(r"([\w-]+)>=([\d.]+)(?:,<[\d.]+)?( *;.*)?")
 
 
 def lowest(project: dict[str, Any]) -> list[str]:
-    """Give a constraint for each dependency of the package and of its extras.
+    """Return a constraint for each dependency of the package and of its extras.
 
     Raises:
         ValueError: one of them does not begin with ``>=`` and a release.

@@ -59,17 +59,17 @@ def interpreters(given: Path | None = None, *, free_threaded: bool = False) -> d
 
 
 def is_of_the_other_targets(version: str) -> bool:
-    """Tell whether ``.venv``, in which the other targets work, is of this version."""
+    """Return whether ``.venv``, in which the other targets work, is of this version."""
     return (ROOT / ".venv" / "lib" / f"python{version}").is_dir()
 
 
 def environment(version: str) -> str:
-    """Name the environment of a version."""
+    """Return the name of the environment of a version."""
     return ".venv" if is_of_the_other_targets(version) else f".venv-{version}"
 
 
 def test_whole(version: str, python: Path) -> tuple[bool, str]:
-    """Run the whole suite; give whether it passed, and its last line."""
+    """Run the whole suite; return whether it passed, and its last line."""
     return follow("make", *in_environment(version, python), "test")
 
 
@@ -85,12 +85,12 @@ def test_library(version: str, python: Path) -> tuple[bool, str]:
 
 
 def in_environment(version: str, python: Path) -> list[str]:
-    """Give the arguments by which make takes an environment other than its own."""
+    """Return the arguments by which make takes an environment other than its own."""
     return ["--no-print-directory", f"PYTHON={python}", f"VENV={environment(version)}"]
 
 
 def follow(*command: str) -> tuple[bool, str]:
-    """Run a command and show what it prints; give whether it succeeded, and its last line."""
+    """Run a command and show what it prints; return whether it succeeded, and its last line."""
     last = "it said nothing"
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None  # noqa: S101 - asked for above

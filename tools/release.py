@@ -21,7 +21,7 @@ RELATIVE = re.compile(
 
 
 def absolute(page: str, repository_url: str, ref: str) -> str:
-    """Give a Markdown page whose relative links name files of the repository at ``ref``."""
+    """Return a Markdown page whose relative links name files of the repository at ``ref``."""
 
     def full(found: re.Match[str]) -> str:
         if found["code"]:
@@ -33,7 +33,7 @@ def absolute(page: str, repository_url: str, ref: str) -> str:
 
 
 def with_urls(pyproject: str, repository_url: str, ref: str) -> str:
-    """Give a ``pyproject.toml`` that has the project's addresses, unless it had some."""
+    """Return a ``pyproject.toml`` that has the project's addresses, unless it had some."""
     if "urls" in tomllib.loads(pyproject)["project"]:
         return pyproject
     return f"""{pyproject}
@@ -46,7 +46,7 @@ Issues = "{repository_url}/issues"
 
 
 def faults(tag: str, version: str, changelog: str) -> list[str]:
-    """Say what keeps ``tag`` from being released, a line each."""
+    """Return what keeps ``tag`` from being released, a line each."""
     found = []
     if tag != f"v{version}":
         found.append(f"the tag is {tag}, but _version.py says {version}: expected v{version}")

@@ -34,7 +34,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 
 
 def only(folder: Path, pattern: str) -> Path:
-    """Give the one file of a folder that fits."""
+    """Return the one file of a folder that fits."""
     (path,) = folder.glob(pattern)
     return path
 
@@ -61,7 +61,7 @@ def placed(command: str, **places: Path) -> list[str]:
 
 
 def test(python: Path, wheel: Path, work: Path) -> str:
-    """Run the fast tests on a wheel where nothing can be compiled; give their last line."""
+    """Run the fast tests on a wheel where nothing can be compiled; return their last line."""
     venv = work / "venv"
     run(python, "-m", "venv", venv)
     env = {"PATH": str(venv / "bin"), "HOME": str(work), "LC_ALL": "C.UTF-8"}

@@ -73,7 +73,7 @@ def _without_mark(
 
 
 def _mended(text: str) -> str:
-    """Give text in which every half of a pair is joined to the other, or is U+FFFD."""
+    """Return text whose surrogate pairs are joined; a half without the other becomes U+FFFD."""
     if _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -84,7 +84,7 @@ def _without_lone(escape: re.Match[str]) -> str:
 
 
 def _mended_within(value: Any, known: dict[int, Any], depth: int) -> Any:  # noqa: ANN401
-    """Give ``value`` with its text mended; itself when nothing is to be mended.
+    """Return ``value`` with its text mended, or itself when nothing is to be mended.
 
     Args:
         value: anything, also what has no JSON form or holds itself.

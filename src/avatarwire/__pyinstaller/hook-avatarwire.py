@@ -1,6 +1,6 @@
 """Names what only the native modules import, and what is loaded by its name.
 
-Not the package's other halves: an emulator or a command comes along when a program imports it.
+The emulator and the command are not named: PyInstaller finds them when a program imports them.
 """
 
 from PyInstaller.utils.hooks import collect_submodules

@@ -24,7 +24,7 @@ class Acks(Part[Received]):
         config: whose key and token are kept out of errors.
         protocol: what matches answers to calls.
         outbox: what is sent through.
-        named: gives the published client's error for one of the engine's.
+        named: returns the published client's error for one of the engine's.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Acks(Part[Received]):
         return future
 
     def forget(self, what: str) -> None:
-        """Wait for it no longer."""
+        """Stop waiting for it."""
         self._protocol.forget(what)
         self._waiting.pop(what, None)
 
@@ -86,7 +86,8 @@ class Acks(Part[Received]):
         try:
             async with asyncio.timeout(timeout_s):
                 await answer
-            # A future that was done already has not let the handlers of its message begin.
+            # A future that was done already did not suspend this call, so the handlers of its
+            # message have not begun.
             await asyncio.sleep(0)
         except TimeoutError:
             silence = AvatarwireError(f"the platform did not send {name} within {timeout_s:g} s")
@@ -109,11 +110,11 @@ class Acks(Part[Received]):
                 future.set_result(None)
 
     def gap(self, lost: SessionLostError) -> None:
-        """No answer comes any more."""
+        """Fail every call that waits: no answer comes any more."""
         self.ended(lost)
 
     def ended(self, lost: SessionLostError) -> None:
-        """No answer comes any more."""
+        """Fail every call that waits: no answer comes any more."""
         for what in list(self._waiting):
             self._fail(what, self._named(lost))
 

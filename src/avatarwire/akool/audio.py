@@ -16,7 +16,7 @@ SAMPLE_BYTES = 2
 
 
 def checked_size_bytes(audio_data: "Buffer") -> int:
-    """Give the size of some sound.
+    """Return the size of some sound, checked.
 
     Raises:
         AudioStreamError: empty, not whole samples, or not a contiguous buffer of bytes or of 16-bit
@@ -37,7 +37,7 @@ def checked_size_bytes(audio_data: "Buffer") -> int:
 async def whole_samples(
     audio_chunks: "Iterable[Buffer] | AsyncIterable[Buffer]",
 ) -> AsyncGenerator[bytes, None]:
-    """Give the same sound in chunks of whole samples, none of them empty.
+    """Return the same sound in chunks of whole samples, none of them empty.
 
     Raises:
         AudioStreamError: not an iterable of sound, or half a sample at its end.

@@ -223,7 +223,7 @@ class StreamingAvatarClient:
         return self._outbox.tap(look)
 
     def get_connection_info(self) -> dict[str, Any]:
-        """Give the state as a dict, with the published client's keys."""
+        """Return the state as a dict, with the published client's keys."""
         instance = self._dialect.instance
         service = None
         if instance is not None and self.is_connected:

@@ -126,7 +126,7 @@ class ClientConfig(KeepsSecrets):
         return redacted(words, self.api_key, self.agora_token)
 
     def discovery_request(self) -> tuple[str, dict[str, str]]:
-        """Give where discovery is asked, and with which query."""
+        """Return the URL of discovery, and its query."""
         url = _split(self.discovery_url, "discovery_url", {"http", "https"})
         query = {"avatar_id": self.avatar_id}
         if self.env == "test":
@@ -134,7 +134,7 @@ class ClientConfig(KeepsSecrets):
         return f"{url.scheme}://{url.netloc}{_DISCOVERY_PATH}", query
 
     def direct_instance(self) -> Instance | None:
-        """Give the instance that ``server_url`` names; None without one. Its path is not used."""
+        """Return the instance that ``server_url`` names, or None. The path is not used."""
         if self.server_url is None or self.server_url == "":
             return None
         if not isinstance(self.server_url, str):

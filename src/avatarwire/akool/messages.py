@@ -94,10 +94,10 @@ class EnvelopeWire:
         self._audio_head = _AUDIO_HEAD % self._thousands
 
     def hello(self, api_key: str, avatar_id: str) -> None:
-        """Give what is said first: nothing, since the request's header holds the key."""
+        """Return what is said first: nothing, since the request's header holds the key."""
 
     def set_params(self, params: AgoraParams) -> Message:
-        """Give the command ``set-params``.
+        """Return the command ``set-params``.
 
         Raises:
             TypeError: something in the parameters has no JSON form.
@@ -122,7 +122,7 @@ class EnvelopeWire:
         return self._message("command", "cmd-set-params", payload)
 
     def audio(self, pcm: Any) -> bytes:  # noqa: ANN401
-        """Give sound as the JSON of a chat message; no JSON library walks it.
+        """Return sound as the JSON of a chat message; no JSON library walks it.
 
         Args:
             pcm: 16-bit little-endian samples, 16 kHz mono: any contiguous buffer, unchecked.
@@ -131,15 +131,15 @@ class EnvelopeWire:
         return b"".join((self._audio_head, units, b64encode(pcm), _AUDIO_TAIL))
 
     def interrupt(self) -> Message:
-        """Give the command ``interrupt``: stop what the avatar says."""
+        """Return the command ``interrupt``: stop what the avatar says."""
         return self._message("command", "cmd-interrupt", {"cmd": "interrupt"})
 
     def leave(self, reason: str) -> Message:
-        """Give the event ``leave_channel``: the end of the session."""
+        """Return the event ``leave_channel``: the end of the session."""
         return self._message("event", "event-leave", {"event": "leave_channel", "reason": reason})
 
     def ping(self) -> bytes:
-        """Give the heartbeat's JSON."""
+        """Return the heartbeat's JSON."""
         return self._message("ping", "ping", {}).json
 
     def _message(self, kind: str, prefix: str, payload: Json) -> Message:
@@ -158,11 +158,11 @@ class FlatWire:
     """The form of the published README; it has no mids, no interrupt and no leave."""
 
     def hello(self, api_key: str, avatar_id: str) -> Message:
-        """Give what is said first: the authentication."""
+        """Return what is said first: the authentication."""
         return self._message({"type": "auth", "token": api_key, "avatar_id": avatar_id})
 
     def set_params(self, params: AgoraParams) -> Message:
-        """Give the Agora channel, user and token; this form has a place for nothing else.
+        """Return the Agora channel, user and token; this form has no place for anything else.
 
         Raises:
             TypeError: one of them has no JSON form.
@@ -174,11 +174,11 @@ class FlatWire:
         return self._message({"type": "agora_params", "data": data})
 
     def audio(self, pcm: Any) -> bytes:  # noqa: ANN401
-        """Give sound as the JSON of one message; no JSON library walks it."""
+        """Return sound as the JSON of one message; no JSON library walks it."""
         return b"".join((b'{"type":"audio_data","data":"', b64encode(pcm), b'"}'))
 
     def ping(self) -> bytes:
-        """Give the heartbeat's JSON."""
+        """Return the heartbeat's JSON."""
         return b'{"type":"ping"}'
 
     def _message(self, fields: Json) -> Message:
@@ -251,7 +251,7 @@ def decode(message: str | bytes) -> Json:
 
 
 def parse(message: Json) -> Inbound:
-    """Give a decoded message its type."""
+    """Return a decoded message as a value of its type."""
     payload = message.get("pld")
     if not isinstance(payload, dict):
         payload = {}

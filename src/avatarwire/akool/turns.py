@@ -41,7 +41,7 @@ class Turns(TurnRegister, Part[Received]):
         outbox: what they are sent through.
         acks: sends a single message.
         require_open: raises ConnectionError when there is no connection.
-        lost: gives why there is no connection any more.
+        lost: returns why there is no connection any more.
 
     Attributes:
         interrupts: how often everything was interrupted.
@@ -93,16 +93,16 @@ class Turns(TurnRegister, Part[Received]):
         return speaker.stream
 
     def gap(self, lost: SessionLostError) -> None:
-        """The connection is lost, and no turn outlives its connection."""
+        """End all turns as lost: no turn outlives its connection."""
         self.ended(lost)
 
     def ended(self, lost: SessionLostError) -> None:
-        """Nothing can be sent any more."""
+        """End all turns: nothing can be sent any more."""
         del lost
         self.lose()
 
     async def send_unpaced(self, chunks: AsyncIterable[bytes]) -> int:
-        """Send each chunk as a message, until an interrupt; give how many bytes were sent.
+        """Send each chunk as a message, until an interrupt; return how many bytes were sent.
 
         Raises:
             ConnectionError: not, or no longer, connected.
@@ -120,7 +120,7 @@ class Turns(TurnRegister, Part[Received]):
         return sent_bytes
 
     async def send_paced(self, stream: AudioStream, chunks: AsyncIterable[bytes]) -> int:
-        """Send chunks as a turn; give how many bytes of it were sent.
+        """Send chunks as a turn; return how many bytes of it were sent.
 
         Raises:
             ConnectionError: not, or no longer, connected.
@@ -187,7 +187,7 @@ class _AkoolSpeaker(SoundLine):
         self._message_bytes = FORMAT.bytes_per_second * message_ms // 1000
 
     async def ready(self) -> None:
-        """Nothing to wait for: without a connection, start() says so."""
+        """Return at once: without a connection, start() raises."""
 
     def start(self) -> bool:
         self._turns.require_none("a second audio stream")
@@ -228,10 +228,10 @@ class _FlatStream(AudioStream):
     """A turn in the wire form that has no interrupt."""
 
     async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
-        """Drop what is queued; with ``notify``, then say that playback goes on.
+        """Drop what is queued; with ``notify``, then raise, since playback goes on.
 
         Raises:
-            AudioStreamError: the turn was not over, and its playback cannot be stopped.
+            AudioStreamError: the turn had not ended, and its playback cannot be stopped.
         """
         was_over = self.is_resolved
         playout = await super().interrupt(scope=scope, notify=notify)

@@ -25,7 +25,7 @@ _ROUNDING_MS = 100
 
 
 def probe(name: str, open_file: Callable[[], BinaryIO]) -> PcmFormat:
-    """Give the format in which ``chunks`` yields the file."""
+    """Return the format in which ``chunks`` yields the file."""
     with open_file() as file, _errors(name), _open(file) as container:
         for frame in _frames(name, container):
             # Not the header's: some kinds of AAC come out at twice the rate that it tells.

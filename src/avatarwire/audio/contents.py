@@ -64,7 +64,7 @@ _ADVICE = {
 
 
 def kind_of_content(head: bytes) -> str | None:
-    """Tell what begins with these bytes, a file or text; None: nothing that is known.
+    """Return the name of what begins with these bytes, a file or text; None when unknown.
 
     A few hundred bytes are enough; MP3 and AAC that have no tag show by their second frame.
     """
@@ -154,7 +154,7 @@ def _adts_bytes(head: bytes) -> int:
 
 
 def _mp3_bytes(head: bytes) -> int:
-    """Give the length of the frame that begins here; 0: none of layer III does."""
+    """Return the length of the frame that begins here, or 0 when none of layer III does."""
     version, rate = head[1] >> 3 & 3, head[2] >> 2 & 3
     if head[1] & 0xE6 != 0xE2 or version == 1 or rate == 3:
         return 0

@@ -113,7 +113,7 @@ class _Readable(Protocol):
 
 
 class _Stream:
-    """What can only be read forwards, with a file's ``read``; what was read is kept for FFmpeg.
+    """A source that can only be read forwards, with a file's ``read``; FFmpeg can read it again.
 
     Args:
         name: for the errors.
@@ -209,9 +209,10 @@ class _Wav:
         return self.kind == _BIG_ENDIAN
 
     def has_length(self, size_bytes: int | None) -> bool:
-        """Whether the length that it promises is one; ``size_bytes`` of the file, if that is known.
+        """Return whether the length in the header can be true for a file of ``size_bytes``.
 
-        0 is a length in a file that tells its own; and some writers put the file's.
+        None stands for a size that is not known. A length of 0 counts where the file says its own
+        length; some writers put the length of the whole file, or one that is made up.
         """
         promised = self.promised_bytes
         if size_bytes is None:
@@ -263,7 +264,7 @@ def _read_stream(stream: _Stream) -> tuple[Iterator[bytes], PcmFormat]:
 
 
 def _gathered(stream: _Stream) -> bytes:
-    """Give all of it, from its beginning on."""
+    """Return the whole file, from its beginning."""
     while stream.read(SKIP_BYTES):
         if len(stream.kept) > MAX_GATHERED_BYTES:
             raise AudioFormatError(
@@ -360,7 +361,7 @@ def _stream_chunks(stream: _Stream, wav: _Wav, format_: PcmFormat) -> Iterator[b
 
 
 def _chunks(file: _Readable, wav: _Wav, format_: PcmFormat, left: int) -> Iterator[bytes]:
-    """Give whole samples of what the file holds from here on, ``left`` bytes at the most."""
+    """Return whole samples of what the file holds from here on, ``left`` bytes at the most."""
     while chunk := file.read(min(left, format_.bytes_per_second)):
         left -= len(chunk)
         chunk = chunk[: len(chunk) - len(chunk) % format_.frame_bytes]

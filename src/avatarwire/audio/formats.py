@@ -45,7 +45,7 @@ class PcmFormat:
         return self.sample_rate * self.frame_bytes
 
     def ms(self, size_bytes: int) -> float:
-        """Give the duration of ``size_bytes`` of sound in milliseconds."""
+        """Return the duration of ``size_bytes`` of sound in milliseconds."""
         return size_bytes * 1000 / self.bytes_per_second
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class PcmFormat:
 
 
 def whole_number(name: str, value: object) -> int:
-    """Give an integer of any type as a plain one.
+    """Return an integer of any type as a plain ``int``.
 
     Raises:
         TypeError: not an integer, under ``name``.

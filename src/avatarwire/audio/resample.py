@@ -108,7 +108,7 @@ class Resampler:
 
 
 def converter_between(source: PcmFormat, target: PcmFormat) -> Resampler | None:
-    """Give what turns one format into the other; None when they are the same.
+    """Return the converter of one format into the other, or None when they are the same.
 
     Raises:
         ValueError: a rate or a number of channels outside its range.

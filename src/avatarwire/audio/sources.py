@@ -11,7 +11,7 @@ READ_BYTES = 65_536
 
 
 def is_one_piece(source: object) -> bool:
-    """Tell whether this is sound itself (or text), which would be iterated a sample at a time."""
+    """Return whether this is one piece of sound (or text), and no iterable of pieces."""
     if isinstance(source, str):
         return True
     try:
@@ -24,7 +24,7 @@ def is_one_piece(source: object) -> bool:
 def pieces_of(
     source: AsyncIterable[Piece] | Iterable[Piece],
 ) -> AsyncIterable[Piece] | Iterable[Piece]:
-    """Give what to iterate over for the pieces of ``source``.
+    """Return what to iterate over for the pieces of ``source``.
 
     That is ``source`` itself, unless it can be read: files, and the streams of processes and of
     HTTP clients, iterate over lines, and sound has none.

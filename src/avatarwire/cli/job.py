@@ -142,7 +142,7 @@ class Job(Protocol):
         ...
 
     def explain(self, exc: Exception) -> str:
-        """Say in one line why it failed, and what to do."""
+        """Return in one line why it failed, and what to do."""
         ...
 
     def received(self) -> ReceivedSpeech | None:
@@ -156,7 +156,7 @@ async def speak(
     delivery: Delivery,
     advance: Callable[[float], None] | None,
 ) -> Outcome:
-    """Say it, and wait until it has been heard, or has ended otherwise."""
+    """Send the speech, and wait until it has been heard or has ended otherwise."""
     stream = session.audio_stream(
         sample_rate=speech.format.sample_rate,
         channels=speech.format.channels,

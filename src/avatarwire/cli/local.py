@@ -68,7 +68,7 @@ class LocalPlatform(Generic[E]):
 
 @contextmanager
 def local_unless(url: str | None, new_emulator: Callable[[], E]) -> Iterator[E | None]:
-    """Run a platform on this machine and give it, unless ``url`` names another: then give None.
+    """Run a platform on this machine and yield it; yield None when ``url`` names another.
 
     Raises:
         OSError: no port could be had.

@@ -17,7 +17,7 @@ _Command: TypeAlias = Callable[..., int]
 
 
 def platform_options(command: _Command) -> _Command:
-    """Give a command these options, as ``platform`` and ``settings``."""
+    """Add these options to a command, as ``platform`` and ``settings``."""
     own_options = {name: it for one in PLATFORMS.values() for name, it in one.options.items()}
 
     @functools.wraps(command)

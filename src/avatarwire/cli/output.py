@@ -70,7 +70,7 @@ class _Stream:
 
 
 class _ErrorStream(_Stream):
-    """Standard error: when it fails there is nobody left to tell."""
+    """Standard error. When it fails nothing is raised, since nobody is left to tell."""
 
     def _tell(self, failure: OSError) -> None:
         pass

@@ -93,7 +93,7 @@ async def _serve(emulator: Emulator, platform: Platform, *, loopback: bool) -> N
 
 @contextlib.contextmanager
 def _log_to_stdout() -> Iterator[asyncio.Future[None]]:
-    """Log what happens on the platform; give a future of the error that ends that."""
+    """Log what happens on the platform; return a future of the error that ends the log."""
     broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     handler = _LogHandler(broken)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

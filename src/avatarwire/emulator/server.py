@@ -111,7 +111,7 @@ class Server:
         return port_of(listener)
 
     def narrow(self) -> None:
-        """Give coming connections a receive buffer that is as small as the link is slow."""
+        """Set a receive buffer for coming connections that is as small as the link is slow."""
         buffer_bytes = receive_buffer_bytes(self._faults())
         if buffer_bytes is not None:
             for listener in self._listeners:
@@ -201,7 +201,7 @@ async def close_on_demand(
 
 
 def is_same_key(given: str, expected: str) -> bool:
-    """Whether a key is the right one, in the same time for each wrong one; it need be no text."""
+    """Return whether a key is the right one, in the same time for each wrong one, text or not."""
     return secrets.compare_digest(
         given.encode(errors="backslashreplace"), expected.encode(errors="backslashreplace")
     )

@@ -235,7 +235,7 @@ class AvatarAgent(AgentCalls):
         await self._engine.wait_closed()
 
     async def scene_ready(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Wait until the browser shows the avatar; at once when it does, however late one asks.
+        """Wait until the browser shows the avatar; return at once when it already does.
 
         What is said before ``scene.ready`` nobody hears.
 
@@ -324,7 +324,7 @@ class AvatarAgent(AgentCalls):
     def user_audio(
         self, sample_rate: int = 16000, *, window_ms: int = 200, conceal: bool = False
     ) -> UserAudio:
-        """Iterate over what the user says, as 16-bit mono PCM in order and at one rate.
+        """Return an iterator over what the user says: 16-bit mono PCM, in order, at one rate.
 
         Example::
 

@@ -43,7 +43,7 @@ class Inbound:
     callback: ClassVar[str]
 
     def arguments(self) -> tuple[object, ...]:
-        """Give what the callback is called with."""
+        """Return what the callback is called with."""
         return tuple(getattr(self, name) for name in self.__slots__)
 
 
@@ -162,7 +162,7 @@ class ResourceTransitionData(Inbound):
         return all(isinstance(value, str) and bool(value.strip()) for value in ids)
 
     def arguments(self) -> tuple[object, ...]:
-        """Give the event whole."""
+        """Return the event itself, as the only argument."""
         return (self,)
 
 
@@ -205,7 +205,7 @@ class ResponseStateEvent(Inbound):
             raise ValueError(f"reason must be text, not {type(self.reason).__name__}")
 
     def arguments(self) -> tuple[object, ...]:
-        """Give the event whole."""
+        """Return the event itself, as the only argument."""
         return (self,)
 
 
@@ -268,7 +268,7 @@ def _scene_ready(_event: Event, _data: Event) -> Inbound:
 
 
 def _voice_start(event: Event, _data: Event) -> Inbound:
-    # It ends playback whatever it names.
+    # It ends playback, whichever request it names.
     return VoiceStart(_optional_text(event, "requestId"))
 
 
@@ -288,7 +288,7 @@ def _asr_final(event: Event, data: Event) -> Inbound:
 
 
 def _interrupt(event: Event, data: Event) -> Inbound:
-    # It ends playback whatever it names.
+    # It ends playback, whichever request it names.
     return Interrupt(
         _optional_text(event, "requestId") or None, _optional_text(data, "interruptScope") or None
     )
@@ -346,7 +346,7 @@ _PARSERS: dict[str, Callable[[Event, Event], Inbound]] = {
 
 
 def parse(event: Event) -> Inbound:
-    """Give a decoded event its type.
+    """Return a decoded event as a value of its type.
 
     Raises:
         ValueError: a field that its callback needs is missing or of the wrong type.

@@ -53,7 +53,7 @@ class Accompaniment(StreamRegister, Part[Received]):
         format_: PcmFormat,
         write: Callable[[bytes, str, int, Sequence[bytes]], bool],
     ) -> bool:
-        """Write a clip, in as many messages as it takes; give what ``write`` gives.
+        """Write a clip, in as many messages as it takes; return what ``write`` returns.
 
         Raises:
             TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
@@ -88,16 +88,16 @@ class Accompaniment(StreamRegister, Part[Received]):
                 stream.end("interrupted", notify=False)
 
     def gap(self, lost: SessionLostError) -> None:
-        """The connection is lost, and another may follow: ``on_gap`` says what the streams do."""
+        """Do what ``on_gap`` says to the streams: the connection is lost, another may follow."""
         del lost
         hold_or_lose(self, self._config)
 
     def connected(self) -> None:
-        """There is a connection: streams that were held go on."""
+        """Resume the streams that were held: there is a connection again."""
         self.go_on()
 
     def ended(self, lost: SessionLostError) -> None:
-        """The session is over."""
+        """End what is still open, because the session has ended."""
         del lost
         self.lose()
         self._sequence = 0
@@ -126,7 +126,7 @@ class _Player(SoundLine):
         return True
 
     def say(self, pcm: bytes | memoryview) -> bool:
-        # Now or not at all: in the backlog it would overtake what is resumed.
+        # Sent now or never: kept in the backlog, it would overtake what is resumed.
         return self._music.send(pcm, 0, self._format, self._outbox.write_now)
 
     def finish(self) -> bool:
@@ -256,7 +256,7 @@ class ExternalCalls(Sender):
 
 
 def _format(config: AvatarAgentConfig, sample_rate: int | None, channels: int | None) -> PcmFormat:
-    """Give the format that the platform expects; what it is told wins over what is written."""
+    """Return the format that the platform expects: the one it was told, else the one written."""
     told = config.external_audio_config or {}
     return PcmFormat(
         told.get("sampleRate") or sample_rate or config.tts_sample_rate or USUAL_RATE,

@@ -111,7 +111,7 @@ class Callbacks(CallbackTasks):
         return self._frames.dropped
 
     def has(self, name: str) -> bool:
-        """Whether the listener has a method of its own by this name."""
+        """Return whether the listener has a method of its own by this name."""
         return self._callback(name) is not None
 
     def call(self, name: str, *args: object) -> RunningCallback | None:

@@ -205,7 +205,7 @@ _SCOPES_SENT = ("BGM_ONLY", "VOICE_AND_ACCOMPANIMENT")
 
 
 def _interrupt_scope(scope: str | None) -> str | None:
-    """Give the scope to send: none for absent, blank and ``VOICE_ONLY``."""
+    """Return the scope to send; None when it is absent, blank or ``VOICE_ONLY``."""
     if scope is None:
         return None
     stripped = _text("interrupt_scope", scope).strip()

@@ -54,7 +54,7 @@ class LiveAvatarProtocol:
         return self._binary(message) if isinstance(message, bytes) else self._event(message)
 
     def replies(self) -> list[Event]:
-        """Give, once, the events that the protocol itself has to send now."""
+        """Return the events that the protocol itself has to send now, each once."""
         replies, self._replies = self._replies, []
         return replies
 
@@ -82,7 +82,7 @@ class LiveAvatarProtocol:
         return inbound
 
     def _is_new(self, event: ResponseStateEvent) -> bool:
-        """Whether its number is above all before it; gaps are valid (protocol section 4)."""
+        """Return whether its number is above all before it; gaps are valid (protocol section 4)."""
         new = event.seq > self._response_seqs.get(event.session_id, event.seq - 1)
         if new:
             # One session a connection; a peer that names others must not grow our memory.

@@ -71,12 +71,12 @@ class Partials(Part[Received]):
             self._forget()
 
     def ended(self, lost: SessionLostError) -> None:
-        """The session is over."""
+        """End what is still open, because the session has ended."""
         del lost
         self.end_utterance()
 
     def end_utterance(self) -> None:
-        """Forget what an utterance that is over has sent."""
+        """Forget what the ended utterance has sent."""
         self.discard()
         self._last = None
 

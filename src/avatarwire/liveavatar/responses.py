@@ -121,7 +121,7 @@ class StreamedResponse:
         self.is_held = False
 
     def forget(self) -> None:
-        """It is cancelled: nothing of it is sent again."""
+        """Drop its text, because it is cancelled: nothing of it is sent again."""
         self._events.clear()
 
     def notice(self, event: ResponseStateEvent) -> None:
@@ -131,12 +131,12 @@ class StreamedResponse:
             self._settled.set()
 
     def lose(self, lost: AvatarwireError) -> None:
-        """Give up: nothing of it can be sent any more, and ``lost`` says why."""
+        """Send nothing of it any more; ``lost`` says why."""
         self.lost = lost
         self._settled.set()
 
     def cut_off(self) -> None:
-        """Give up: the connection was lost in the middle of it; its session goes on."""
+        """End it, because the connection was lost in the middle of it; its session goes on."""
         kind = "prompt" if self._is_prompt else "response"
         error = PromptStreamStateError if self._is_prompt else ResponseStreamStateError
         self.lose(
@@ -396,7 +396,7 @@ class Responses(Part[Received]):
             active.is_over = True
 
     def gap(self, lost: SessionLostError) -> None:
-        """The connection is lost, and another may follow: open streams wait for it, or fail."""
+        """Hold the open streams, or end them: the connection is lost, another may follow."""
         del lost
         for response in list(self._awaited.values()):
             if not response.is_under_way:
@@ -410,7 +410,7 @@ class Responses(Part[Received]):
                 del self._active[response.request_id]  # the request may be answered anew
 
     def connected(self) -> None:
-        """There is a connection: what was held is sent from its start, under the same ids."""
+        """Send what was held from its start, under the same ids: there is a connection again."""
         held, self._held = self._held, []
         for index, response in enumerate(held):
             try:
@@ -426,7 +426,7 @@ class Responses(Part[Received]):
             self._held.append(response)
 
     def ended(self, lost: SessionLostError) -> None:
-        """The session has ended for good: nothing can be sent, and nothing more is said."""
+        """End all streams: nothing can be sent, and the platform says nothing more."""
         self._active.clear()
         for response in list(self._awaited.values()):
             response.lose(lost)  # also where the platform has had its say: its stream may be open
@@ -444,7 +444,7 @@ class Responses(Part[Received]):
             raise _refusal("begin", request_id, response_id, under_way)
 
     def _under_way(self, response_id: str) -> str | None:
-        """Say why an id cannot be given to another response yet; None when it can."""
+        """Return why an id cannot be used for another response yet, or None when it can."""
         for active in self._active.values():
             if active.response_id == response_id and not active.is_over:
                 return f"{active} is active"
@@ -470,7 +470,7 @@ def _refusal(
 
 
 def _wire_id(call: str, given: str, active: _Active) -> str:
-    """Give the id to send; one response keeps the id that it began with."""
+    """Return the id to send; one response keeps the id that it began with."""
     if given != active.response_id:
         warnings.warn(
             f"{call} names response {given!r} while {active} is active: it goes out as "

@@ -130,9 +130,9 @@ class SessionApi:
         return body | dict(config.extra_start_fields or {})
 
     def _outcome(self, answer: "Response") -> SessionStartResult | SessionStartError:
-        """Return what the answer gives, or the error that it means.
+        """Return the content of the answer, or the error that it stands for.
 
-        Nothing is raised here: the frames of what reads an answer hold its tokens.
+        Nothing is raised here, because the frames that read an answer hold its tokens.
         """
         code = _code(answer)
         is_fine = 200 <= answer.status < 300
@@ -206,7 +206,7 @@ def _setting(number: int) -> str | None:
 
 
 def _perhaps(status: int) -> tuple[str, str]:
-    """Say why something may have answered like this, without JSON, and what to look at."""
+    """Return why something may have answered without JSON, and what to look at."""
     if status == 401:
         return "", "is api_key right?"
     if status == 403:

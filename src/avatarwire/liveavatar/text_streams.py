@@ -297,7 +297,7 @@ class ResponseStream(_TextStream):
             self._close()  # one that could not be completed is over all the same
 
     async def _cancel_for(self, exc: BaseException) -> None:
-        """Cancel because of ``exc``, which stays what is told."""
+        """Cancel because of ``exc``, which stays the error that is told."""
         try:
             await self.cancel()
         except Exception as failure:

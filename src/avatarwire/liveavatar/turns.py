@@ -81,7 +81,7 @@ class FramerKeeper(Part[Received]):
             self._framer.reset()
 
     def connected(self) -> None:
-        """A new connection begins with a key frame."""
+        """Begin the new connection with a key frame."""
         self.begin()
 
 
@@ -123,7 +123,7 @@ class Turns(TurnRegister, Part[Received]):
                 stream.end("interrupted", notify=False)
 
     def gap(self, lost: SessionLostError) -> None:
-        """The connection is lost, and another may follow: ``on_gap`` says what the turns do."""
+        """Do what ``on_gap`` says to the turns: the connection is lost, another may follow."""
         del lost
         self._speaking = False
         for evidence in self._evidence.values():
@@ -131,11 +131,11 @@ class Turns(TurnRegister, Part[Received]):
         hold_or_lose(self, self._config)
 
     def connected(self) -> None:
-        """There is a connection: turns that were held go on."""
+        """Resume the turns that were held: there is a connection again."""
         self.go_on()
 
     def ended(self, lost: SessionLostError) -> None:
-        """The session is over, or about to be: nothing can be sent any more."""
+        """End all turns: the session has ended or is about to, and nothing can be sent."""
         del lost
         self._speaking = False
         self.lose()
@@ -174,7 +174,7 @@ class Turns(TurnRegister, Part[Received]):
 
 
 def _reason(event: ResponseStateEvent) -> PlayoutReason | None:
-    """Give how a response has ended; None when it has not."""
+    """Return how a response has ended, or None when it has not."""
     match event.state, event.reason:
         case "FINISHED", "COMPLETED":
             return "completed"

@@ -45,7 +45,7 @@ cdef class Lateness:
 
     @cython.critical_section
     def percentile_ms(self, double percent):
-        """Give a bound, in milliseconds, that ``percent`` of all delays do not exceed."""
+        """Return a bound, in milliseconds, that ``percent`` of all delays do not exceed."""
         cdef long long total = 0, reached = 0
         cdef int index
         for index in range(BUCKETS):

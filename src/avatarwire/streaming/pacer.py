@@ -21,7 +21,7 @@ class Punctual(Protocol):
     """Something that has to act at certain times."""
 
     def tick(self, now_s: float) -> float | None:
-        """Do what is due at ``now_s``; give the next deadline, None when there is none."""
+        """Do what is due at ``now_s``; return the next deadline, None when there is none."""
 
 
 class Pacer:
@@ -124,7 +124,7 @@ _lock = threading.Lock()  # event loops live in threads
 
 
 def running_pacer() -> Pacer:
-    """Give the running event loop's pacer."""
+    """Return the running event loop's pacer."""
     loop = asyncio.get_running_loop()
     pacer = _pacers.get(loop)
     if pacer is None:

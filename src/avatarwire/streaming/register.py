@@ -70,18 +70,18 @@ class StreamRegister:
             stream.hold(drop=drop)
 
     def go_on(self) -> None:
-        """There is a connection: streams that were held go on."""
+        """Resume the streams that were held: there is a connection again."""
         for stream in self.playing:
             stream.go_on()
 
     def lose(self) -> None:
-        """The connection is gone for good, or about to be: nothing can be sent any more."""
+        """End all streams: the connection has ended for good or is about to."""
         for stream in self.playing:
             stream.end("lost")
         self.forget_resolved()
 
     def forget_resolved(self) -> None:
-        """Keep the sums of the streams that are over, and not the streams."""
+        """Keep the sums of the streams that have ended, and not the streams."""
         for stream in self._playing:
             if stream.is_resolved:
                 self._past = self._past.plus(stream)

@@ -38,7 +38,7 @@ class Speaker(Protocol):
         ...
 
     def abandon(self) -> bool:
-        """Say that the turn is over, unless that was said; later, while there is no connection."""
+        """Say once that the turn has ended; while there is no connection, say it later."""
         ...
 
     def interrupt(self, scope: str | None) -> bool:

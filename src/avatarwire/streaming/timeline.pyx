@@ -142,7 +142,7 @@ cdef class Timeline:
 
     @cython.critical_section
     def front(self, Py_ssize_t size_bytes):
-        """Give the next so many bytes, or what there is; ``sent`` takes them out of the queue."""
+        """Return the next ``size`` bytes, or fewer; ``sent`` removes them from the queue."""
         return self.offer(max(0, min(size_bytes, self.queued_bytes)))
 
     @cython.critical_section
@@ -184,7 +184,7 @@ cdef class Timeline:
 
     @cython.critical_section
     def due(self, double now_s):
-        """Give the sound that may leave now; ``sent`` takes it out of the queue.
+        """Return the sound that may leave now; ``sent`` takes it out of the queue.
 
         Args:
             now_s: The time, in seconds of any clock.
@@ -208,7 +208,7 @@ cdef class Timeline:
 
     @cython.critical_section
     def next_due_s(self, double now_s):
-        """Give when ``due`` should be asked again; None when there is nothing to wait for."""
+        """Return when ``due`` should be asked again; None when there is nothing to wait for."""
         cdef double left_s = self.batch_s
         if self.is_finishing:
             # The end leaves as late as it may: whatever fits into the lead can still be taken back.
@@ -289,17 +289,17 @@ cdef class Timeline:
 
     @cython.critical_section
     def begins_at_s(self, double now_s):
-        """Give when the first sample is played; ``now_s`` before there is one."""
+        """Return when the first sample is played; ``now_s`` before there is one."""
         return self.begun_s if self.has_begun else now_s
 
     @cython.critical_section
     def ends_at_s(self, double now_s):
-        """Give when everything sent has been played; ``now_s`` before the first sample."""
+        """Return when everything sent has been played; ``now_s`` before the first sample."""
         return self.end_s(now_s)
 
     @cython.critical_section
     def position_s(self, double now_s):
-        """Give how much of what was sent has been played."""
+        """Return how much of what was sent has been played."""
         return max(0, self.seconds(self.total_bytes) - max(0, self.end_s(now_s) - now_s))
 
     cdef double end_s(self, double now_s) noexcept:
@@ -319,7 +319,7 @@ cdef class Timeline:
         ) * self.frame_bytes
 
     cdef object offer(self, Py_ssize_t size):
-        """Give the first ``size`` bytes of the queue."""
+        """Return the first ``size`` bytes of the queue."""
         cdef Py_ssize_t index = self.head, start = self.head_bytes, end = start + size
         cdef bytes chunk
         cdef list pieces

@@ -94,7 +94,7 @@ class MemoryConnection:
     # For tests
 
     def send(self, message: str | bytes) -> None:
-        """Have the other end receive a whole message, without framing it."""
+        """Send the other end a whole message, without framing it."""
         if self._end is not None:
             raise SessionLostError(*self._end)
         self._peer._deliver(message)  # noqa: SLF001 - the ends are one thing

@@ -64,7 +64,7 @@ def _fields(instance: Any) -> Any:  # noqa: ANN401 - the base is no dataclass it
 
 
 def are_legal(headers: Mapping[str, str]) -> bool:
-    """Whether HTTP can carry these headers as they are."""
+    """Return whether HTTP can carry these headers as they are."""
     return all(
         _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)
         for name, value in headers.items()

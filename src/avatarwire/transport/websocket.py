@@ -319,7 +319,7 @@ class WebSocketConnection(ClientConnection):
 
 
 def _ending(exc: ConnectionClosed) -> SessionLostError:
-    """Whoever closed first decides the code; 1006 when no one did."""
+    """Return the end that whoever closed first decided; its code is 1006 when no one closed."""
     first = exc.sent if exc.rcvd is None or exc.rcvd_then_sent is False else exc.rcvd
     if first is None:
         return SessionLostError(int(CloseCode.ABNORMAL_CLOSURE))

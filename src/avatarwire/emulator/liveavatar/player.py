@@ -177,17 +177,17 @@ class Player:
         self._played_at += seconds
 
     def listen(self) -> None:
-        """The user began to speak: what was playing is cleared."""
+        """Clear what was playing, because the user began to speak."""
         self._end("interrupted", USER)
         self._show(SessionState.LISTENING)
 
     def think(self) -> None:
-        """The user's words have gone to the client: what was playing is cleared."""
+        """Clear what was playing, because the user's words have gone to the client."""
         self._end("interrupted", USER)
         self._show(SessionState.THINKING)
 
     def stop(self) -> None:
-        """The session is over."""
+        """End what is still open, because the session has ended."""
         self._end("unfinished", "SESSION_CLOSED")
 
     def _begin(self, kind: Kind, event: Event) -> Turn:
@@ -268,5 +268,5 @@ def _string(holder: Any, key: str) -> str:  # noqa: ANN401 - whatever the client
 
 
 def _about(turn: Turn, event: Event) -> bool:
-    """Whether the event names this turn; one that names none means the turn that is open."""
+    """Return whether the event names this turn; one that names none means the open turn."""
     return _string(event, "responseId") in {"", turn.response_id}

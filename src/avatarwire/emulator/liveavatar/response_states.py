@@ -69,7 +69,7 @@ class ResponseStates:
         self._tell(turn.request_id, turn.response_id, "FINISHED", turn.reason)
 
     def rejects(self, event: Event) -> bool:
-        """Whether an event is of a response that is rejected, now or before."""
+        """Return whether an event is of a response that is rejected, now or before."""
         response_id = event.get("responseId")
         if not isinstance(response_id, str):
             return False

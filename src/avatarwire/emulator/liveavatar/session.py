@@ -40,7 +40,7 @@ class _Outgoing:
     posted_s: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     def resolve(self, *, delivered: bool) -> None:
-        """Tell the sender; one that no longer waits has cancelled the future."""
+        """Tell the sender, unless it no longer waits and has cancelled the future."""
         if self.written is not None and not self.written.done():
             self.written.set_result(delivered)
 
