@@ -42,6 +42,8 @@ def test_a_missing_key_or_avatar_is_an_authentication_error(changes):
         {"max_retry_attempts": 1.5},
         {"max_retry_attempts": True},
         {"reconnect_max_attempts": 0},
+        {"max_message_bytes": 0},
+        {"max_message_bytes": 1e6},
         {"heartbeat_interval": 0},
         {"connection_timeout": -1},
         {"discovery_timeout": float("nan")},

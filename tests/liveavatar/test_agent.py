@@ -199,6 +199,17 @@ async def test_ending_is_told_once_with_the_peers_code(emulator, listener, end, 
     assert listener.named("on_closed") == [(code, reason)]
 
 
+async def test_the_longest_message_is_a_setting(emulator, listener):
+    async with AvatarAgent(config_for(emulator, max_message_bytes=2000), listener) as agent:
+        session = emulator.sessions[0]
+        await session.send_text("a" * 1900, "r-1")
+        await session.send_text("a" * 2000, "r-2")
+        await agent.wait_closed()
+        assert await session.wait_closed() == 1009
+    assert listener.named("on_text_input") == [("a" * 1900, "r-1")]
+    assert listener.named("on_closed")[0][0] == 1009
+
+
 async def test_session_closing_ends_sending_and_we_close(agent, session, listener):
     await session.send_event(MessageBuilder.session_closing("idle too long"))
     assert await listener.wait_for("on_session_closing") == ("idle too long",)

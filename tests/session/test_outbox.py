@@ -103,7 +103,7 @@ async def test_the_end_reaches_everyone_who_waits():
 
 async def test_writable_outlives_a_connection():
     first, server = memory_pair(write_limit_bytes=4)
-    server.pause()
+    server.pause_reading()
     outbox = outbox_of(100, keeps=True)
     outbox.connected(first)
     assert not outbox.write(message("one"), TEXT)

@@ -61,10 +61,13 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(answer: bytes | None = None, *, ssl=None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    answer: bytes | None = None, *, ssl=None, behind: bytes = b"", cut: int | None = None
+) -> AsyncIterator[RawServer]:
     """Accept connections; complete the WebSocket handshake, or send ``answer`` and hang up.
 
-    An empty answer sends nothing and stays.
+    An empty answer sends nothing and stays. ``behind`` follows the handshake in the same write, or
+    in two that are cut at a byte.
     """
     state = RawServer()
     writers = []
@@ -83,12 +86,17 @@ async def raw_server(answer: bytes | None = None, *, ssl=None) -> AsyncIterator[
                 if line.lower().startswith(b"sec-websocket-key")
             )
             digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()  # noqa: S324
-            writer.write(
+            response = (
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                 b"Connection: Upgrade\r\nSec-WebSocket-Accept: "
                 + base64.b64encode(digest)
                 + b"\r\n\r\n"
+                + behind
             )
+            writer.write(response[:cut])
+            if cut is not None:
+                await asyncio.sleep(0.01)
+                writer.write(response[cut:])
         elif answer:
             writer.write(answer)
             writer.close()

@@ -35,6 +35,49 @@ async def test_send_needs_no_framing():
     assert await server.receive() == b"b"
 
 
+async def test_whoever_listens_gets_what_is_there_and_what_comes():
+    client, server = memory_pair()
+    batches = []
+    server.send("before")
+    client.listen(batches.append)
+    assert batches == [["before"]]
+    server.write_batch(frame(b"1", mask=None) + frame(b"2", mask=None))
+    server.send("3")
+    assert batches == [["before"]]
+    await asyncio.sleep(0)
+    assert batches == [["before"], [b"1", b"2", "3"]]
+
+
+async def test_a_paused_end_hands_nothing_on():
+    client, server = memory_pair()
+    batches = []
+    client.listen(batches.append)
+    client.pause_reading()
+    server.write_batch(frame(b"1", mask=None))
+    server.send("2")
+    await asyncio.sleep(0)
+    assert batches == []
+    assert server.buffered_bytes == 3
+    client.resume_reading()
+    await asyncio.sleep(0)
+    assert [message for batch in batches for message in batch] == ["2", b"1"]
+
+
+async def test_the_end_comes_behind_the_last_message():
+    client, server = memory_pair()
+    batches = []
+    client.listen(batches.append)
+    client.pause_reading()
+    waiting = asyncio.create_task(client.wait_closed())
+    await asyncio.sleep(0)
+    server.send("last")
+    assert not waiting.done()
+    await server.close(4000)
+    await waiting
+    assert batches == [["last"]]
+    await client.wait_closed()
+
+
 async def test_receive_waits():
     client, server = memory_pair()
     waiting = asyncio.create_task(client.receive())
@@ -52,7 +95,7 @@ async def test_what_is_not_a_frame_is_the_test_s_fault():
 
 async def test_backpressure():
     client, server = memory_pair(write_limit_bytes=100)
-    server.pause()
+    server.pause_reading()
     assert client.write_batch(frame(bytes(50))) is True
     await client.writable()
     assert client.write_batch(frame(bytes(60))) is False
@@ -60,7 +103,7 @@ async def test_backpressure():
     waiting = asyncio.create_task(client.writable())
     await asyncio.sleep(0)
     assert not waiting.done()
-    server.resume()
+    server.resume_reading()
     await waiting
     assert client.buffered_bytes == 0
     assert client.write_batch(frame(b"")) is True
@@ -88,7 +131,7 @@ async def test_close(ender):
 
 async def test_cut_wakes_everyone():
     client, server = memory_pair(write_limit_bytes=0)
-    server.pause()
+    server.pause_reading()
     client.write_batch(frame(b"x"))
     waiting = [asyncio.create_task(call()) for call in (client.receive, client.writable)]
     await asyncio.sleep(0)

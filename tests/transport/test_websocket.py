@@ -9,6 +9,7 @@ import time
 
 import pytest
 import trustme
+from listener import Listener
 from raw_peer import (
     BINARY,
     CLOSE,
@@ -26,7 +27,8 @@ from raw_peer import (
 from websockets.asyncio.server import serve
 
 from avatarwire.errors import ConnectFailedError, SessionLostError
-from avatarwire.transport import connect, environment, websocket
+from avatarwire.rfc6455.reader import BATCH
+from avatarwire.transport import connect, environment, incoming, websocket
 
 SECRET_PAYLOAD = b"the words of a customer"
 
@@ -36,6 +38,7 @@ async def connected(**options):
     """A client and a raw peer."""
     async with raw_server() as server:
         client = await connect(server.url(), open_timeout_s=5, **options)
+        client.listener = Listener(client)
         peer = await server.peers.get()
         yield client, peer
         peer.writer.transport.abort()
@@ -68,11 +71,15 @@ async def fill(client):
     return total
 
 
+async def receive(client):
+    return await client.listener.receive()
+
+
 async def ended(client):
     async with asyncio.timeout(5):
         while True:
             try:
-                await client.receive()
+                await receive(client)
             except SessionLostError as lost:
                 return lost
 
@@ -111,7 +118,7 @@ async def test_pings_of_the_peer_are_answered_between_batches():
     async with connected() as (client, peer):
         peer.writer.write(frame(b"are you there", PING, mask=None))
         peer.writer.write(frame(b"go", mask=None))
-        assert await client.receive() == b"go"
+        assert await receive(client) == b"go"
         client.write_batch(frame(b"x"))
         assert await read_frame(peer.reader) == (PONG, b"are you there")
         assert await read_frame(peer.reader) == (BINARY, b"x")
@@ -191,7 +198,104 @@ async def test_whole_messages():
         peer.writer.write(frame("zwö".encode(), TEXT, mask=None) + frame(b"\x00", mask=None))
         peer.writer.write(bytes([TEXT]) + frame(b"hel", mask=None)[1:])
         peer.writer.write(bytes([0x80]) + frame(b"lo", mask=None)[1:])
-        assert [await client.receive() for _ in range(3)] == ["zwö", b"\x00", "hello"]
+        assert [await receive(client) for _ in range(3)] == ["zwö", b"\x00", "hello"]
+
+
+BEHIND = frame(b"1", TEXT, mask=None) + frame(b"", PING, mask=None) + frame(b"2", mask=None)
+
+
+@pytest.mark.parametrize("cut", [None, 1, *range(-len(BEHIND) - 5, 0)])
+async def test_what_follows_the_handshake_at_once(cut):
+    async with raw_server(behind=BEHIND, cut=cut) as server:
+        client = await connect(server.url(), open_timeout_s=5)
+        for _ in range(5):
+            await asyncio.sleep(0)  # nobody listens yet
+        listener = Listener(client)
+        peer = await server.peers.get()
+        peer.writer.write(frame(b"3", mask=None))
+        assert [await listener.receive() for _ in range(3)] == ["1", b"2", b"3"]
+        assert await read_frame(peer.reader) == (PONG, b"")
+        peer.writer.transport.abort()
+        await client.close()
+
+
+async def test_a_connection_that_ended_before_anybody_listened():
+    behind = BEHIND + frame((4000).to_bytes(2, "big") + b"why", CLOSE, mask=None)
+    async with raw_server(behind=behind) as server:
+        client = await connect(server.url(), open_timeout_s=5)
+        (await server.peers.get()).writer.write_eof()
+        await asyncio.sleep(0.05)
+        listener = Listener(client)
+        assert [await listener.receive() for _ in range(2)] == ["1", b"2"]
+        with pytest.raises(SessionLostError) as lost:
+            await listener.receive()
+        assert (lost.value.code, lost.value.reason) == (4000, "why")
+
+
+async def test_messages_of_one_read_come_in_one_go():
+    async with connected() as (client, peer):
+        peer.writer.write(frame(b"1", mask=None) + frame(b"2", mask=None) + frame(b"3", mask=None))
+        assert await receive(client) == b"1"
+        assert client.listener.batches == [[b"1", b"2", b"3"]]
+
+
+async def test_a_peer_waits_while_reading_is_paused():
+    """What is held is one read at the most; the rest stays with the peer, whose pings wait too."""
+    message = frame(bytes(60_000), mask=None)
+    async with connected(ping_interval_s=0.05, ping_timeout_s=0.05) as (client, peer):
+        client.pause_reading()
+        while peer.writer.transport.get_write_buffer_size() < 2**20:
+            peer.writer.write(message)
+            await asyncio.sleep(0)
+        peer.writer.write(frame(b"last", TEXT, mask=None))
+        await asyncio.sleep(0.3)
+        assert client.listener.batches == []
+        assert client.close_code is None
+        assert peer.writer.transport.get_write_buffer_size() > 2**19
+        client.resume_reading()
+        while (message := await receive(client)) != "last":
+            assert message == bytes(60_000)
+        assert client.close_code is None
+
+
+async def test_a_flood_leaves_the_loop_its_turns(monkeypatch):
+    """Structure, not time: the time of a step is up as soon as it has done anything."""
+    monkeypatch.setattr(incoming, "STEP_S", 0)
+    most = 0
+
+    async def watch(client):
+        nonlocal most
+        before = 0
+        while True:
+            now = sum(map(len, client.listener.batches))
+            most = max(most, now - before)
+            before = now
+            await asyncio.sleep(0)
+
+    async with connected() as (client, peer):
+        watching = asyncio.create_task(watch(client))
+        peer.writer.write(frame(b"{}", TEXT, mask=None) * 20_000 + frame(b"", PING, mask=None))
+        assert {await receive(client) for _ in range(20_000)} == {"{}"}
+        # One step, and what the loop may read besides in the same iteration.
+        assert 0 < most <= 2 * BATCH
+        assert await read_frame(peer.reader) == (PONG, b"")
+        watching.cancel()
+
+
+async def test_a_message_far_over_the_limit_is_refused_by_its_header():
+    async with connected() as (client, peer):
+        peer.writer.write(bytes([0x80 | BINARY, 127]) + (2**26).to_bytes(8, "big"))
+        _, payload = await read_frame(peer.reader)
+        assert payload[:2] == (1009).to_bytes(2, "big")
+        peer.writer.write_eof()
+        assert (await ended(client)).code == 1009
+
+
+async def test_a_message_of_the_longest_kind_in_many_reads():
+    async with connected(max_message_bytes=2**22) as (client, peer):
+        peer.writer.write(frame(b"ab" * 2**21, mask=None) + frame(b"c", TEXT, mask=None))
+        assert await receive(client) == b"ab" * 2**21
+        assert await receive(client) == "c"
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 4000])
@@ -203,8 +307,9 @@ async def test_close_codes_of_the_peer(code):
     async with serve(handler, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         client = await connect(f"ws://127.0.0.1:{port}", open_timeout_s=5)
+        client.listener = Listener(client)
         assert client.close_code is None
-        assert await client.receive() == "last"
+        assert await receive(client) == "last"
         lost = await ended(client)
         assert (lost.code, lost.reason) == (code, "words")
         assert (client.close_code, client.close_reason) == (code, "words")
@@ -251,6 +356,18 @@ async def test_text_that_is_not_utf8():
         assert (opcode, payload[:2]) == (CLOSE, (1007).to_bytes(2, "big"))
         peer.writer.write_eof()
         assert (await ending).code == 1007
+
+
+async def test_text_in_fragments_that_is_not_utf8():
+    async with connected() as (client, peer):
+        peer.writer.write(bytes([TEXT]) + frame(b"ab", mask=None)[1:])
+        peer.writer.write(bytes([0x80]) + frame(b"\xff", mask=None)[1:])
+        opcode, payload = await read_frame(peer.reader)
+        assert opcode == CLOSE
+        assert payload == (1007).to_bytes(2, "big") + b"invalid start byte at position 2"
+        peer.writer.write_eof()
+        lost = await ended(client)
+        assert (lost.code, lost.reason) == (1007, "invalid start byte at position 2")
 
 
 async def test_silence():
@@ -521,9 +638,9 @@ async def test_without_pings_a_silent_peer_stays():
     async with connected(ping_interval_s=None, ping_timeout_s=0.01) as (client, peer):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await client.receive()
+                await receive(client)
         peer.writer.write(frame(b"still here", TEXT, mask=None))
-        assert await client.receive() == "still here"
+        assert await receive(client) == "still here"
 
 
 @pytest.mark.parametrize(
@@ -656,7 +773,7 @@ async def test_neither_token_nor_payload_in_any_log(everything_logged):
             client.write_batch(frame(SECRET_PAYLOAD))
             await client.ping()
             peer.writer.write(frame(SECRET_PAYLOAD, mask=None))
-            assert await client.receive() == SECRET_PAYLOAD
+            assert await receive(client) == SECRET_PAYLOAD
             assert TOKEN not in repr(client)
             assert TOKEN not in str(client)
             peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
@@ -703,6 +820,7 @@ async def test_tls(authority, server_tls):
     authority.configure_trust(trust)
     async with raw_server(ssl=server_tls) as server:
         client = await connect(server.url("wss"), open_timeout_s=5, ssl_context=trust)
+        client.listener = Listener(client)
         peer = await server.peers.get()
         wire = frame(b"x") + frame(bytes(40_000))
         client.write_batch(wire)

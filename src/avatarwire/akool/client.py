@@ -76,6 +76,8 @@ class StreamingAvatarClient:
         reconnect: dial again when the connection is lost, another instance first, and set the Agora
             parameters again; ``on_connected`` is called again, ``on_error`` when it is given up.
         reconnect_max_attempts: how many dials that may take; a failed discovery counts as one.
+        max_message_bytes: the longest message taken from the platform, in bytes; a longer one ends
+            the connection with 1009.
         ssl_context: trust more than the system does; certificates are always verified.
         connect: opens the WebSocket, called as ``avatarwire.transport.connect`` is; by default
             that one. A test gives one that returns an end of ``memory_pair()``.
@@ -103,6 +105,7 @@ class StreamingAvatarClient:
         pong_timeout: float = 10,
         reconnect: bool = False,
         reconnect_max_attempts: int = 10,
+        max_message_bytes: int = 1_048_576,
         ssl_context: "ssl.SSLContext | None" = None,
         connect: Connect | None = None,
     ) -> None:
@@ -122,6 +125,7 @@ class StreamingAvatarClient:
             pong_timeout=pong_timeout,
             reconnect=reconnect,
             reconnect_max_attempts=reconnect_max_attempts,
+            max_message_bytes=max_message_bytes,
             ssl_context=ssl_context,
         )
         self.on_connected: Handler = None

@@ -80,6 +80,7 @@ class ClientConfig(KeepsSecrets):
     pong_timeout: float = 10
     reconnect: bool = False
     reconnect_max_attempts: int = 10
+    max_message_bytes: int = 1_048_576
     ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
     agora_token: str = field(default="", init=False, repr=False)
 
@@ -169,7 +170,7 @@ class ClientConfig(KeepsSecrets):
                 raise ConfigurationError(
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
-        for name in ("max_retry_attempts", "reconnect_max_attempts"):
+        for name in ("max_retry_attempts", "reconnect_max_attempts", "max_message_bytes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(

@@ -126,6 +126,7 @@ class AkoolDialect(Dialect[Received]):
             confirmation="websocket_connected",
             timeout_s=config.connection_timeout,
             headers={"api_key": config.api_key},
+            max_message_bytes=config.max_message_bytes,
             ssl_context=config.ssl_context if instance.secure else None,
             instance=instance,
         )

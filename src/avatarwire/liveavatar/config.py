@@ -68,6 +68,8 @@ class AvatarAgentConfig(KeepsSecrets):
             capacity; 0: never.
         ping_interval: seconds between WebSocket pings.
         ping_timeout: seconds without a pong after which the peer counts as gone.
+        max_message_bytes: the longest message taken from the platform, in bytes; a longer one ends
+            the connection with 1009.
         tts_sample_rate: what audio streams send, whatever is written to them: 16000, 24000 or
             48000 Hz; None: as written.
         mode: which kind of session to start; this package speaks the one of the default.
@@ -98,6 +100,7 @@ class AvatarAgentConfig(KeepsSecrets):
     start_retries: int = 3
     ping_interval: float = 5.0
     ping_timeout: float = 20.0
+    max_message_bytes: int = 1_048_576
     tts_sample_rate: int | None = None
     mode: str = "websocketAgent"
     extra_start_fields: Mapping[str, Any] | None = None
@@ -143,6 +146,12 @@ class AvatarAgentConfig(KeepsSecrets):
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
         self._validate_reconnection()
+        if not _is_whole(self.max_message_bytes) or self.max_message_bytes < 1:
+            raise SettingError(
+                "max_message_bytes must be a whole number of bytes, 1 or more, not"
+                f" {self.max_message_bytes!r}",
+                setting="max_message_bytes",
+            )
         rate = self.tts_sample_rate
         if rate is not None and not (_is_whole(rate) and rate in FRAME_RATES):
             raise SettingError(

@@ -96,6 +96,7 @@ class LiveAvatarDialect(Dialect[Received]):
                 timeout_s=config.timeout,
                 ping_interval_s=config.ping_interval,
                 ping_timeout_s=config.ping_timeout,
+                max_message_bytes=config.max_message_bytes,
                 ssl_context=config.ssl_context if urlsplit(url).scheme == "wss" else None,
             )
         ]

@@ -30,6 +30,7 @@ class Endpoint:
         headers: sent with the request.
         ping_interval_s: seconds between WebSocket pings; None: the dialect has its own.
         ping_timeout_s: seconds that a pong may take.
+        max_message_bytes: the longest message taken; a longer one ends the connection with 1009.
         ssl_context: what to trust; None: the system's certificates.
     """
 
@@ -40,6 +41,7 @@ class Endpoint:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     ping_interval_s: float | None = None
     ping_timeout_s: float = 20.0
+    max_message_bytes: int = 2**20
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
 
 

@@ -178,6 +178,7 @@ class Dialling(Generic[ReceivedT]):
                 headers=endpoint.headers,
                 ping_interval_s=endpoint.ping_interval_s,
                 ping_timeout_s=endpoint.ping_timeout_s,
+                max_message_bytes=endpoint.max_message_bytes,
                 ssl_context=endpoint.ssl_context,
             )
             # Before anything is read: what is received may have more sent.

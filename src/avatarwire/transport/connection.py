@@ -1,5 +1,6 @@
 """The port: what a session asks of one open connection, whatever carries it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Connection"]
@@ -9,12 +10,16 @@ class Connection(Protocol):
     """One open connection that takes framed bytes and gives whole messages.
 
     A connection is opened by whoever made it, ends once, and is not opened again. Its calls belong
-    to one event loop; ``receive()`` has one caller at a time, the others any number.
+    to one event loop.
     """
 
     @property
     def close_code(self) -> int | None:
-        """Why the connection ended, as ``receive()`` tells it; None until it has."""
+        """Why the connection ended; None until it has.
+
+        It is the peer's code when the peer closed first and ours when we did (1009: a message over
+        the limit; 1011: the peer fell silent); 1006 when the connection was cut.
+        """
         ...
 
     @property
@@ -54,15 +59,28 @@ class Connection(Protocol):
             SessionLostError: when the connection has ended, or ends in the meantime.
         """
 
-    async def receive(self) -> str | bytes:
-        """Return the next whole message: ``str`` for text, ``bytes`` for binary.
+    def listen(self, on_messages: Callable[[list[str | bytes]], None]) -> None:
+        """Hand on every message from now, those first that have arrived.
 
-        Raises:
-            SessionLostError: at the end, after the last message. Its code is the peer's when the
-                peer closed first and ours when we did (1009: a message over the limit; 1011: the
-                peer fell silent); 1006 when the connection was cut.
+        Messages come in the order of their arrival, several at a time when several have arrived,
+        and not after the end. It is called once.
+
+        Args:
+            on_messages: called with messages, ``str`` for text and ``bytes`` for binary; it must
+                neither block nor raise.
         """
-        ...
+
+    def pause_reading(self) -> None:
+        """Hand on nothing more, and read nothing more than has been read: the peer has to wait.
+
+        At the end of the connection what has been read is handed on all the same.
+        """
+
+    def resume_reading(self) -> None:
+        """Read again and hand on, what has been read first."""
+
+    async def wait_closed(self) -> None:
+        """Return when the connection has ended and its last message has been handed on."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, and return when the connection has ended.

@@ -1,4 +1,4 @@
-"""One supervised connection: dial, open, read, close."""
+"""One supervised connection: dial, open, listen, close."""
 
 import asyncio
 import logging
@@ -15,9 +15,9 @@ _log = logging.getLogger(__name__)
 class Link:
     """Opens a connection, delivers what it receives, and tells once how it ended.
 
-    One task of the link's own dials, reads, and ends with the connection. Messages are delivered
-    from it, one after the other in arrival order, possibly before ``open()`` has returned. A
-    handler that raises is logged and does not end the connection.
+    One task of the link's own dials, and ends with the connection. Messages are delivered as the
+    connection reads them, one after the other in arrival order, possibly before ``open()`` has
+    returned. A handler that raises is logged and does not end the connection.
 
     Args:
         dial: opens a connection; called once, and let go of then.
@@ -111,7 +111,9 @@ class Link:
         del dial, opened
         code, reason = 1006, ""
         try:
-            code, reason = await self._read(connection)
+            connection.listen(self._deliver)
+            await connection.wait_closed()
+            code, reason = connection.close_code or code, connection.close_reason
         finally:
             # Also when this task is cancelled with its loop: the socket must not outlive it.
             await connection.close()
@@ -120,13 +122,8 @@ class Link:
             except Exception:
                 _log.exception("the handler of the connection's end failed")
 
-    async def _read(self, connection: Connection) -> tuple[int, str]:
-        receive = connection.receive
-        while True:
-            try:
-                message = await receive()
-            except SessionLostError as lost:
-                return lost.code, lost.reason
+    def _deliver(self, messages: list[str | bytes]) -> None:
+        for message in messages:
             try:
                 self._on_message(message)
             except Exception:

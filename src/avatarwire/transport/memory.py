@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
@@ -16,8 +17,9 @@ _DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 class MemoryConnection:
     """One end of a pair; it has the port's calls and some to make trouble with.
 
-    What one end writes is parsed as RFC 6455 and received by the other, in order and at once. An
-    end that is paused takes nothing: what is written to it counts as buffered by the writer.
+    What one end writes is parsed as RFC 6455 and received by the other, in order: by ``receive()``,
+    or by whoever listens, in the event loop's next iteration. An end that is paused takes nothing:
+    what is written to it counts as buffered by the writer.
 
     Attributes:
         writes: every batch written at this end, in order.
@@ -37,6 +39,7 @@ class MemoryConnection:
         self._fragments: list[bytes] = []
         self._text = False
         self._inbox: deque[str | bytes] = deque()
+        self._on_messages: Callable[[list[str | bytes]], None] | None = None
         self._end: tuple[int, str] | None = None
         self._changed = asyncio.Event()
 
@@ -78,13 +81,30 @@ class MemoryConnection:
         if self._end is not None:
             raise SessionLostError(*self._end)
 
-    async def receive(self) -> str | bytes:
-        """Return the next whole message; see ``Connection``."""
-        while not self._inbox:
-            if self._end is not None:
-                raise SessionLostError(*self._end)
+    def listen(self, on_messages: Callable[[list[str | bytes]], None]) -> None:
+        """Hand messages on from now; see ``Connection``."""
+        self._on_messages = on_messages
+        self._hand_on()
+
+    def pause_reading(self) -> None:
+        """Stop reading at this end."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Read again at this end, what was written meanwhile first."""
+        self._paused = False
+        self._hand_on_soon()
+        while self._backlog:
+            wire = self._backlog.popleft()
+            self._backlog_bytes -= len(wire)
+            self._parse(wire)
+        self._peer._drained()  # noqa: SLF001 - the ends are one thing
+
+    async def wait_closed(self) -> None:
+        """Return when the connection has ended; see ``Connection``."""
+        while self._end is None:
             await self._wait()
-        return self._inbox.popleft()
+        self._hand_on()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End both ends with this code; see ``Connection``."""
@@ -99,18 +119,17 @@ class MemoryConnection:
             raise SessionLostError(*self._end)
         self._peer._deliver(message)  # noqa: SLF001 - the ends are one thing
 
-    def pause(self) -> None:
-        """Stop reading at this end."""
-        self._paused = True
+    async def receive(self) -> str | bytes:
+        """Return the next whole message; nobody may listen.
 
-    def resume(self) -> None:
-        """Read again at this end, what was written meanwhile first."""
-        self._paused = False
-        while self._backlog:
-            wire = self._backlog.popleft()
-            self._backlog_bytes -= len(wire)
-            self._parse(wire)
-        self._peer._drained()  # noqa: SLF001 - the ends are one thing
+        Raises:
+            SessionLostError: at the end, after the last message.
+        """
+        while not self._inbox:
+            if self._end is not None:
+                raise SessionLostError(*self._end)
+            await self._wait()
+        return self._inbox.popleft()
 
     def cut(self) -> None:
         """End both ends without a close frame: 1006."""
@@ -148,6 +167,18 @@ class MemoryConnection:
     def _deliver(self, message: str | bytes) -> None:
         self._inbox.append(message)
         self._changed.set()
+        self._hand_on_soon()
+
+    def _hand_on_soon(self) -> None:
+        if self._on_messages is not None:
+            asyncio.get_running_loop().call_soon(self._hand_on)
+
+    def _hand_on(self) -> None:
+        """Hand on what is here; at the end also while this end is paused."""
+        if self._inbox and self._on_messages and (not self._paused or self._end is not None):
+            messages = list(self._inbox)
+            self._inbox.clear()
+            self._on_messages(messages)
 
     def _drained(self) -> None:
         if self.buffered_bytes <= self._low:

@@ -2,7 +2,8 @@
 
 The library does the handshake, TLS, proxies, pings, pongs and the close; what we send is framed
 elsewhere and handed to the same asyncio transport, so it interleaves with the library's control
-frames at frame boundaries.
+frames at frame boundaries. What arrives as one frame that is one message never reaches the
+library (see ``incoming``); all else is parsed by it, through its protocol without I/O.
 
 The URL of a live session carries a one-time token in its path or query. It reaches the wire and
 nothing else: errors name ``host:port`` only, causes are rebuilt where the library's own would quote
@@ -10,10 +11,11 @@ the URL or the server's answer, and the library's DEBUG records are never made.
 """
 
 import asyncio
+import functools
 import inspect
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -28,7 +30,7 @@ from websockets.exceptions import (
     ProtocolError,
     ProxyError,
 )
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.version import version as _library_version
 
@@ -36,6 +38,7 @@ from avatarwire.errors import ConnectFailedError, SessionLostError, SettingError
 from avatarwire.transport import environment
 from avatarwire.transport.environment import Proxy
 from avatarwire.transport.heartbeat import Heartbeat
+from avatarwire.transport.incoming import Incoming, OnMessages
 from avatarwire.transport.secrets import Secret, are_legal
 
 __all__ = ["WebSocketConnection", "connect"]
@@ -53,6 +56,8 @@ MAX_UNREAD_ANSWERS_BYTES = 2**16
 """How much of answers to its pings a peer may leave unread: thousands of them."""
 
 _OPEN = State.OPEN
+_OF_MESSAGES = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+_END_OF_RESPONSE = b"\r\n\r\n"
 
 
 class _NoWireDump(logging.LoggerAdapter[logging.Logger]):
@@ -89,7 +94,10 @@ class WebSocketConnection(ClientConnection):
         "_aw_full",
         "_aw_hang_up_timer",
         "_aw_heartbeat",
+        "_aw_incoming",
+        "_aw_max_message_bytes",
         "_aw_protocol",
+        "_aw_response_end",
         "_aw_round_trip_s",
         "_aw_silence_s",
         "_aw_stall_timer",
@@ -103,6 +111,7 @@ class WebSocketConnection(ClientConnection):
         self,
         protocol: ClientProtocol,
         *,
+        max_message_bytes: int,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
@@ -118,6 +127,9 @@ class WebSocketConnection(ClientConnection):
             write_limit=write_limit,
         )
         self._aw_protocol = protocol
+        self._aw_max_message_bytes = max_message_bytes
+        self._aw_incoming: Incoming | None = None
+        self._aw_response_end = b""
         self._aw_heartbeat = Heartbeat(self, ping_interval, ping_timeout)
         self._aw_silence_s = (
             None if ping_interval is None or ping_timeout is None else ping_interval + ping_timeout
@@ -143,7 +155,9 @@ class WebSocketConnection(ClientConnection):
         self._aw_heartbeat.start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note why it ended and wake everyone who waits for room."""
+        """Hand on what has arrived, note why it ended, wake everyone who waits for room."""
+        if self._aw_incoming is not None:
+            self._aw_incoming.finish()
         super().connection_lost(exc)
         self._aw_full = False
         self._aw_heartbeat.stop()
@@ -154,19 +168,18 @@ class WebSocketConnection(ClientConnection):
         self._aw_wake()
 
     def data_received(self, data: bytes) -> None:
-        """Note that the peer is there, or that it is about to leave."""
+        """Note that the peer is there, and take what it says."""
         self._aw_heartbeat.heard()
-        if self._aw_full:
-            self._aw_answer_within_limit(data)
+        if self._aw_incoming is not None:
+            self._aw_incoming.take(data)
         else:
-            super().data_received(data)
-        if self._aw_protocol.state is State.CLOSING:
-            self._aw_limit_close()
-            if self._aw_protocol.close_rcvd is not None and self._aw_hang_up_timer is None:
-                # Our answer is written and nothing more comes, but the peer may never hang up.
-                self._aw_hang_up_timer = asyncio.get_running_loop().call_later(
-                    HANG_UP_S, self._aw_transport.close
-                )
+            self._aw_take_response(data)
+
+    def eof_received(self) -> None:
+        """Take all that has arrived; then the end."""
+        if self._aw_incoming is not None:
+            self._aw_incoming.finish()
+        super().eof_received()
 
     def acknowledge_pings(self, data: bytes) -> None:
         """Note how long the answer to a ping took, whatever else has come meanwhile."""
@@ -197,7 +210,7 @@ class WebSocketConnection(ClientConnection):
 
     @property
     def close_code(self) -> int | None:
-        """Why the connection ended, as ``receive()`` tells it; None until it has."""
+        """Why the connection ended; None until it has."""
         return None if self._aw_end is None else self._aw_end.code
 
     @property
@@ -240,12 +253,24 @@ class WebSocketConnection(ClientConnection):
             if self._aw_protocol.state is not _OPEN:
                 raise self._aw_lost()
 
-    async def receive(self) -> str | bytes:
-        """Return the next whole message; see ``Connection``."""
-        try:
-            return await self.recv()
-        except ConnectionClosed as exc:
-            raise _ending(exc) from exc
+    def listen(self, on_messages: OnMessages) -> None:
+        """Hand messages on from now; see ``Connection``."""
+        if self._aw_incoming is not None:
+            self._aw_incoming.listen(on_messages)
+
+    def pause_reading(self) -> None:
+        """Hand nothing on and read nothing; see ``Connection``."""
+        if self._aw_incoming is not None:
+            self._aw_incoming.pause()
+
+    def resume_reading(self) -> None:
+        """Read again; see ``Connection``."""
+        if self._aw_incoming is not None:
+            self._aw_incoming.resume()
+
+    async def wait_closed(self) -> None:
+        """Return when the connection has ended; see ``Connection``."""
+        await super().wait_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close, and return when the connection has ended; see ``Connection``."""
@@ -275,13 +300,22 @@ class WebSocketConnection(ClientConnection):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _aw_answer_within_limit(self, data: bytes) -> None:
-        """Read on while the peer takes nothing: its pings are answered into our own memory."""
-        before_bytes = self._aw_transport.get_write_buffer_size()
-        super().data_received(data)
-        self._aw_unread_bytes += self._aw_transport.get_write_buffer_size() - before_bytes
-        if self._aw_unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
-            self._aw_stalled()
+    def _aw_take_response(self, data: bytes) -> None:
+        """Have the library read the response of the handshake, and nothing behind it."""
+        known = self._aw_response_end + data
+        self._aw_response_end = known[1 - len(_END_OF_RESPONSE) :]
+        end = known.find(_END_OF_RESPONSE)
+        size = len(data)
+        if end >= 0:
+            size -= len(known) - end - len(_END_OF_RESPONSE)
+        super().data_received(data[:size])
+        rest = data[size:]
+        if self._aw_protocol.state is State.CONNECTING:
+            if rest:
+                super().data_received(rest)  # of a refusal
+            return
+        self._aw_incoming = Incoming(self, self._aw_transport, self._aw_max_message_bytes)
+        self._aw_incoming.take(rest)
 
     def _aw_stalled(self) -> None:
         self._aw_fail("the peer has stopped reading")
@@ -292,6 +326,8 @@ class WebSocketConnection(ClientConnection):
             # The frame may not leave, but its state makes 1011 the code that everyone is told.
             self._aw_protocol.fail(CloseCode.INTERNAL_ERROR, reason)
             self._aw_transport.writelines(self._aw_protocol.data_to_send())
+        if self._aw_incoming is not None:
+            self._aw_incoming.give_up()
         self._aw_transport.abort()
 
     def _aw_limit_close(self) -> None:
@@ -300,6 +336,44 @@ class WebSocketConnection(ClientConnection):
             self._aw_close_timer = loop.call_later(
                 self._aw_close_timeout_s, self._aw_transport.abort
             )
+
+    def _aw_note_closing(self) -> None:
+        if self._aw_protocol.state is State.CLOSING:
+            self._aw_limit_close()
+            if self._aw_protocol.close_rcvd is not None and self._aw_hang_up_timer is None:
+                # Our answer is written and nothing more comes, but the peer may never hang up.
+                self._aw_hang_up_timer = asyncio.get_running_loop().call_later(
+                    HANG_UP_S, self._aw_transport.close
+                )
+
+    # What the incoming asks for
+
+    def parse(self, data: bytes) -> Sequence[Frame]:
+        """Have the library parse received bytes; return the frames of messages."""
+        protocol, transport = self._aw_protocol, self._aw_transport
+        protocol.receive_data(data)
+        frames = []
+        for event in cast("list[Frame]", protocol.events_received()):  # the response came first
+            if event.opcode in _OF_MESSAGES:
+                frames.append(event)
+            elif event.opcode is Opcode.PONG:
+                self.acknowledge_pings(bytes(event.data))
+        answers = protocol.data_to_send()
+        if answers:
+            transport.writelines(answers)
+            if self._aw_full:
+                # The peer takes nothing: its pings are answered into our own memory.
+                self._aw_unread_bytes += sum(map(len, answers))
+                if self._aw_unread_bytes > MAX_UNREAD_ANSWERS_BYTES:
+                    self._aw_stalled()
+        self._aw_note_closing()
+        return frames
+
+    def refuse(self, code: CloseCode, reason: str) -> None:
+        """Fail the connection with a code of ours."""
+        self._aw_protocol.fail(code, reason)
+        self._aw_transport.writelines(self._aw_protocol.data_to_send())
+        self._aw_note_closing()
 
     # What the heartbeat asks for
 
@@ -314,8 +388,11 @@ class WebSocketConnection(ClientConnection):
         return True
 
     def peer_is_silent(self) -> None:
-        """End the connection with 1011."""
-        self._aw_fail("the peer is silent")
+        """End the connection with 1011, unless it is we who do not listen."""
+        if self._aw_incoming is not None and self._aw_incoming.is_held_up:
+            self._aw_heartbeat.pinged()
+        else:
+            self._aw_fail("the peer is silent")
 
 
 def _ending(exc: ConnectionClosed) -> SessionLostError:
@@ -384,7 +461,9 @@ async def connect(
         max_size=max_message_bytes,
         write_limit=write_limit_bytes,
         logger=_library_log,
-        create_connection=WebSocketConnection,
+        create_connection=functools.partial(
+            WebSocketConnection, max_message_bytes=max_message_bytes
+        ),
     )
     if isinstance(opened, ConnectFailedError):
         # Raised here and not in a handler: there it would keep the original as its __context__.
