@@ -6,7 +6,8 @@ import pytest
 
 import avatarwire
 from avatarwire import akool, errors
-from avatarwire.errors import AvatarwireError, ErrorCode
+from avatarwire.errors import AvatarwireError
+from avatarwire.liveavatar.errors import ErrorCode
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "SessionStartError": (40003, ErrorCode.SESSION_START_FAILED, "in words", "look at it"),

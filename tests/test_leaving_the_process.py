@@ -19,7 +19,7 @@ from avatarwire.streaming.playout import Playout
 FACES = [avatarwire, akool, akool.exceptions, audio, codec, errors, liveavatar]
 #: How to make what does not take any words.
 ARGUMENTS = {
-    "SessionStartError": (40001, errors.ErrorCode.NO_RENDERER_POD, "words", "advice"),
+    "SessionStartError": (40001, avatarwire.ErrorCode.NO_RENDERER_POD, "words", "advice"),
     "SessionLostError": (1006, "words"),
     "BacklogFullError": (9, 10),
     "MissingExtraError": ("resampling", "audio"),
@@ -62,7 +62,9 @@ WAYS = {
 
 
 def test_there_are_errors_to_test():
-    assert {errors.MissingExtraError, errors.SessionStartError, exceptions.RetryError} <= {*ERRORS}
+    assert {errors.MissingExtraError, avatarwire.SessionStartError, exceptions.RetryError} <= {
+        *ERRORS
+    }
     assert len(ERRORS) > 20
 
 

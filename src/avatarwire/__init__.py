@@ -30,22 +30,24 @@ if TYPE_CHECKING:
         AvatarwireError,
         BacklogFullError,
         ConnectFailedError,
-        ErrorCode,
         HandshakeTimeoutError,
         MissingExtraError,
         NotConnectedError,
-        PromptStreamStateError,
-        ResponseStreamStateError,
         RestError,
         SessionLost,
         SessionLostError,
-        SessionStartError,
         SettingError,
         SettingTypeError,
-        UnusableAnswerError,
     )
     from avatarwire.liveavatar.agent import AvatarAgent
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+    from avatarwire.liveavatar.errors import (
+        ErrorCode,
+        PromptStreamStateError,
+        ResponseStreamStateError,
+        SessionStartError,
+        UnusableAnswerError,
+    )
     from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
@@ -109,11 +111,14 @@ _HOMES = {
     ),
     "avatarwire.errors": (
         "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
-        " ErrorCode HandshakeTimeoutError MissingExtraError NotConnectedError"
-        " PromptStreamStateError ResponseStreamStateError RestError SessionLost SessionLostError"
-        " SessionStartError SettingError SettingTypeError UnusableAnswerError"
+        " HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
+        " SessionLostError SettingError SettingTypeError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
+    "avatarwire.liveavatar.errors": (
+        "ErrorCode PromptStreamStateError ResponseStreamStateError SessionStartError"
+        " UnusableAnswerError"
+    ),
     "avatarwire.liveavatar.events": "ResourceTransitionData ResponseStateEvent",
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",

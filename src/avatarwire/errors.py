@@ -1,44 +1,27 @@
 """Every error that the package raises on purpose.
 
     AvatarwireError
-    ├── SessionStartError                  the platform refused to start a session
     ├── RestError                          a REST call got no usable answer
     ├── AlreadyStartedError                also RuntimeError: start() twice without stop()
-    ├── UnusableAnswerError                also RuntimeError: a session without an agentWsUrl
     ├── NotConnectedError                  also RuntimeError: nothing to send on yet
     ├── ConnectFailedError                 also ConnectionError: the WebSocket could not be opened
-    ├── HandshakeTimeoutError              also RuntimeError: session.init did not arrive in time
+    ├── HandshakeTimeoutError              also RuntimeError: no confirmation in time
     ├── SessionLostError                   also ConnectionError: the session ended under the caller
     │   (``SessionLost`` is the same class)
     ├── BacklogFullError                   also ConnectionError: too much waits for a reconnection
     ├── SettingError                       also ValueError: a setting that cannot work
     ├── SettingTypeError                   also TypeError: a setting of the wrong type
-    ├── ResponseStreamStateError           also RuntimeError: a text response out of its order
-    ├── PromptStreamStateError             also RuntimeError: a streamed prompt out of its order
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
     └── MissingExtraError                  also ImportError: an optional dependency is not installed
 
-Akool's own are in ``avatarwire.akool.exceptions``. Each has ``setting``: the name of the setting
-to blame, such as ``"base_url"``, or None. Beside all of them are four builtin ones:
-``TypeError`` and ``ValueError`` for a wrong argument, a plain ``RuntimeError`` for a call at the
-wrong moment (a second audio stream while one is open), and ``TimeoutError`` where a call was given
-a timeout.
+A platform's own are in ``avatarwire.liveavatar.errors`` and ``avatarwire.akool.exceptions``. Each
+has ``setting``: the name of the setting to blame, such as ``"base_url"``, or None. Beside all of
+them are four builtin ones: ``TypeError`` and ``ValueError`` for a wrong argument, a plain
+``RuntimeError`` for a call at the wrong moment (a second audio stream while one is open), and
+``TimeoutError`` where a call was given a timeout.
 """
 
-from enum import Enum
 from typing import Any, Self
-
-
-class ErrorCode(Enum):
-    """Why the platform refused to start a session (``protocol/liveavatar.md`` §2)."""
-
-    NO_ORCHESTRATION_POD = "NO_ORCHESTRATION_POD"
-    NO_RENDERER_POD = "NO_RENDERER_POD"
-    SESSION_START_FAILED = "SESSION_START_FAILED"
-    PRINCIPAL_UNIDENTIFIED = "PRINCIPAL_UNIDENTIFIED"
-    CONCURRENCY_LIMIT_EXCEEDED = "CONCURRENCY_LIMIT_EXCEEDED"
-    QUOTA_EXHAUSTED = "QUOTA_EXHAUSTED"
-    SESSION_ACCESS_DENIED = "SESSION_ACCESS_DENIED"
 
 
 class AvatarwireError(Exception):
@@ -54,39 +37,6 @@ class AvatarwireError(Exception):
         self.setting = setting
 
 
-class SessionStartError(AvatarwireError):
-    """The platform refused, or failed to answer, ``POST /v1/session/start``.
-
-    Attributes:
-        code: the platform's number (40001 to 40007), or the HTTP status when it sent none;
-            0 when there was no answer at all.
-        error_code: what the number means; an unknown number is ``SESSION_START_FAILED``.
-        message: the platform's words, or ours where it had none.
-        advice: which setting to look at, where the words are ours; may be empty.
-    """
-
-    def __init__(
-        self,
-        code: int,
-        error_code: ErrorCode,
-        message: str,
-        advice: str = "",
-        *,
-        setting: str | None = None,
-    ) -> None:
-        self.code = code
-        self.error_code = error_code
-        self.message = message
-        self.advice = advice
-        super().__init__(
-            f"[{code}] {error_code.name}: {message}{': ' if advice else ''}{advice}",
-            setting=setting,
-        )
-
-    def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
-        return type(self), (self.code, self.error_code, self.message, self.advice), vars(self)
-
-
 class RestError(AvatarwireError):
     """A REST call that could not be made, or to which no complete answer came.
 
@@ -96,10 +46,6 @@ class RestError(AvatarwireError):
 
 class AlreadyStartedError(AvatarwireError, RuntimeError):
     """``start()`` of an agent that has been started and not stopped."""
-
-
-class UnusableAnswerError(AvatarwireError, RuntimeError):
-    """The platform started a session that an agent cannot connect to."""
 
 
 class NotConnectedError(AvatarwireError, RuntimeError):
@@ -121,7 +67,7 @@ class ConnectFailedError(AvatarwireError, ConnectionError):
 
 
 class HandshakeTimeoutError(AvatarwireError, RuntimeError):
-    """The platform accepted the connection but did not send ``session.init`` in time."""
+    """The platform accepted the connection but did not confirm the session in time."""
 
 
 class SessionLostError(AvatarwireError, ConnectionError):
@@ -173,21 +119,6 @@ class SettingError(AvatarwireError, ValueError):
 
 class SettingTypeError(AvatarwireError, TypeError):
     """A setting of another type than it has; ``setting`` names it."""
-
-
-class ResponseStreamStateError(AvatarwireError, RuntimeError):
-    """A call that the life of a text response does not allow; nothing was sent for it.
-
-    Also when a lost connection cut the response off while the session goes on (``on_gap``). The
-    text names the ids concerned (protocol section "Response lifecycle").
-    """
-
-
-class PromptStreamStateError(AvatarwireError, RuntimeError):
-    """A call that the life of a streamed prompt does not allow; nothing was sent for it.
-
-    Also when a lost connection cut the prompt off while the session goes on (``on_gap``).
-    """
 
 
 class AudioFormatError(AvatarwireError, ValueError):

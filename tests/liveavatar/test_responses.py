@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from avatarwire.errors import PromptStreamStateError, ResponseStreamStateError, SessionLostError
+from avatarwire.errors import SessionLostError
+from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import MessageBuilder
 from avatarwire.liveavatar.responses import Responses

@@ -9,15 +9,9 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 from avatarwire import transport
-from avatarwire.errors import (
-    ConnectFailedError,
-    ErrorCode,
-    RestError,
-    SessionLostError,
-    SessionStartError,
-    UnusableAnswerError,
-)
+from avatarwire.errors import ConnectFailedError, RestError, SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+from avatarwire.liveavatar.errors import ErrorCode, SessionStartError, UnusableAnswerError
 from avatarwire.liveavatar.messages import MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently

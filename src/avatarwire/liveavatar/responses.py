@@ -13,12 +13,8 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from avatarwire.errors import (
-    AvatarwireError,
-    PromptStreamStateError,
-    ResponseStreamStateError,
-    SessionLostError,
-)
+from avatarwire.errors import AvatarwireError, SessionLostError
+from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.protocol import Received

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from avatarwire import transport
-from avatarwire.errors import ErrorCode, RestError, SessionStartError
+from avatarwire.errors import RestError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
+from avatarwire.liveavatar.errors import ErrorCode, SessionStartError
 from avatarwire.transport import Secret, redacted
 
 if TYPE_CHECKING:

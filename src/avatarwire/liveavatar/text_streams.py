@@ -9,11 +9,8 @@ from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from avatarwire.errors import (
-    AvatarwireError,
-    PromptStreamStateError,
-    ResponseStreamStateError,
-)
+from avatarwire.errors import AvatarwireError
+from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.responses import Responses, StreamedResponse
