@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from avatarwire._checks import is_whole
 from avatarwire.akool.acks import Acks
 from avatarwire.akool.config import ClientConfig
 from avatarwire.akool.exceptions import (
@@ -146,7 +147,7 @@ def checked_params(
         if not isinstance(value, str):
             raise AudioStreamError(f"{name} must be str, not {type(value).__name__}")
         checked[name] = value
-    if not isinstance(uid, str | int) or isinstance(uid, bool):
+    if not isinstance(uid, str) and not is_whole(uid):
         raise AudioStreamError(f"agora_uid must be str, not {type(uid).__name__}")
     return AgoraParams(
         app_id=checked["agora_app_id"],

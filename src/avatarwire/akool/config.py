@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from avatarwire._checks import UNUSABLE_KEY, is_number, is_usable_key, is_whole
 from avatarwire.akool.exceptions import AuthenticationError, ConfigurationError
 from avatarwire.transport import KeepsSecrets, redacted
 
@@ -95,12 +96,9 @@ class ClientConfig(KeepsSecrets):
         for name, value in (("api_key", self.api_key), ("avatar_id", self.avatar_id)):
             if not isinstance(value, str) or not value.strip():
                 raise AuthenticationError(f"{name} is required: a non-empty str", setting=name)
-        if not (self.api_key.isascii() and self.api_key.isprintable()) or (
-            self.api_key != self.api_key.strip()
-        ):
+        if not is_usable_key(self.api_key):
             raise AuthenticationError(
-                "api_key has a space or a line break at an end, or characters that no HTTP header"
-                " can carry: check how it was copied",
+                UNUSABLE_KEY,
                 setting="api_key",
             )
         if self.session_id is not None and not isinstance(self.session_id, str):
@@ -162,17 +160,13 @@ class ClientConfig(KeepsSecrets):
             "pong_timeout",
         ):
             value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not (math.isfinite(value) and value > 0)
-            ):
+            if not is_number(value) or not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
         for name in ("max_retry_attempts", "reconnect_max_attempts", "max_message_bytes"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_whole(value) or value < 1:
                 raise ConfigurationError(
                     f"{name} must be a whole number from 1, not {value!r}", setting=name
                 )

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from avatarwire import transport
+from avatarwire._checks import is_whole
 from avatarwire.akool.config import ClientConfig, Instance
 from avatarwire.akool.exceptions import AuthenticationError, ServiceDiscoveryError
 from avatarwire.errors import RestError
@@ -71,7 +72,7 @@ def instances_in(answer: "Response", api_key: str = "") -> list[Instance]:
     """
     body = answer.body if isinstance(answer.body, dict) else {}
     code = body.get("code")
-    if not isinstance(code, int) or isinstance(code, bool):
+    if not is_whole(code):
         code = None
     words = body.get("msg", body.get("message"))
     said = f": {redacted(words, api_key)}" if isinstance(words, str) and words else ""
@@ -151,7 +152,7 @@ def _instance(entry: Any) -> Instance | None:  # noqa: ANN401 - whatever the pla
     if not isinstance(entry, dict):
         return None
     host, port = entry.get("ip", entry.get("host")), entry.get("port")
-    if not isinstance(host, str) or not isinstance(port, int) or isinstance(port, bool):
+    if not isinstance(host, str) or not is_whole(port):
         return None
     # What would end the host in a URL could send the key elsewhere.
     if not host or not host.isprintable() or not 0 < port < 65536 or set(host) & set(" /?#@\\"):

@@ -1,7 +1,8 @@
 """What a run of PCM bytes means."""
 
-import operator
 from dataclasses import dataclass
+
+from avatarwire._checks import whole_number
 
 __all__ = ["PcmFormat", "whole_number"]
 
@@ -51,17 +52,3 @@ class PcmFormat:
     def __str__(self) -> str:
         layout = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         return f"{self.sample_rate} Hz {layout}"
-
-
-def whole_number(name: str, value: object) -> int:
-    """Return an integer of any type as a plain ``int``.
-
-    Raises:
-        TypeError: not an integer, under ``name``.
-    """
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            pass
-    raise TypeError(f"{name} must be a whole number, not {value!r}")

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from avatarwire._checks import UNUSABLE_KEY, is_any_whole, is_number, is_usable_key, is_whole
 from avatarwire._json import dumps
 from avatarwire.codec.header import FRAME_RATES
 from avatarwire.errors import SettingError, SettingTypeError
@@ -127,11 +128,9 @@ class AvatarAgentConfig(KeepsSecrets):
                 )
             if not value or not value.strip():
                 raise SettingError(f"{name} is empty: {hint}", setting=name)
-        key = self.api_key
-        if not key.isascii() or not key.isprintable() or key != key.strip():
+        if not is_usable_key(self.api_key):
             raise SettingError(
-                "api_key has a space or a line break at an end, or characters that no HTTP header"
-                " can carry: check how it was copied",
+                UNUSABLE_KEY,
                 setting="api_key",
             )
         if self.voice_id is not None and not isinstance(self.voice_id, str):
@@ -141,7 +140,7 @@ class AvatarAgentConfig(KeepsSecrets):
         self._validate_base_url()
         for name in ("timeout", "ping_interval", "ping_timeout"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            if not is_number(value) or not value > 0:
                 raise SettingError(
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
@@ -153,7 +152,7 @@ class AvatarAgentConfig(KeepsSecrets):
                 setting="max_message_bytes",
             )
         rate = self.tts_sample_rate
-        if rate is not None and not (_is_whole(rate) and rate in FRAME_RATES):
+        if rate is not None and not (is_any_whole(rate) and rate in FRAME_RATES):
             raise SettingError(
                 f"tts_sample_rate must be 16000, 24000, 48000 or None, not {rate!r}",
                 setting="tts_sample_rate",
@@ -165,7 +164,7 @@ class AvatarAgentConfig(KeepsSecrets):
 
     def _validate_asr_interval(self) -> None:
         interval_ms = self.asr_partial_min_interval_ms
-        if isinstance(interval_ms, bool) or not isinstance(interval_ms, int | float):
+        if not is_number(interval_ms):
             raise SettingTypeError(
                 f"asr_partial_min_interval_ms must be a number, not {type(interval_ms).__name__}",
                 setting="asr_partial_min_interval_ms",
@@ -193,7 +192,7 @@ class AvatarAgentConfig(KeepsSecrets):
                     + " and ".join(_EXTERNAL_AUDIO_CHOICES),
                     setting="external_audio_config",
                 )
-            if not _is_whole(value) or value not in choices:
+            if not is_any_whole(value) or value not in choices:
                 raise SettingError(
                     f"external_audio_config[{name!r}] must be one of {choices}, not {value!r}",
                     setting="external_audio_config",
@@ -250,7 +249,7 @@ class AvatarAgentConfig(KeepsSecrets):
                 )
             if number is None:
                 continue
-            if isinstance(number, bool) or not isinstance(number, int | float):
+            if not is_number(number):
                 raise SettingTypeError(
                     f"voice_config[{name!r}] must be a number, not {type(number).__name__}",
                     setting="voice_config",
@@ -264,7 +263,7 @@ class AvatarAgentConfig(KeepsSecrets):
     def _validate_reconnection(self) -> None:
         for name in ("reconnect_base_delay", "reconnect_max_delay"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            if not is_number(value) or not value >= 0:
                 raise SettingError(
                     f"{name} must be a number of seconds, 0 or more, not {value!r}", setting=name
                 )
@@ -272,7 +271,7 @@ class AvatarAgentConfig(KeepsSecrets):
                 raise SettingError(f"{name} must be finite", setting=name)
         for name in ("reconnect_max_attempts", "reconnect_buffer_bytes", "start_retries"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            if not is_whole(value) or value < 0:
                 raise SettingError(
                     f"{name} must be a whole number, 0 or more, not {value!r}", setting=name
                 )
@@ -304,10 +303,6 @@ class AvatarAgentConfig(KeepsSecrets):
                 f"https://facemarket.ai/vih/dispatcher, not {shown!r}",
                 setting="base_url",
             )
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 @dataclass(eq=False)

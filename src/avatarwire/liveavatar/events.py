@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from avatarwire._checks import is_whole
 from avatarwire.liveavatar.messages import Event, SessionState
 
 __all__ = [
@@ -199,7 +200,7 @@ class ResponseStateEvent(Inbound):
                 raise ValueError(f"{name} must be text that is not blank")
         for name in ("seq", "timestamp"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int):
+            if not is_whole(value):
                 raise ValueError(f"{name} must be an integer, not {type(value).__name__}")
         if self.reason is not None and not isinstance(self.reason, str):
             raise ValueError(f"reason must be text, not {type(self.reason).__name__}")
@@ -278,7 +279,7 @@ def _voice_finish(event: Event, _data: Event) -> Inbound:
 
 def _asr_partial(event: Event, data: Event) -> Inbound:
     seq = event.get("seq")
-    if isinstance(seq, bool) or not isinstance(seq, int):
+    if not is_whole(seq):
         raise ValueError(f'{event["event"]}: "seq" must be an integer')
     return AsrPartial(_text(event, data, "text"), _text(event, event, "requestId"), seq)
 

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Self, TypeAlias
 
 from avatarwire import _json
+from avatarwire._checks import is_number, is_whole
 
 __all__ = [
     "Event",
@@ -124,19 +125,19 @@ def _prompt_id(name: str, value: object) -> str:
 
 
 def _integer(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_whole(value):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
     return value
 
 
 def _prompt_integer(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_whole(value):
         raise ValueError(f"{name} must be an integer, not {type(value).__name__}")
     return value
 
 
 def _finite(name: str, value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, not {value}")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from avatarwire import transport
+from avatarwire._checks import is_whole
 from avatarwire.errors import RestError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.errors import ErrorCode, SessionStartError
@@ -219,7 +220,7 @@ def _perhaps(status: int) -> tuple[str, str]:
 
 def _code(answer: "Response") -> int | None:
     code = answer.body.get("code") if isinstance(answer.body, dict) else None
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
+    return code if is_whole(code) else None
 
 
 def _session_id(answer: "Response") -> str | None:

@@ -4,6 +4,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from avatarwire._checks import is_number
+
 __all__ = ["Joiner", "split_half"]
 
 
@@ -22,7 +24,7 @@ class Joiner:
     """
 
     def __init__(self, write: Callable[[str], bool], flush_ms: float) -> None:
-        if isinstance(flush_ms, bool) or not isinstance(flush_ms, int | float):
+        if not is_number(flush_ms):
             raise TypeError(f"flush_ms must be a number, not {type(flush_ms).__name__}")
         if not 0 <= flush_ms < math.inf:
             raise ValueError(f"flush_ms must be 0 or more milliseconds, not {flush_ms!r}")

@@ -1,7 +1,9 @@
 """When the sound of a turn leaves."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
+
+from avatarwire._checks import is_any_real
 
 __all__ = ["Timing"]
 
@@ -35,7 +37,7 @@ class Timing:
     def __post_init__(self) -> None:
         for name in ("frame_ms", "lead_ms", "batch_ms", "buffer_ms"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real):
+            if not is_any_real(value):
                 raise TypeError(f"{name} must be a number, not {type(value).__name__}")
             # The instance is frozen; a number of NumPy, which may overflow, becomes a plain one.
             plain = int(value) if isinstance(value, Integral) else float(value)
