@@ -145,7 +145,7 @@ class AvatarAgentConfig(KeepsSecrets):
                     f"{name} must be a positive number of seconds, not {value!r}", setting=name
                 )
         self._validate_reconnection()
-        if not _is_whole(self.max_message_bytes) or self.max_message_bytes < 1:
+        if not is_any_whole(self.max_message_bytes) or self.max_message_bytes < 1:
             raise SettingError(
                 "max_message_bytes must be a whole number of bytes, 1 or more, not"
                 f" {self.max_message_bytes!r}",
