@@ -152,6 +152,7 @@ guard: $(INSTALLED) .peers $(SEEDS)  ## Fail when the hot path got slower
 	@$(BIN)/python benchmarks/codec.py --check
 	@$(BIN)/python benchmarks/sending.py --check
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/calls.py --check
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/hearing.py --check
 	@$(BIN)/python benchmarks/akool.py --check
 	@$(BIN)/python benchmarks/tap.py --check
 	@$(BIN)/python benchmarks/instructions.py --check

@@ -1,0 +1,274 @@
+"""What it costs to hear: CPU per received frame, beside raw clients that only take the payload.
+
+Run it with ``--check`` to compare with ``floors.toml``, and with ``--uvloop`` on that event loop.
+"""
+
+import argparse
+import asyncio
+import gc
+import platform
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import aiohttp
+import websockets
+from picows import WSFrame, WSListener, WSTransport, ws_connect
+from ratios import Ratio, floors, report
+from speaker import PAYLOAD_BYTES, speaker
+
+from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig, transport
+
+FLOOD_FRAMES = 20_000
+LIVE_SESSIONS = 200
+LIVE_S = 2
+ROUNDS = 4
+LIMIT_S = 15
+NEARLY_ALL = 0.95
+
+OURS, USER_AUDIO = "avatarwire, on_audio_frame", "avatarwire, user_audio()"
+CONNECTION = "avatarwire, the connection alone"
+PICOWS, LIBRARY, AIOHTTP = "picows", "websockets", "aiohttp"
+
+
+class Count:
+    """Bytes of sound that a side has heard, and when there are enough."""
+
+    def __init__(self) -> None:
+        self.heard_bytes = 0
+        self._wanted_bytes = 0
+        self._enough = asyncio.Event()
+
+    def add(self, size: int) -> None:
+        """Take note of a piece of sound."""
+        self.heard_bytes += size
+        if self.heard_bytes >= self._wanted_bytes:
+            self._enough.set()
+
+    async def more(self, frames: int, *, from_bytes: int) -> None:
+        """Wait for so many frames; a side that drops some must have heard nearly all.
+
+        Raises:
+            TimeoutError: it has not.
+        """
+        self._enough.clear()
+        self._wanted_bytes = from_bytes + frames * PAYLOAD_BYTES
+        self.add(0)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await self._enough.wait()
+        except TimeoutError:
+            if self.heard_bytes - from_bytes < NEARLY_ALL * frames * PAYLOAD_BYTES:
+                raise
+
+
+Opener = Callable[[str, Count, AsyncExitStack], Awaitable[None]]
+
+
+async def by_picows(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Open a connection that takes payloads."""
+
+    class Listener(WSListener):
+        def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+            del transport
+            payload = frame.get_payload_as_bytes()
+            if len(payload) > PAYLOAD_BYTES:
+                count.add(len(payload) - 9)
+
+    transport, _ = await ws_connect(Listener, websocket_url(base_url))
+    stack.callback(transport.disconnect)
+
+
+async def by_websockets(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Open a connection whose messages are iterated over."""
+    connection = await websockets.connect(websocket_url(base_url), compression=None)
+
+    async def read() -> None:
+        async for message in connection:
+            if len(message) > PAYLOAD_BYTES:
+                count.add(len(message) - 9)
+
+    await listening(read(), stack)
+
+
+async def by_aiohttp(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Open a connection whose messages are iterated over."""
+    client = await stack.enter_async_context(aiohttp.ClientSession())
+    connection = await client.ws_connect(websocket_url(base_url))
+
+    async def read() -> None:
+        async for message in connection:
+            if len(message.data) > PAYLOAD_BYTES:
+                count.add(len(message.data) - 9)
+
+    await listening(read(), stack)
+
+
+async def by_connection(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Open a connection of ours that takes payloads, without a session."""
+    connection = await transport.connect(
+        websocket_url(base_url), open_timeout_s=LIMIT_S, ping_interval_s=None
+    )
+
+    def take(messages: list[str | bytes]) -> None:
+        for message in messages:
+            if len(message) > PAYLOAD_BYTES:
+                count.add(len(message) - 9)
+
+    connection.listen(take)
+    stack.push_async_callback(connection.close)
+
+
+async def by_callback(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Start a session whose listener takes payloads."""
+
+    class Listener(AgentListener):
+        async def on_audio_frame(self, frame: AudioFrame) -> None:
+            count.add(len(frame.payload))
+
+    agent = our_agent(base_url, Listener())
+    await agent.start()
+    stack.push_async_callback(agent.stop)
+
+
+async def by_user_audio(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Start a session whose sound is iterated over."""
+    agent = our_agent(base_url, AgentListener())
+    await agent.start()
+    stack.push_async_callback(agent.stop)
+
+    async def read() -> None:
+        async for pcm in agent.user_audio():
+            count.add(len(pcm))
+
+    await listening(read(), stack)
+
+
+SIDES: dict[str, Opener] = {
+    OURS: by_callback,
+    USER_AUDIO: by_user_audio,
+    CONNECTION: by_connection,
+    PICOWS: by_picows,
+    LIBRARY: by_websockets,
+    AIOHTTP: by_aiohttp,
+}
+
+
+#: Which figure has which floor.
+FLOORS = {
+    ("flood", OURS): "flood",
+    ("flood", CONNECTION): "flood_connection",
+    ("live", OURS): "live",
+    ("live", USER_AUDIO): "live_user_audio",
+    ("live", CONNECTION): "live_connection",
+}
+
+
+def our_agent(base_url: str, listener: AgentListener) -> AvatarAgent:
+    """Make an agent that sends no pings while it is measured."""
+    config = AvatarAgentConfig("key", "avatar", base_url=base_url, ping_interval=3600.0)
+    return AvatarAgent(config, listener)
+
+
+async def listening(work: Awaitable[None], stack: AsyncExitStack) -> None:
+    """Have something listen until the end."""
+    task = asyncio.ensure_future(work)
+    stack.callback(task.cancel)
+    await asyncio.sleep(0)
+
+
+def websocket_url(base_url: str) -> str:
+    """Give where the same group of the server takes WebSocket connections."""
+    parts = urlsplit(base_url)
+    return f"ws://{parts.netloc}{parts.path}"
+
+
+async def speak(base_url: str, frames: int, *, is_live: bool) -> None:
+    """Have the users of a group speak."""
+    parts = urlsplit(base_url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    query = f"frames={frames}" + ("&live=1" if is_live else "")
+    writer.write(f"GET {parts.path}/speak?{query} HTTP/1.1\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+
+async def rounds(
+    names: list[str], sessions: int, frames: int, *, is_live: bool
+) -> dict[str, float]:
+    """Return the least CPU seconds per frame of each side; they take turns, round after round."""
+    best = dict.fromkeys(names, float("inf"))
+    async with AsyncExitStack() as stack:
+        base_url = stack.enter_context(speaker())
+        counts = {}
+        for number, name in enumerate(names):
+            counts[name] = Count()
+            for _ in range(sessions):
+                await SIDES[name](f"{base_url}/{number}", counts[name], stack)
+        await asyncio.sleep(0.5)
+        for _ in range(ROUNDS):
+            for number, name in enumerate(names):
+                count = counts[name]
+                before_bytes = count.heard_bytes
+                gc.collect()
+                begun_s = time.process_time()
+                await speak(f"{base_url}/{number}", frames, is_live=is_live)
+                await count.more(sessions * frames, from_bytes=before_bytes)
+                heard = (count.heard_bytes - before_bytes) / PAYLOAD_BYTES
+                best[name] = min(best[name], (time.process_time() - begun_s) / heard)
+    return best
+
+
+def run(work: Awaitable[dict[str, float]], *, on_uvloop: bool) -> dict[str, float]:
+    """Run it on one of the event loops."""
+    if on_uvloop:
+        import uvloop  # noqa: PLC0415
+
+        return uvloop.run(work)  # type: ignore[no-any-return, arg-type]
+    return asyncio.run(work)  # type: ignore[arg-type]
+
+
+def main() -> int:
+    """Measure, print the table and check it."""
+    parser = argparse.ArgumentParser(description="Measure what it costs to hear.")
+    parser.add_argument("--check", action="store_true", help="compare with floors.toml")
+    parser.add_argument("--uvloop", action="store_true")
+    options = parser.parse_args()
+    names = [OURS, USER_AUDIO, CONNECTION, PICOWS] if options.check else list(SIDES)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    print(
+        f"Python {platform.python_version()}, {platform.machine()}, picows {version('picows')}, "
+        f"websockets {version('websockets')}, aiohttp {version('aiohttp')}\n"
+    )
+
+    def measure() -> list[Ratio]:
+        limits = floors("hearing")
+        # What an iterator does not fetch in time is dropped: it is no side of a flood.
+        flooded = [name for name in names if name != USER_AUDIO]
+        flood = run(rounds(flooded, 1, FLOOD_FRAMES, is_live=False), on_uvloop=options.uvloop)
+        live = run(
+            rounds(names, LIVE_SESSIONS, LIVE_S * 25, is_live=True), on_uvloop=options.uvloop
+        )
+        ratios = []
+        for title, costs, kind in (
+            ("flood", flood, "flood"),
+            (f"live, {LIVE_SESSIONS} sessions", live, "live"),
+        ):
+            for name, cost_s in costs.items():
+                if name != PICOWS:
+                    key = FLOORS.get((kind, name))
+                    limit = limits[key] if key else float("inf")
+                    ratio = Ratio(f"{title}: {name}", cost_s, costs[PICOWS], limit, at_most=True)
+                    ratios.append(ratio)
+        return ratios
+
+    return report(measure, theirs=PICOWS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
