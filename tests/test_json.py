@@ -122,6 +122,31 @@ def test_what_holds_itself_twice_is_an_error_in_time(on):
 
 
 @pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (math.nan, "x must be finite, not nan"),
+        ({"a": (1, -math.inf)}, r"x\['a'\]\[1\] must be finite, not -inf"),
+        (2**64, "x must be within 64 bits, not an integer of 65 bits"),
+        ([{"n": -(2**63) - 1}], r"x\[0\]\['n'\] must be within 64 bits"),
+        (10**400, "not an integer of 1329 bits"),
+        (Count(2**70), "of 71 bits"),
+        (nested(251), "x has more than 250 levels, or holds itself"),
+        (nested_objects(5000), "x has more than 250 levels"),
+    ],
+)
+def test_what_json_cannot_carry_is_named(value, words):
+    with pytest.raises(ValueError, match=words):
+        _json.require_writable("x", value)
+
+
+@pytest.mark.parametrize(
+    "value", [2**64 - 1, -(2**63), nested(250), {"a": [1.5, True, None, "x"]}, {1}, object()]
+)
+def test_what_json_can_carry_or_has_no_type_for_is_let_through(value):
+    _json.require_writable("x", value)
+
+
+@pytest.mark.parametrize(
     "message", ['{"a": "\\ud800"', "\ud800", '"\\ud800" x', b'"\xff\\ud800"', b'"\xed\xa0\x80"']
 )
 def test_mending_makes_no_json_of_what_is_broken_otherwise(on, message):

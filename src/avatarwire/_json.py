@@ -5,12 +5,14 @@ emoji, a browser cuts a text by its length. Here such text is mended instead: ha
 become the character that they are of, and one that is alone becomes U+FFFD.
 """
 
+import math
 import operator
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["dumps", "loads"]
+__all__ = ["as_words", "dumps", "loads", "require_writable"]
 
 if sys.version_info < (3, 15):
     import orjson as _library
@@ -21,6 +23,9 @@ _MARK = "\ufeff"
 _MARK_BYTES = _MARK.encode()
 # No deeper value can be written.
 _MAX_DEPTH = 254
+#: Of what goes into a message, which has some levels of its own.
+MAX_VALUE_DEPTH = 250
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # Every escape, so that none begins within another; a pair is left as it is.
 _ESCAPE = re.compile(
@@ -60,6 +65,50 @@ def loads(message: str | bytes | bytearray | memoryview, /) -> Any:  # noqa: ANN
         if whole == text:
             raise
     return _library.loads(whole)
+
+
+def as_words(value: object) -> str:
+    """Return what a peer has put where words belong: null is none, and all else but text is JSON.
+
+    What is too deep to be written is an ellipsis.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        return "" if value is None else dumps(value).decode()
+    except TypeError:
+        return "…"
+
+
+def require_writable(name: str, value: object) -> None:
+    """Refuse, anywhere in ``value``, what JSON cannot carry although its type can be written.
+
+    Raises:
+        ValueError: NaN, an infinity, an integer over 64 bits, or too many levels; under ``name``
+            and the way to where it is.
+    """
+    _require_writable(name, value, MAX_VALUE_DEPTH)
+
+
+def _require_writable(name: str, value: object, depth: int) -> None:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, not {value}: JSON cannot carry it")
+    elif isinstance(value, int):
+        if not MIN_INTEGER <= value <= MAX_INTEGER:
+            raise ValueError(
+                f"{name} must be within 64 bits, not an integer of {value.bit_length()} bits: JSON"
+                " cannot carry it"
+            )
+    elif isinstance(value, Mapping | list | tuple):
+        if depth == 0:
+            raise ValueError(
+                f"{name.partition('[')[0]} has more than {MAX_VALUE_DEPTH} levels, or holds itself:"
+                " make it flatter"
+            )
+        inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in inside:
+            _require_writable(f"{name}[{key!r}]", inner, depth - 1)
 
 
 def _without_mark(

@@ -75,7 +75,14 @@ def test_no_two_messages_share_a_mid(envelope):
 
 
 @pytest.mark.parametrize(
-    ("uid", "sent"), [("12", "12"), (12, "12"), ("nobody", '"nobody"'), ("١٢", '"١٢"')]
+    ("uid", "sent"),
+    [
+        ("12", "12"),
+        (12, "12"),
+        ("nobody", '"nobody"'),
+        ("١٢", '"١٢"'),
+        ("9" * 5000, '"' + "9" * 5000 + '"'),
+    ],
 )
 def test_flat_messages(uid, sent):
     wire = FlatWire()
@@ -149,6 +156,11 @@ def system(status, **more):
             {"type": "error", "pld": {"error_code": "4001", "original_mid": "m", "mid": "n"}},
             ServerError(4001, "Unknown error", ("m", "n")),
         ),
+        (
+            {"type": "error", "pld": {"error_code": "9" * 5000, "error_message": {"why": None}}},
+            ServerError(None, '{"why":null}', ()),
+        ),
+        ({"type": "error", "pld": {"error_message": None}}, ServerError(None, "Unknown error", ())),
         ({"type": "error", "pld": {"error_code": "bad"}}, ServerError(None, "Unknown error", ())),
         ({"type": "error"}, ServerError(None, "Unknown error", ())),
     ],

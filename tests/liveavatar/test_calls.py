@@ -12,6 +12,7 @@ from avatarwire import (
     ImageFrame,
     ImageFrameBuilder,
 )
+from avatarwire.liveavatar.messages import decode
 
 META = {"trace": "t-1"}
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(500)
@@ -213,6 +214,17 @@ async def test_all_frames_of_a_call_leave_in_one_write(agent, session, dials, mo
     assert len(writes) == 1
 
 
+def nested(levels):
+    value = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+HOLDS_ITSELF = {}
+HOLDS_ITSELF["me"] = HOLDS_ITSELF
+
+
 @pytest.mark.parametrize(
     ("call", "arguments", "keywords", "error", "words"),
     [
@@ -261,6 +273,20 @@ async def test_all_frames_of_a_call_leave_in_one_write(agent, session, dials, mo
         ("send_custom_event", (None, "x", {"y": {1}}), {}, TypeError, "x: cannot be written"),
         ("send_custom_event", (None, "x", {"y": [float("nan")]}), {}, ValueError, "finite"),
         ("send_prompt", ("x", {"y": float("inf")}), {}, ValueError, r"metadata\['y'\] must be"),
+        (
+            "send_custom_event",
+            (None, "x", {"y": [2**70]}),
+            {},
+            ValueError,
+            r"data\['y'\]\[0\] must",
+        ),
+        ("send_custom_event", (None, "x", nested(5000)), {}, ValueError, "data has more than 250"),
+        ("send_prompt", ("x", nested(5000)), {}, ValueError, "metadata has more than 250 levels"),
+        ("send_interrupt", ("r", HOLDS_ITSELF), {}, ValueError, "metadata .*, or holds itself"),
+        ("send_voice_start", ("r", {"y": -(2**70)}), {}, ValueError, "of 71 bits: JSON cannot"),
+        ("send_response_chunk", ("r", "p", 0, 2**70, "x"), {}, ValueError, "'timestamp'. must be"),
+        ("send_asr_partial", ("r", "x", 2**70), {}, ValueError, r"asr.partial\['seq'\] must be"),
+        ("send_response_start", ("r", "p"), {"speed": 10**400}, ValueError, "speed must be within"),
         ("send_response_chunk", ("r", "p", 0, 0, b"x"), {}, TypeError, "text must be str"),
         ("send_response_start", ("r", "p"), {"speed": float("nan")}, ValueError, "speed"),
         ("send_asr_final", ("r", "x"), {"metadata": {"text": 1}}, ValueError, "reserved"),
@@ -274,6 +300,20 @@ async def test_bad_input_is_refused_and_the_session_goes_on(
     await marker(agent, session)
     received = [entry for entry in session.transcript if entry.direction == "received"]
     assert len(received) == 2, "session.ready and the marker, nothing else"
+
+
+async def test_a_chunk_that_was_refused_for_its_numbers_can_be_sent_again(agent, session):
+    with pytest.raises(ValueError, match="timestamp"):
+        await agent.send_response_chunk("r", "p", 0, 2**70, "x")
+    await agent.send_response_chunk("r", "p", 0, 1, "x")
+    async with agent.response_stream("r2") as stream:
+        with pytest.raises(ValueError, match="timestamp"):
+            await stream.send_chunk("x", timestamp=2**70)
+        await stream.send_chunk("y", timestamp=1)
+    await marker(agent, session)
+    texts = [entry.data for entry in session.transcript if entry.kind == "text"]
+    chunks = [event for event in map(decode, texts) if event["event"] == "response.chunk"]
+    assert [(chunk["requestId"], chunk["seq"]) for chunk in chunks] == [("r", 0), ("r2", 0)]
 
 
 async def test_a_frame_that_begins_like_an_image_file_is_a_frame(agent, session):

@@ -60,7 +60,9 @@ def test_defaults_are_those_of_the_published_sdk():
         ),
         ({"extra_start_fields": {"mode": "x", "avatarId": "y"}}, "cannot override avatarId, mode"),
         ({"extra_start_fields": {"x": [math.nan]}}, "must be finite"),
-        ({"voice_config": {"speed": math.inf}}, r"voice_config\['speed'\] must be a finite"),
+        ({"voice_config": {"speed": math.inf}}, r"voice_config\['speed'\] must be finite"),
+        ({"voice_config": {"speed": 2**70}}, r"voice_config\['speed'\] must be within 64 bits"),
+        ({"extra_start_fields": {"x": [2**70]}}, r"\['x'\]\[0\] must be within 64 bits"),
     ],
 )
 def test_unusable_field_is_named(changes, words):

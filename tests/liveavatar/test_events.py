@@ -24,6 +24,13 @@ def transition(previous, following, **more):
     return {"event": "scene.resourceTransition", "sessionId": "s", "data": data}
 
 
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("event", "callback", "arguments"),
     [
@@ -36,6 +43,12 @@ def transition(previous, following, **more):
         (MessageBuilder.system_idle_trigger("quiet", 7), "on_idle_trigger", ("quiet", 7)),
         (MessageBuilder.error("E", "words"), "on_error", ("E", "words")),
         ({"event": "error", "data": {"code": 42}}, "on_error", ("42", "")),
+        (
+            {"event": "error", "data": {"code": None, "message": {"a": 1}}},
+            "on_error",
+            ("", '{"a":1}'),
+        ),
+        ({"event": "error", "data": {"message": nested(1000)}}, "on_error", ("", "…")),
         ({"event": "my.own", "x": 1}, "on_event", ({"event": "my.own", "x": 1},)),
         ({"event": "scene.ready"}, "on_scene_ready", ()),
         (MessageBuilder.input_voice_start("r"), "on_voice_start", ("r",)),
@@ -61,6 +74,17 @@ def transition(previous, following, **more):
             (ResourceTransitionData("a", "b"),),
         ),
         (response_state(reason=None), "on_response_state", (replace(FINISHED, reason=None),)),
+        (
+            MessageBuilder.input_asr_partial("r", "he", 2) | {"seq": 2.0},
+            "on_asr_partial",
+            ("he", "r", 2),
+        ),
+        (
+            {"event": "system.idleTrigger", "data": {"reason": "quiet", "idleTimeMs": 7.5}},
+            "on_idle_trigger",
+            ("quiet", 7),
+        ),
+        (response_state(seq=3.0, timestamp=1700.75), "on_response_state", (FINISHED,)),
     ],
 )
 def test_event_names_its_callback(event, callback, arguments):
@@ -83,7 +107,8 @@ def test_unknown_state_is_delivered():
         (response_state(seq="3"), "seq must be an integer, not str"),
         (response_state(seq=True), "seq must be an integer, not bool"),
         (response_state(seq=...), "seq is missing"),
-        (response_state(timestamp=1.5), "timestamp must be an integer, not float"),
+        (response_state(seq=3.5), "seq must be an integer, not float"),
+        (response_state(timestamp="1.5"), "timestamp must be an integer, not str"),
         (response_state(reason=5), "reason must be text, not int"),
         (transition("a", " "), "a resource id is blank"),
         (transition("", "b"), "a resource id is blank"),

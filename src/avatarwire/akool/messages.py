@@ -5,6 +5,7 @@ wire, with its mid where an answer will name it; ``parse`` gives incoming messag
 Source: the wire protocol of Akool, "Envelope messages" and "Flat messages".
 """
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -167,9 +168,7 @@ class FlatWire:
         Raises:
             TypeError: one of them has no JSON form.
         """
-        uid = params.uid
-        if isinstance(uid, str) and uid.isascii() and uid.isdecimal():
-            uid = int(uid)
+        uid = _number_in(params.uid)
         data = {"channel": params.channel, "userId": uid, "rtcToken": params.token}
         return self._message({"type": "agora_params", "data": data})
 
@@ -271,12 +270,20 @@ def parse(message: Json) -> Inbound:
 
 
 def _server_error(message: Json, payload: Json) -> ServerError:
-    code = payload.get("error_code")
-    if isinstance(code, str) and code.isascii() and code.isdecimal():
-        code = int(code)
+    code = _number_in(payload.get("error_code"))
     named = (payload.get("original_mid"), payload.get("mid"), message.get("mid"))
     return ServerError(
         code if isinstance(code, int) else None,
-        str(payload.get("error_message", "Unknown error")),
+        _json.as_words(payload.get("error_message")) or "Unknown error",
         tuple(mid for mid in named if isinstance(mid, str)),
     )
+
+
+def _number_in(value: Any) -> Any:  # noqa: ANN401 - as its caller has it
+    """Return text that is a number as one, and anything else as it is.
+
+    A longer number is no id and no code: JSON cannot carry it, and Python may refuse to read it.
+    """
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    return value

@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from avatarwire import _json
 from avatarwire.audio import (
     Beginning,
     is_one_piece,
@@ -29,7 +30,7 @@ from avatarwire.codec import (
 )
 from avatarwire.errors import AvatarwireError
 from avatarwire.liveavatar.external import ExternalCalls
-from avatarwire.liveavatar.messages import Event, MessageBuilder, require_finite
+from avatarwire.liveavatar.messages import Event, MessageBuilder
 from avatarwire.liveavatar.recognition import RecogniserCalls
 from avatarwire.liveavatar.response_calls import ResponseCalls
 from avatarwire.liveavatar.sending import MAX_BINARY_BYTES, Metadata, framed_audio
@@ -277,7 +278,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
 
         Raises:
             TypeError: a wrong type, or ``data`` that JSON cannot carry.
-            ValueError: an empty event name.
+            ValueError: an empty event name, or a number or a depth that JSON cannot carry.
         """
         if not isinstance(event, str):
             raise TypeError(f"event must be str, not {type(event).__name__}")
@@ -291,7 +292,7 @@ class AgentCalls(ResponseCalls, RecogniserCalls, ExternalCalls):
         if data is not None:
             if not isinstance(data, Mapping):
                 raise TypeError(f"data must be a dict, not {type(data).__name__}")
-            require_finite("data", data)
+            _json.require_writable("data", data)
             message["data"] = dict(data)
         await self._send_event(message)
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from avatarwire._checks import UNUSABLE_KEY, is_any_whole, is_number, is_usable_key, is_whole
-from avatarwire._json import dumps
+from avatarwire._json import dumps, require_writable
 from avatarwire.codec.header import FRAME_RATES
 from avatarwire.errors import SettingError, SettingTypeError
-from avatarwire.liveavatar.messages import require_finite
 from avatarwire.transport import KeepsSecrets
 
 if TYPE_CHECKING:
@@ -223,15 +222,14 @@ class AvatarAgentConfig(KeepsSecrets):
                 setting="extra_start_fields",
             )
         try:
+            require_writable("extra_start_fields", fields)
             dumps(dict(fields))
+        except ValueError as exc:
+            raise SettingError(str(exc), setting="extra_start_fields") from None
         except TypeError as exc:
             raise SettingTypeError(
                 f"extra_start_fields cannot be written as JSON: {exc}", setting="extra_start_fields"
             ) from exc
-        try:
-            require_finite("extra_start_fields", fields)
-        except ValueError as exc:
-            raise SettingError(str(exc), setting="extra_start_fields") from None
 
     def _validate_voice_config(self) -> None:
         if self.voice_config is None:
@@ -254,11 +252,10 @@ class AvatarAgentConfig(KeepsSecrets):
                     f"voice_config[{name!r}] must be a number, not {type(number).__name__}",
                     setting="voice_config",
                 )
-            if isinstance(number, float) and not math.isfinite(number):
-                raise SettingError(
-                    f"voice_config[{name!r}] must be a finite number, not {number!r}",
-                    setting="voice_config",
-                )
+            try:
+                require_writable(f"voice_config[{name!r}]", number)
+            except ValueError as exc:
+                raise SettingError(str(exc), setting="voice_config") from None
 
     def _validate_reconnection(self) -> None:
         for name in ("reconnect_base_delay", "reconnect_max_delay"):

@@ -7,9 +7,10 @@ Source: the wire protocol, "Text events".
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from avatarwire._checks import is_whole
+from avatarwire._json import as_words
 from avatarwire.liveavatar.messages import Event, SessionState
 
 __all__ = [
@@ -239,6 +240,16 @@ def _optional_text(fields: Event, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _whole(value: Any) -> Any:  # noqa: ANN401 - whatever the platform sent
+    """Return a number that is whole as an integer: some platforms write it as 5.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _whole_ms(value: Any) -> Any:  # noqa: ANN401 - whatever the platform sent
+    """Return milliseconds without their fraction, which a finer clock gives them."""
+    return int(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
 def _session_init(event: Event, data: Event) -> Inbound:
     # Only the session matters to us; some deployments have no user to name.
     return SessionInit(_text(event, data, "sessionId"), _optional_text(data, "userId"))
@@ -258,10 +269,10 @@ def _text_input(event: Event, data: Event) -> Inbound:
 
 
 def _idle_trigger(event: Event, data: Event) -> Inbound:
-    idle_time_ms = data.get("idleTimeMs")
-    if not isinstance(idle_time_ms, int | float) or not math.isfinite(idle_time_ms):
+    idle_time_ms = _whole_ms(data.get("idleTimeMs"))
+    if isinstance(idle_time_ms, bool) or not isinstance(idle_time_ms, int):
         raise ValueError(f'{event["event"]}: "idleTimeMs" must be a number')
-    return IdleTrigger(_text(event, data, "reason"), int(idle_time_ms))
+    return IdleTrigger(_text(event, data, "reason"), idle_time_ms)
 
 
 def _scene_ready(_event: Event, _data: Event) -> Inbound:
@@ -278,7 +289,7 @@ def _voice_finish(event: Event, _data: Event) -> Inbound:
 
 
 def _asr_partial(event: Event, data: Event) -> Inbound:
-    seq = event.get("seq")
+    seq = _whole(event.get("seq"))
     if not is_whole(seq):
         raise ValueError(f'{event["event"]}: "seq" must be an integer')
     return AsrPartial(_text(event, data, "text"), _text(event, event, "requestId"), seq)
@@ -312,8 +323,8 @@ def _response_state(event: Event, data: Event) -> Inbound:
             session_id=event.get("sessionId", ""),
             request_id=event.get("requestId", ""),
             response_id=event.get("responseId", ""),
-            seq=event["seq"],
-            timestamp=event["timestamp"],
+            seq=_whole(event["seq"]),
+            timestamp=_whole_ms(event["timestamp"]),
             state=data.get("state", ""),
             reason=data.get("reason"),
         )
@@ -325,7 +336,7 @@ def _response_state(event: Event, data: Event) -> Inbound:
 
 def _platform_error(_event: Event, data: Event) -> Inbound:
     # An error is told whatever its shape: some platforms number their codes.
-    return PlatformError(str(data.get("code", "")), str(data.get("message", "")))
+    return PlatformError(as_words(data.get("code")), as_words(data.get("message")))
 
 
 _PARSERS: dict[str, Callable[[Event, Event], Inbound]] = {

@@ -4,7 +4,6 @@ Nothing here touches a socket. ``MessageBuilder`` gives an event as a dict, ``en
 ``decode`` turn it into JSON and back. Source: the wire protocol, "Text events".
 """
 
-import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Self, TypeAlias
@@ -19,7 +18,6 @@ __all__ = [
     "SessionState",
     "decode",
     "encode",
-    "require_finite",
 ]
 
 Event: TypeAlias = dict[str, Any]
@@ -90,10 +88,13 @@ def encode(event: Event) -> bytes:
 
     Raises:
         TypeError: something in it has no JSON form; the text names the event.
+        ValueError: a number or a value that JSON cannot carry; the text names the event and where.
     """
     try:
         return _json.dumps(event)
     except TypeError as exc:
+        # Only now: looking costs as much as writing.
+        _json.require_writable(str(event.get("event")), event)
         raise TypeError(f"{event.get('event')}: cannot be written as JSON: {exc}") from exc
 
 
@@ -139,26 +140,8 @@ def _prompt_integer(name: str, value: object) -> int:
 def _finite(name: str, value: object) -> float:
     if not is_number(value):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, not {value}")
+    _json.require_writable(name, value)
     return value
-
-
-def require_finite(name: str, value: object) -> None:
-    """Refuse NaN and infinities, which JSON cannot carry, anywhere in ``value``.
-
-    Raises:
-        ValueError: naming where it is.
-    """
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, not {value}: JSON cannot carry it")
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            require_finite(f"{name}[{key!r}]", inner)
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            require_finite(f"{name}[{index}]", inner)
 
 
 def _with_metadata(data: Event, metadata: Metadata) -> Event:
@@ -167,7 +150,7 @@ def _with_metadata(data: Event, metadata: Metadata) -> Event:
         return data
     if not isinstance(metadata, Mapping):
         raise TypeError(f"metadata must be a dict, not {type(metadata).__name__}")
-    require_finite("metadata", metadata)
+    _json.require_writable("metadata", metadata)
     reserved = sorted(data.keys() & metadata.keys())
     if reserved:
         names = ", ".join(reserved)
