@@ -153,3 +153,19 @@ def test_the_key_is_in_no_repr():
     client = StreamingAvatarClient(KEY, "avatar-1")
     assert KEY not in repr(client)
     assert repr(client).startswith("<StreamingAvatarClient 'avatar-1' not connected, session ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"discovery_url": "https://user:pass-word@host"},
+        {"server_url": "wss://user:pass-word@host"},
+        {"server_url": "user:pass-word@host:81"},
+    ],
+)
+def test_a_url_with_a_password_is_refused_for_that(changes):
+    (name,) = changes
+    with pytest.raises(ConfigurationError, match=f"{name} has a name or a password") as caught:
+        config(**changes).direct_instance()
+    assert caught.value.setting == name
+    assert "pass-word" not in str(caught.value)

@@ -61,3 +61,20 @@ def test_without_the_extra_it_says_how_to_get_it(missing: str) -> None:
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert 'pip install "avatarwire[cli]"' in done.stderr
+
+
+def test_an_interrupt_while_the_command_is_loaded_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "avatarwire.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "avatarwire.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 130
+    assert capsys.readouterr() == ("", "")

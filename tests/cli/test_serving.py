@@ -155,6 +155,7 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == {
         "host": "127.0.0.1",
         "port": 8080,
+        "allowed_hosts": (),
         "record_dir": None,
         "greeting": None,
         "user_audio": b"",
@@ -250,3 +251,30 @@ def test_it_tells_its_faults_and_what_they_do(
     assert output.startswith(f"It misbehaves as asked: {', '.join(faults)}\n")
     lines = [line for line in output.splitlines() if re.match(r"\d\d:", line)]
     assert [line.split(maxsplit=1)[1] for line in lines] == log
+
+
+@pytest.mark.parametrize("platform", ["liveavatar", "akool"])
+def test_further_names_are_allowed_by_option(
+    platform: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+
+    def emulator(**options: object) -> None:
+        made.append(options)
+        raise OSError("enough")
+
+    name = {"liveavatar": "LiveAvatarEmulator", "akool": "AkoolEmulator"}[platform]
+    with monkeypatch.context() as patched:
+        patched.setattr(f"avatarwire.cli.platforms.{platform}.{name}", emulator)
+        with pytest.raises(OSError, match="enough"):
+            run(["serve", platform, "--allowed-host", "a.lan", "--allowed-host", "b"])
+    assert made[0]["allowed_hosts"] == ("a.lan", "b")
+    assert run(["serve", platform, "--allowed-host", "http://a.lan"]) == 2
+    assert "avatarwire: --allowed-host has 'http://a.lan': each" in capsys.readouterr().err
+
+
+def test_a_host_too_long_for_a_name_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", "akool", "--port", "0", "--host", "a" * 300]) == 1
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert errors.startswith(f"avatarwire: cannot listen on {'a' * 300} port 0: ")

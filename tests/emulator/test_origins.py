@@ -229,6 +229,42 @@ async def test_the_name_that_is_listened_on_is_its_own(monkeypatch: pytest.Monke
             assert (await ask(port, "discovery", f"Host: {host}"))[0] == status
 
 
+@pytest.mark.parametrize("platform", [LiveAvatarEmulator, AkoolEmulator])
+@pytest.mark.parametrize("listening", ["127.0.0.1", EVERYWHERE, ""])
+async def test_further_names_are_its_own_when_allowed(
+    platform: type[LiveAvatarEmulator] | type[AkoolEmulator], listening: str
+) -> None:
+    which = "start" if platform is LiveAvatarEmulator else "discovery"
+    names = ["Avatar.lan", "emulator", "proxy.example."]
+    async with platform(host=listening, allowed_hosts=names) as emulator:
+        port = port_of(emulator)
+        hosts = ["avatar.lan:{port}", "AVATAR.LAN:443", "emulator", "emulator.:80", "proxy.example"]
+        for host in [*hosts, *OWN_HOSTS]:
+            assert (host, (await ask(port, which, f"Host: {host}"))[0]) == (host, 200)
+        for host in [*FOREIGN_HOSTS, "x.avatar.lan", "lan", "emulator.evil.example"]:
+            assert (host, (await ask(port, which, f"Host: {host}"))[0]) == (host, 403)
+        foreign = ("Host: emulator", "Origin: http://evil.example")
+        assert (await ask(port, which, *foreign))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "words"),
+    [
+        ("avatar.lan", TypeError, "a list of names, such as .*, not str"),
+        (5, TypeError, "not int"),
+        ([5], TypeError, "a list of str, not of int"),
+        (["avatar.lan:8080"], ValueError, "'avatar.lan:8080': each is the name of one host"),
+        (["http://avatar.lan"], ValueError, "without http:// and port"),
+        (["*"], ValueError, "each is the name of one host"),
+        ([""], ValueError, "each is the name of one host"),
+    ],
+)
+def test_what_is_no_name_cannot_be_allowed(names: Any, error: type[Exception], words: str) -> None:
+    for platform in (LiveAvatarEmulator, AkoolEmulator):
+        with pytest.raises(error, match=words):
+            platform(allowed_hosts=names)
+
+
 def test_nobody_is_asked_for_the_name_of_a_loopback_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

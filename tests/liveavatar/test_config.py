@@ -61,6 +61,12 @@ def test_defaults_are_those_of_the_published_sdk():
         ({"extra_start_fields": {"mode": "x", "avatarId": "y"}}, "cannot override avatarId, mode"),
         ({"extra_start_fields": {"x": [math.nan]}}, "must be finite"),
         ({"voice_config": {"speed": math.inf}}, r"voice_config\['speed'\] must be finite"),
+        (
+            {"base_url": "https://host/x?token=secret-1"},
+            r"base_url has a \? or a #: leave out what",
+        ),
+        ({"base_url": "https://host/#"}, r"base_url has a \? or a #"),
+        ({"base_url": "ftp://host/x?token=secret-1"}, "dispatcher, not 'ftp://host/x'"),
         ({"voice_config": {"speed": 2**70}}, r"voice_config\['speed'\] must be within 64 bits"),
         ({"extra_start_fields": {"x": [2**70]}}, r"\['x'\]\[0\] must be within 64 bits"),
     ],
@@ -70,6 +76,7 @@ def test_unusable_field_is_named(changes, words):
         AvatarAgentConfig(**{"api_key": "sk-1", "avatar_id": "a-1", **changes})
     assert isinstance(caught.value, SettingError)
     assert caught.value.setting == next(iter(changes))
+    assert "secret-1" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,8 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
     """Take a URL apart.
 
     Raises:
-        ConfigurationError: not a URL of those schemes with a host; it is not quoted, since it may
-            hold a password.
+        ConfigurationError: not a URL of those schemes with a host, or one with a name or a
+            password; it is not quoted, since it may hold one.
     """
     parts = None
     try:
@@ -191,13 +191,19 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
             and parts.scheme in schemes
             and bool(parts.hostname)
             and parts.port != 0
-            # A name and a password would end up in logs, and nothing here asks for them.
-            and parts.username is None
             and (parts.hostname or "").isprintable()
             and " " not in parts.netloc
         )
+        has_credentials = parts is not None and parts.username is not None
     except ValueError:
-        usable = False
+        usable = has_credentials = False
+    if has_credentials:
+        # They would end up in logs, and nothing here asks for them.
+        raise ConfigurationError(
+            f"{name} has a name or a password before its host: leave them out, the platform is told"
+            " the API key",
+            setting=name,
+        )
     if parts is None or not usable:
         names = ", ".join(f"{scheme}://" for scheme in sorted(schemes))
         example = "host:port" if name == "server_url" else DISCOVERY_URL

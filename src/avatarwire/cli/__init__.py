@@ -1,5 +1,6 @@
 """The ``avatarwire`` command."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     # The command is installed with the package, what it needs only with the extra.
     if not all(map(find_spec, ("aiohttp", "click", "rich"))):
         sys.exit(str(MissingExtraError("the avatarwire command", "cli")))
-    from avatarwire.cli.app import run  # noqa: PLC0415 - see above
-
+    try:
+        from avatarwire.cli.app import run  # noqa: PLC0415 - see above
+    except KeyboardInterrupt:
+        # Nothing has begun; from here on ``run`` answers signals.
+        sys.exit(128 + signal.SIGINT)
     sys.exit(run(args))

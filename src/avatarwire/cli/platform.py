@@ -37,8 +37,8 @@ class Platform:
             which setting cannot work.
         checks: the names of the doctor's checks, in order.
         check: makes them, with a test tone of so many samples a second.
-        emulator: makes the platform that ``serve`` runs from ``host``, ``port``, ``record_dir``,
-            ``faults`` and the parameters of ``serve_options``.
+        emulator: makes the platform that ``serve`` runs from ``host``, ``port``,
+            ``allowed_hosts``, ``record_dir``, ``faults`` and the parameters of ``serve_options``.
         introduce: returns a running platform's URL, and the ways to point a client at it.
         port: which port ``serve`` listens on by default.
         new_faults: makes the faults of an emulator, none of them asked for.

@@ -21,8 +21,26 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 def serve_command(name: str, platform: Platform) -> click.Command:
     """Return the command that runs such a platform."""
 
-    def command(host: str, port: int, record: str | None, faults: object, **own: object) -> None:
-        emulator = platform.emulator(host=host, port=port, record_dir=record, faults=faults, **own)
+    def command(
+        host: str,
+        allowed_host: tuple[str, ...],
+        port: int,
+        record: str | None,
+        faults: object,
+        **own: object,
+    ) -> None:
+        try:
+            emulator = platform.emulator(
+                host=host,
+                port=port,
+                allowed_hosts=allowed_host,
+                record_dir=record,
+                faults=faults,
+                **own,
+            )
+        except ValueError as exc:
+            words = str(exc).replace("allowed_hosts", "--allowed-host")
+            raise click.UsageError(f"{words}.") from exc
         _run(emulator, platform, host, port, record)
 
     made: Callable[..., None] = command
@@ -48,6 +66,12 @@ def _common(port: int) -> tuple[Callable[[Callable[..., None]], Callable[..., No
             "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
         ),
         click.option(
+            "--allowed-host",
+            metavar="NAME",
+            multiple=True,
+            help="A further name that clients reach it by, as behind a proxy; repeat for several.",
+        ),
+        click.option(
             "--port",
             default=port,
             show_default=True,
@@ -70,7 +94,7 @@ def _run(emulator: Emulator, platform: Platform, host: str, port: int, record: s
         run_in_order(lambda: _serve(emulator, platform, loopback=host in LOOPBACK))
     except click.Abort:
         _say_goodbye(emulator, record)
-    except (OSError, OverflowError) as exc:
+    except (OSError, OverflowError, UnicodeError) as exc:  # the last: a name too long for DNS
         raise click.ClickException(_explain(exc, host, port)) from exc
 
 

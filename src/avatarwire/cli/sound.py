@@ -75,8 +75,12 @@ def converted(pcm: bytes, source: PcmFormat, target: PcmFormat) -> bytes:
     """
     try:
         converter = converter_between(source, target)
-    except (MissingExtraError, ValueError) as exc:
+    except MissingExtraError as exc:
         raise click.ClickException(str(exc)) from exc
+    except ValueError as exc:
+        raise click.ClickException(
+            f"sound of {source} cannot be sent ({exc}); convert the file to 16000 Hz first"
+        ) from exc
     return pcm if converter is None else converter.push(pcm) + converter.flush()
 
 

@@ -17,7 +17,7 @@ from avatarwire.cli.output import shown
 from avatarwire.cli.platforms import PLATFORMS
 from avatarwire.cli.report import Report
 from avatarwire.cli.sound import MAX_RATE, MIN_RATE
-from avatarwire.cli.usage import refuse_incomplete, refuse_unheard
+from avatarwire.cli.usage import FiniteRange, refuse_incomplete, refuse_unheard
 
 __all__ = ["stream"]
 
@@ -47,7 +47,7 @@ _WHY_NOT_PLAYED = {
 )
 @click.option(
     "--lead-ms",
-    type=click.FloatRange(0, 60_000),
+    type=FiniteRange(0, 60_000),
     default=400,
     show_default=True,
     help="How much sound may be ahead of playout.",
@@ -56,7 +56,7 @@ _WHY_NOT_PLAYED = {
 @click.option(
     "--interrupt-after",
     metavar="SECONDS",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     help="Interrupt the turn so long after it began.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, nothing else.")

@@ -1,9 +1,23 @@
 """Options that are missing, or that would go unheard: refused before anything is done."""
 
+import math
+from typing import Any
+
 import click
 from click.core import ParameterSource
 
-__all__ = ["refuse_incomplete", "refuse_unheard"]
+__all__ = ["FiniteRange", "refuse_incomplete", "refuse_unheard"]
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers within a range; a range alone has NaN in it, and infinity where it is open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as click's
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def refuse_unheard(when: str, remedy: str, *names: str) -> None:

@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -18,14 +18,38 @@ from aiohttp.typedefs import Handler, Middleware
 
 from avatarwire.emulator.transcript import printable
 
-__all__ = ["only_own"]
+__all__ = ["checked_names", "only_own"]
 
 log: logging.Logger = logging.getLogger("avatarwire.emulator")
 
 AUTHORITY = re.compile(r"(\[[0-9a-f:.]+(?:%[^\s\]]+)?\]|[^\s:@/\\\[\]]+)(:[0-9]*)?")
 
 
-def only_own(host: str) -> Middleware:
+def checked_names(allowed_hosts: Collection[str]) -> frozenset[str]:
+    """Return names as a request's Host has them: in small letters, without a last dot.
+
+    Raises:
+        TypeError: not a collection of text; a single text would be one of letters.
+        ValueError: not the name of a host alone, such as one with a port.
+    """
+    if isinstance(allowed_hosts, str) or not isinstance(allowed_hosts, Collection):
+        raise TypeError(
+            "allowed_hosts must be a list of names, such as ['avatar.lan'], not"
+            f" {type(allowed_hosts).__name__}"
+        )
+    for name in allowed_hosts:
+        if not isinstance(name, str):
+            raise TypeError(f"allowed_hosts must be a list of str, not of {type(name).__name__}")
+        parts = AUTHORITY.fullmatch(name.lower())
+        if parts is None or parts[2] is not None or "*" in name:
+            raise ValueError(
+                f"allowed_hosts has {name!r}: each is the name of one host, such as avatar.lan,"
+                " without http:// and port"
+            )
+    return frozenset(name.lower().strip("[]").rstrip(".") for name in allowed_hosts)
+
+
+def only_own(host: str, allowed: Collection[str] = ()) -> Middleware:
     """Return what refuses, with 403, every request of another site's page.
 
     Whoever listens on loopback is reached by ``localhost``, names that end in it, and loopback
@@ -35,8 +59,12 @@ def only_own(host: str) -> Middleware:
 
     Args:
         host: the address that is listened on, or its name.
+        allowed: further names that it is reached by, as ``checked_names`` returns them.
     """
-    is_served = _served_by(host)
+    is_own = _served_by(host)
+
+    def is_served(name: str) -> bool:
+        return name in allowed or is_own(name)
 
     @web.middleware
     async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -70,7 +98,8 @@ def _refusal(request: web.Request, is_served: Callable[[str], bool]) -> str | No
         if parts is None or not is_served(parts[1].strip("[]").rstrip(".")):
             return (
                 f"Host {printable(host)} is no name of this platform: dial the address that it "
-                "told, or let it listen on that name (host=, or --host of the command)"
+                "told, let it listen on that name (host=, --host), or allow the name "
+                "(allowed_hosts=, --allowed-host)"
             )
     for origin in origins:
         if not _is_same_site(origin, hosts[0]):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from os import PathLike
 from pathlib import Path
 from socket import SO_RCVBUF, SOL_SOCKET
@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from aiohttp import WSCloseCode, web
 from aiohttp.http import HttpProcessingError
 
-from avatarwire.emulator.origins import only_own
+from avatarwire.emulator.origins import checked_names, only_own
 from avatarwire.emulator.recorded_session import RecordedSession
 from avatarwire.emulator.slow_link import LinkFaults, SlowLink, receive_buffer_bytes
 
@@ -46,6 +46,10 @@ class Server:
         port: the platform's; 0 picks a free one.
         record_dir: where recordings go; made when missing. None: they are not made.
         faults: how slow the link is, asked for at any time; None: it is not slow.
+        allowed_hosts: further names that it is reached by.
+
+    Raises:
+        TypeError, ValueError: ``allowed_hosts`` is no list of names.
 
     Attributes:
         host: the address.
@@ -60,11 +64,14 @@ class Server:
         port: int,
         record_dir: str | PathLike[str] | None,
         faults: Callable[[], LinkFaults] | None = None,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
-        self.host = host
+        # An empty one means every address, by IPv4 and IPv6, with a free port of its own for each.
+        self.host: str = host or "0.0.0.0"  # noqa: S104
         self.port: int = port
         self.ending: asyncio.Event = asyncio.Event()
         self.resources: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
+        self._allowed = checked_names(allowed_hosts)
         self._record_dir = None if record_dir is None else Path(record_dir)
         self._faults = faults or LinkFaults
         self._listeners: list[asyncio.Server] = []
@@ -103,7 +110,7 @@ class Server:
         Raises:
             OSError: the port cannot be had.
         """
-        runner, listener = await listen(app, self.host, port, self._faults)
+        runner, listener = await listen(app, self.host, port, self._faults, self._allowed)
         self.resources.push_async_callback(runner.cleanup)
         self.resources.callback(listener.close)
         self._listeners.append(listener)
@@ -140,7 +147,11 @@ class Server:
 
 
 async def listen(
-    app: web.Application, host: str, port: int, faults: Callable[[], LinkFaults] = LinkFaults
+    app: web.Application,
+    host: str,
+    port: int,
+    faults: Callable[[], LinkFaults] = LinkFaults,
+    allowed: Collection[str] = (),
 ) -> tuple[web.AppRunner, asyncio.Server]:
     """Serve an application, to all but the pages of other sites.
 
@@ -149,6 +160,7 @@ async def listen(
         host: the address to listen on.
         port: 0 picks a free one.
         faults: how slow the link is, asked for at any time.
+        allowed: further names that it is reached by, as ``checked_names`` returns them.
 
     Returns:
         What ends it, once the second, which listens, has been closed.
@@ -156,7 +168,7 @@ async def listen(
     Raises:
         OSError: the port cannot be had.
     """
-    app.middlewares.append(only_own(host))
+    app.middlewares.append(only_own(host, allowed))
     # No access log: it would hold the one-time tokens.
     runner = web.AppRunner(
         app, access_log=None, logger=http_log, shutdown_timeout=SHUTDOWN_TIMEOUT_S

@@ -42,7 +42,7 @@ class AvatarAgentConfig(KeepsSecrets):
             no log, no repr and no traceback with locals.
         avatar_id: which avatar to drive.
         base_url: where the platform answers REST; without ``name:password@``, which would take the
-            place of the key.
+            place of the key, and without ``?`` and ``#``.
         sandbox: send ``X-Env-Sandbox: true``.
         timeout: seconds for each HTTP request and for the WebSocket handshake.
         developer_tts: the backend sends audio itself. For the reader; nothing is sent for it.
@@ -290,11 +290,18 @@ class AvatarAgentConfig(KeepsSecrets):
                 " told the API key",
                 setting="base_url",
             )
+        if usable and set("?#") & set(self.base_url):
+            raise SettingError(
+                "base_url has a ? or a #: leave out what begins there, paths are added to its end",
+                setting="base_url",
+            )
         if not usable:
-            # What is before an @ may be a password, whatever the rest is.
+            # What is before an @ may be a password, and what is behind a ? a token.
             shown = self.base_url
-            if isinstance(shown, str) and "@" in shown:
-                shown = f"***@{shown.rpartition('@')[2]}"
+            if isinstance(shown, str):
+                shown = shown.partition("?")[0]
+                if "@" in shown:
+                    shown = f"***@{shown.rpartition('@')[2]}"
             raise SettingError(
                 "base_url must be an http:// or https:// URL such as "
                 f"https://facemarket.ai/vih/dispatcher, not {shown!r}",

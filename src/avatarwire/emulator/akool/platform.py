@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
@@ -60,6 +60,8 @@ class AkoolEmulator:
         host: the address to listen on; loopback unless you decide otherwise. Pages of other
             sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
             and loopback addresses are, elsewhere any address, this machine's name and ``host``.
+        allowed_hosts: further names that it is reached by, such as that of a container or of a
+            proxy in front of it.
         port: discovery's; 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         instances: the platform's servers; also the ``instances`` attribute. One, unless given.
@@ -75,6 +77,7 @@ class AkoolEmulator:
         discovery_queries: the query of each question for instances.
 
     Raises:
+        TypeError, ValueError: ``allowed_hosts`` is no list of names.
         OSError: on entering, the port or ``record_dir`` cannot be had.
     """
 
@@ -83,6 +86,7 @@ class AkoolEmulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        allowed_hosts: Collection[str] = (),
         api_key: str | None = None,
         instances: Sequence[AkoolInstance] | None = None,
         discovery: Literal["instances", "services"] = "instances",
@@ -97,7 +101,7 @@ class AkoolEmulator:
         self.discovery_queries: list[dict[str, str]] = []
         self._api_key = api_key
         self._discovery = discovery
-        self._server = Server(host, port, record_dir, lambda: self.faults)
+        self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._news = asyncio.Event()
 
     @property

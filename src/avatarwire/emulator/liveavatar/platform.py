@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import uuid
+from collections.abc import Collection
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,8 @@ class LiveAvatarEmulator:
         host: the address to listen on; loopback unless you decide otherwise. Pages of other
             sites are refused, and so is a Host that is no name of it: on loopback ``localhost``
             and loopback addresses are, elsewhere any address, this machine's name and ``host``.
+        allowed_hosts: further names that it is reached by, such as that of a container or of a
+            proxy in front of it.
         port: 0 picks a free one.
         api_key: the only key to accept; None accepts any, and none.
         greeting: the text that each new user types after ``session.ready``; None: nothing.
@@ -52,7 +55,8 @@ class LiveAvatarEmulator:
 
     Raises:
         AudioFormatError: ``user_audio`` is a file of another format.
-        ValueError: ``user_transcript`` without ``user_audio``.
+        TypeError: ``allowed_hosts`` is no list of text.
+        ValueError: ``user_transcript`` without ``user_audio``; one of ``allowed_hosts`` is no name.
         OSError: ``user_audio`` cannot be read; on entering, the port or ``record_dir`` cannot
             be had.
     """
@@ -62,6 +66,7 @@ class LiveAvatarEmulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        allowed_hosts: Collection[str] = (),
         api_key: str | None = None,
         greeting: str | None = "Hello",
         user_audio: str | PathLike[str] | bytes | None = None,
@@ -77,7 +82,7 @@ class LiveAvatarEmulator:
         if user_transcript is not None and not spoken:
             raise ValueError("user_transcript is what is said in user_audio: give both")
         self._user = User(spoken, user_transcript)
-        self._server = Server(host, port, record_dir, lambda: self.faults)
+        self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
 
