@@ -14,6 +14,7 @@ from avatarwire import akool, audio, codec, errors, liveavatar
 from avatarwire.akool import exceptions
 from avatarwire.akool.config import Instance
 from avatarwire.liveavatar.events import ResourceTransitionData, ResponseStateEvent
+from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.playout import Playout
 
 FACES = [avatarwire, akool, akool.exceptions, audio, codec, errors, liveavatar]
@@ -101,6 +102,17 @@ VALUES = [
     avatarwire.Gap(1, 2, 3, 40),
     Playout("completed", 1.0, 1.0, 0.0, 1.0),
 ]
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_histogram_comes_back_with_what_it_has_counted(way):
+    lateness = Lateness()
+    for late_s in (0.0, 0.004, 2.5):
+        lateness.add(late_s)
+    again = way(lateness)
+    assert (again.counts, again.max_ms) == (lateness.counts, 2500)
+    lateness.add(0.0)
+    assert sum(again.counts) == 3
 
 
 def test_every_public_dataclass_is_among_the_values():

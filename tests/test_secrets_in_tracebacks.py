@@ -161,6 +161,31 @@ async def test_a_close_that_quotes_the_key_reaches_no_callback():
     assert shown(with_locals(failed.value)) == []
 
 
+async def test_what_a_session_says_of_its_end_quotes_nothing():
+    told = []
+
+    class Listener(AgentListener):
+        async def on_error(self, code, message):
+            told.append((code, message))
+
+        async def on_session_closing(self, reason):
+            told.append(reason)
+
+    async def then(socket):
+        await socket.send_json({"event": "session.init", "data": {"sessionId": "s-1"}})
+        await socket.receive()
+        words = {"code": KEY, "message": f"{KEY} and {TOKEN} and {USER_TOKEN} expired"}
+        await socket.send_json({"event": "error", "data": words})
+        await socket.send_json({"event": "session.closing", "data": {"reason": f"{KEY}: bad"}})
+        await socket.receive()
+
+    async with platform(answer(), then=then) as url:
+        config = AvatarAgentConfig(ACCOUNT.key, "avatar-1", base_url=url)
+        async with AvatarAgent(config, Listener()) as agent:
+            await agent.wait_closed()
+    assert told == [("***", "*** and *** and *** expired"), "***: bad"]
+
+
 async def test_akool(monkeypatch):
     def client(url, **changes):
         return akool.StreamingAvatarClient(
@@ -263,3 +288,31 @@ def test_the_command_echoes_no_password(command, platform_name):
     )
     assert run.returncode != 0
     assert shown(run.stdout + run.stderr) == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AvatarAgentConfig(api_key=ACCOUNT.key, avatar_id="a", timeout=-1),
+        lambda: AvatarAgentConfig(ACCOUNT.key, ""),
+        lambda: AvatarAgentConfig(ACCOUNT.key, "a", base_url="ftp://host"),
+        lambda: AvatarAgentConfig(api_key=ACCOUNT.key + "\n", avatar_id="a"),
+        lambda: AvatarAgentConfig(api_key=ACCOUNT.key, avatar_id="a", unknown=1),
+        lambda: AvatarAgent({"api_key": "of no use"}, AgentListener()),
+        lambda: akool.StreamingAvatarClient(ACCOUNT.key, ""),
+        lambda: akool.StreamingAvatarClient(ACCOUNT.key, "a", env="nowhere"),
+        lambda: akool.StreamingAvatarClient(ACCOUNT.key, "a", server_url="ftp://host"),
+        lambda: asyncio.run(akool.create_client(ACCOUNT.key, "a", max_retry_attempts=-1)),
+    ],
+)
+def test_what_is_refused_when_it_is_made(make):
+    with pytest.raises((ValueError, TypeError, akool.AkoolStreamingAvatarError)) as caught:
+        make()
+    assert shown(with_locals(caught.value)) == []
+
+
+async def test_an_agora_parameter_that_is_refused():
+    client = akool.StreamingAvatarClient("any", "any")
+    with pytest.raises(akool.AkoolStreamingAvatarError) as caught:
+        await client.set_agora_params("app", "channel", ACCOUNT.key, 1.5)
+    assert shown(with_locals(caught.value)) == []

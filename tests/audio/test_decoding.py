@@ -1,5 +1,6 @@
 import io
 import logging
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,6 +265,16 @@ def test_damage_that_players_read_over_is_read_over(
     # At a constant bit rate, what is gone of the bytes is gone of the time; a frame is 26 ms.
     assert heard_ms == pytest.approx(4000 * (1 - 5000 / len(content)), abs=150)
     assert "are no sound, and were passed over" in caplog.text
+
+
+@pytest.mark.parametrize("length", [2**62, -(2**40)])
+def test_a_length_that_leads_nowhere_is_the_end_of_the_file(tmp_path: Path, length: int) -> None:
+    path = encode(tmp_path / "a.caf", "pcm_s16le", rate=24000)
+    expected = b"".join(read(path)[0])
+    content = path.read_bytes() + b"junk" + struct.pack(">q", length) + b"more"
+    path.write_bytes(content)
+    for source in (path, content):
+        assert b"".join(read(source)[0]) == expected
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.m4a", "aac")])

@@ -161,6 +161,17 @@ def test_other_chunks_are_passed_over(tmp_path: Path) -> None:
     assert (b"".join(chunks), format_) == (PCM, PcmFormat(24000))
 
 
+@pytest.mark.parametrize("length", [1, 3, 41, 70001])
+def test_an_odd_chunk_may_lack_the_zero_that_follows_it(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.wav"
+    odd = b"LIST" + struct.pack("<I", length) + b"a" * length
+    whole = GOOD[:12] + odd + GOOD[12:36] + odd + GOOD[36:]
+    path.write_bytes(whole)
+    for source in (path, whole, io.BytesIO(whole)):
+        chunks, format_ = read(source)
+        assert (b"".join(chunks), format_) == (PCM, PcmFormat(24000))
+
+
 def test_the_sample_in_the_repository() -> None:
     path = Path(__file__).parents[1] / "data" / "speech.wav"
     chunks, format_ = read(path)

@@ -27,6 +27,7 @@ from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.stats import AgentStats, stats_of
 from avatarwire.streaming import AudioStream, Timing
+from avatarwire.transport import as_secret
 
 if TYPE_CHECKING:
     import ssl
@@ -109,6 +110,7 @@ class StreamingAvatarClient:
         ssl_context: "ssl.SSLContext | None" = None,
         connect: Connect | None = None,
     ) -> None:
+        api_key = as_secret(api_key)  # as a local of a traceback, if a setting is refused
         self._config = ClientConfig(
             api_key=api_key,
             avatar_id=avatar_id,
@@ -170,6 +172,8 @@ class StreamingAvatarClient:
         )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):
+            return f"<{type(self).__name__} that was not made>"
         state = "connected" if self.is_connected else "not connected"
         return (
             f"<{type(self).__name__} {self._config.avatar_id!r} {state}, session {self.session_id}>"
@@ -337,6 +341,7 @@ class StreamingAvatarClient:
             AudioStreamError: an argument of a wrong type, the platform's refusal (its number is in
                 ``code``), or no confirmation in time.
         """
+        agora_token = as_secret(agora_token)
         params = checked_params(
             agora_app_id,
             agora_channel,
@@ -513,6 +518,7 @@ async def create_client(
     **settings: Any,  # noqa: ANN401 - as StreamingAvatarClient's
 ) -> StreamingAvatarClient:
     """Make a client and connect it; the arguments, and what is raised, are the client's."""
+    api_key = as_secret(api_key)
     client = StreamingAvatarClient(
         api_key, avatar_id, discovery_url, env=env, server_url=server_url, **settings
     )

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from avatarwire._checks import UNUSABLE_KEY, is_number, is_usable_key, is_whole
 from avatarwire.akool.exceptions import AuthenticationError, ConfigurationError
-from avatarwire.transport import KeepsSecrets, redacted
+from avatarwire.transport import KeepsSecrets, made_of_secrets, redacted
 
 if TYPE_CHECKING:
     import ssl
@@ -57,6 +57,7 @@ class Instance:
         return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}{_WEBSOCKET_PATH}"
 
 
+@made_of_secrets
 @dataclass(kw_only=True, slots=True, eq=False)
 class ClientConfig(KeepsSecrets):
     """Configuration of a client; see ``StreamingAvatarClient`` for what each setting means.

@@ -1,9 +1,10 @@
 """Any file that FFmpeg's libraries read, as PCM; it needs the ``audio`` extra."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -59,7 +60,26 @@ def chunks(name: str, open_file: Callable[[], BinaryIO], format_: PcmFormat) -> 
 
 def _open(file: BinaryIO) -> InputContainer:
     # A playlist must not make a sound file open others, or a connection.
-    return av.open(file, "r", options={"protocol_whitelist": "none"})
+    return av.open(_Anywhere(file), "r", options={"protocol_whitelist": "none"})
+
+
+class _Anywhere:
+    """A file in which every place can be sought; one where no file can be is its end.
+
+    A damaged length leads there, and FFmpeg goes on with what it has when it finds nothing.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the file's own
+        return getattr(self._file, name)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return self._file.seek(0, os.SEEK_END)
 
 
 def _stream(name: str, container: InputContainer) -> av.AudioStream:

@@ -291,7 +291,8 @@ def _parse_wav(name: str, file: _Readable) -> _Wav | None:
     fmt = b""
     large_bytes = 0
     start = 12
-    while len(head := file.read(8)) == 8:
+    ahead = b""
+    while len(head := ahead + file.read(8 - len(ahead))) == 8:
         chunk, length = struct.unpack(f"{order}4sI", head)
         start += 8
         if chunk == b"data" and len(fmt) >= 16:
@@ -300,14 +301,16 @@ def _parse_wav(name: str, file: _Readable) -> _Wav | None:
                 (encoding,) = struct.unpack_from(f"{order}H", fmt, 24)
             promised = large_bytes if length == UNKNOWN_32 and large_bytes else length
             return _Wav(kind, encoding, channels, rate, bits, start, riff_bytes, promised)
-        padded = length + length % 2
-        wanted = file.read(min(padded, FMT_BYTES))
+        wanted = file.read(min(length, FMT_BYTES))
         if chunk == b"fmt ":
-            fmt = wanted[:length]
+            fmt = wanted
         elif chunk == b"ds64" and len(wanted) >= 16:
             (large_bytes,) = struct.unpack_from("<Q", wanted, 8)
-        _skip(file, padded - len(wanted))
-        start += padded
+        _skip(file, length - len(wanted))
+        # An odd length is followed by a zero, which some writers leave out.
+        after = file.read(length % 2)
+        ahead = after.strip(b"\0")
+        start += length + len(after) - len(ahead)
     raise AudioFormatError(f"{name}: a WAV cut off within its header; copy it again")
 
 

@@ -88,6 +88,8 @@ class AvatarAgent(AgentCalls):
         )
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_engine"):
+            return "<AvatarAgent that was not made>"
         state = "running" if self.is_running else "not running"
         return f"<AvatarAgent {self._config.avatar_id!r} {state}, session {self.session_id}>"
 

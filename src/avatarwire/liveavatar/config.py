@@ -10,7 +10,7 @@ from avatarwire._checks import UNUSABLE_KEY, is_any_whole, is_number, is_usable_
 from avatarwire._json import dumps, require_writable
 from avatarwire.codec.header import FRAME_RATES
 from avatarwire.errors import SettingError, SettingTypeError
-from avatarwire.transport import KeepsSecrets
+from avatarwire.transport import KeepsSecrets, made_of_secrets
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +27,7 @@ _START_FIELDS = frozenset(
 )
 
 
+@made_of_secrets
 @dataclass(eq=False)
 class AvatarAgentConfig(KeepsSecrets):
     """Configuration of an ``AvatarAgent``.

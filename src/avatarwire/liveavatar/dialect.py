@@ -12,6 +12,7 @@ from avatarwire import transport
 from avatarwire.errors import ConnectFailedError, RestError, SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.errors import ErrorCode, SessionStartError, UnusableAnswerError
+from avatarwire.liveavatar.events import PlatformError, SessionClosing
 from avatarwire.liveavatar.messages import MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
@@ -106,6 +107,12 @@ class LiveAvatarDialect(Dialect[Received]):
         received = self.protocol.receive(message)
         if self.protocol.is_open:
             self.result = self._offered
+        # Programs log what these say.
+        match received:
+            case PlatformError(code, words):
+                return PlatformError(self.redacted(code), self.redacted(words))
+            case SessionClosing(str(reason)):
+                return SessionClosing(self.redacted(reason))
         return received
 
     def replies(self) -> Sequence[bytes]:

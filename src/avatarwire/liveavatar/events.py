@@ -270,7 +270,7 @@ def _text_input(event: Event, data: Event) -> Inbound:
 
 def _idle_trigger(event: Event, data: Event) -> Inbound:
     idle_time_ms = _whole_ms(data.get("idleTimeMs"))
-    if isinstance(idle_time_ms, bool) or not isinstance(idle_time_ms, int):
+    if not is_whole(idle_time_ms):
         raise ValueError(f'{event["event"]}: "idleTimeMs" must be a number')
     return IdleTrigger(_text(event, data, "reason"), idle_time_ms)
 

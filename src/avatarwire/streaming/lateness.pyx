@@ -30,6 +30,9 @@ cdef class Lateness:
         """The largest, in milliseconds."""
         return self.worst_ms
 
+    def __reduce__(self):
+        return restored, (self.counts, self.max_ms)
+
     @cython.critical_section
     def clear(self):
         """Forget what was counted."""
@@ -63,3 +66,13 @@ cdef class Lateness:
             index += 1
         self.tally[index] += 1
         self.worst_ms = max(self.worst_ms, late_ms)
+
+
+def restored(counts, double max_ms):
+    """Return a histogram as it was when it was pickled or copied."""
+    cdef Lateness lateness = Lateness()
+    cdef int index
+    for index in range(BUCKETS):
+        lateness.tally[index] = counts[index]
+    lateness.worst_ms = max_ms
+    return lateness

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         Secret,
         SecretBytes,
         are_legal,
+        as_secret,
+        made_of_secrets,
         redacted,
         secrets_in_url,
     )
@@ -40,9 +42,11 @@ __all__ = [
     "SecretBytes",
     "WebSocketConnection",
     "are_legal",
+    "as_secret",
     "connect",
     "get_json",
     "is_loopback",
+    "made_of_secrets",
     "memory_pair",
     "post_json",
     "redacted",
@@ -60,7 +64,8 @@ _HOMES = {
     "avatarwire.transport.connection": "Connection",
     "avatarwire.transport.rest": "Response RestClient get_json post_json shared_client",
     "avatarwire.transport.secrets": (
-        "KeepsSecrets Secret SecretBytes are_legal redacted secrets_in_url"
+        "KeepsSecrets Secret SecretBytes are_legal as_secret made_of_secrets redacted"
+        " secrets_in_url"
     ),
     "avatarwire.transport.websocket": "WebSocketConnection",
 }

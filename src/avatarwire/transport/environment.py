@@ -176,7 +176,14 @@ def _parsed_proxy(value: str, setting: str, *, is_socks: bool) -> Proxy | None:
     # macOS and Windows give their SOCKS proxy as http://.
     scheme = _PROXY_SCHEMES.get("socks" if is_socks else parts.scheme)
     is_plain = parts.path in {"", "/"} and not parts.query and not parts.fragment
-    if scheme is None or not host or not is_plain or not host.isprintable() or " " in host:
+    if (
+        scheme is None
+        or not host
+        or port == 0
+        or not is_plain
+        or not host.isprintable()
+        or " " in host
+    ):
         return None
     return Proxy(
         scheme,
@@ -206,9 +213,10 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def _matches(entry: str, name: str, port: int, addresses: list[_Address]) -> bool:
     if entry == "*":
         return True
-    bracketed = re.fullmatch(r"\[(.*)\](?::(\d+))?", entry)
+    bracketed = re.fullmatch(r"\[(.*)\](/\d+)?(?::(\d+))?", entry)
     if bracketed is not None:
-        entry, only_port = bracketed.groups()
+        entry, prefix, only_port = bracketed.groups()
+        entry += prefix or ""
     elif entry.count(":") == 1:
         entry, _, only_port = entry.partition(":")
     else:

@@ -1,12 +1,25 @@
 """Secrets: shown by nothing that prints values, and kept out of a peer's words."""
 
+import functools
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["KeepsSecrets", "Secret", "SecretBytes", "are_legal", "redacted", "secrets_in_url"]
+__all__ = [
+    "KeepsSecrets",
+    "Secret",
+    "SecretBytes",
+    "are_legal",
+    "as_secret",
+    "made_of_secrets",
+    "redacted",
+    "secrets_in_url",
+]
+
+T = TypeVar("T")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
@@ -26,6 +39,11 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+def as_secret(value: T) -> T:
+    """Return text as ``Secret``, and anything else, which is no secret yet, as it is."""
+    return Secret(value) if type(value) is str else value  # type: ignore[return-value]
 
 
 class SecretBytes(bytes):
@@ -49,14 +67,48 @@ class KeepsSecrets:
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __setattr__(self, name: str, value: object) -> None:
-        if type(value) is str and any(f.name == name and not f.repr for f in _fields(self)):
-            value = Secret(value)
+        if any(f.name == name and not f.repr for f in _fields(self)):
+            value = as_secret(value)
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         return all(getattr(self, f.name) == getattr(other, f.name) for f in _fields(self))
+
+
+def made_of_secrets(cls: type[T]) -> type[T]:
+    """Let a dataclass that keeps secrets be made of them: it may refuse what it is made of.
+
+    Then the frame of its ``__init__`` is in the traceback, with the arguments as locals, and with
+    the instance, of which some fields may be missing.
+    """
+    original, original_repr = cls.__init__, cls.__repr__
+    signature = inspect.signature(original)
+    secret = {each.name for each in _fields(cls) if not each.repr}
+    positions = [name in secret for name in signature.parameters]
+
+    @functools.wraps(original)
+    def __init__(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
+        args = tuple(
+            as_secret(value) if place < len(positions) and positions[place] else value
+            for place, value in enumerate(args)
+        )
+        kwargs = {
+            name: as_secret(value) if name in secret else value for name, value in kwargs.items()
+        }
+        original(*args, **kwargs)
+
+    @functools.wraps(original_repr)
+    def __repr__(self: T) -> str:  # noqa: N807
+        try:
+            return original_repr(self)
+        except AttributeError:
+            return f"<{cls.__name__} that was not made>"
+
+    cls.__repr__ = __repr__  # type: ignore[assignment,method-assign]
+    cls.__init__ = __init__  # type: ignore[assignment,method-assign]
+    return cls
 
 
 def _fields(instance: Any) -> Any:  # noqa: ANN401 - the base is no dataclass itself
