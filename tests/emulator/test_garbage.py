@@ -128,8 +128,8 @@ async def test_garbage_to_akool(no_error) -> None:
 async def test_only_this_machine_reaches_it(platform, monkeypatch) -> None:
     seen = []
 
-    async def listening(app, host, port, faults):
-        runner, listener = await listen(app, host, port, faults)
+    async def listening(*arguments):
+        runner, listener = await listen(*arguments)
         seen.extend(socket.getsockname()[0] for socket in listener.sockets)
         return runner, listener
 
