@@ -107,7 +107,7 @@ def made_of_secrets(cls: type[T]) -> type[T]:
             return f"<{cls.__name__} that was not made>"
 
     cls.__repr__ = __repr__  # type: ignore[assignment,method-assign]
-    cls.__init__ = __init__  # type: ignore[assignment,method-assign]
+    cls.__init__ = __init__  # type: ignore[method-assign]
     return cls
 
 
