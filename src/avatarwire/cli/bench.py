@@ -238,7 +238,7 @@ def _show(
         for name, why in group.failures.items():
             _print(console, Text(f"{shown(name)} cannot do it here: {shown(why)}", "yellow"))
     if missing:
-        _print(console, Text(f"Not installed: {', '.join(sorted(missing))}", "dim"))
+        _print(console, Text(f"Not installed: {'; '.join(sorted(missing))}", "dim"))
     worst = max((line.uncertainty for group in groups for line in group.lines), default=0)
     if worst > UNCERTAIN:
         warning = f"This machine is too busy to tell: ratios are uncertain by up to {worst:.0%}."
