@@ -2,7 +2,7 @@
 
 import operator
 from numbers import Real
-from typing import SupportsIndex, TypeGuard
+from typing import SupportsIndex, TypeGuard, cast
 
 __all__ = [
     "UNUSABLE_KEY",
@@ -31,7 +31,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_any_whole(value: object) -> TypeGuard[SupportsIndex]:
+def is_any_whole(value: object) -> bool:
     """Return whether a value is an integer of any type, such as NumPy's, and no bool."""
     return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
@@ -48,7 +48,7 @@ def whole_number(name: str, value: object) -> int:
         TypeError: not an integer, under ``name``.
     """
     if is_any_whole(value):
-        return operator.index(value)
+        return operator.index(cast("SupportsIndex", value))
     raise TypeError(f"{name} must be a whole number, not {value!r}")
 
 

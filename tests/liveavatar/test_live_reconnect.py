@@ -509,7 +509,7 @@ async def test_a_start_that_is_given_up_is_not_repeated(emulator, listener, monk
     agent = AvatarAgent(config_for(emulator), listener)
     starting = asyncio.create_task(agent.start())
     async with asyncio.timeout(5):
-        while emulator.faults.starts or not agent._dialect._rest_start.done():  # noqa: ASYNC110
+        while emulator.faults.starts or agent._dialect._rest_start is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     await agent.stop()
     with pytest.raises(SessionLost):

@@ -6,7 +6,6 @@ Source: the wire protocol of Akool, "Envelope messages".
 """
 
 import logging
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +56,7 @@ class AkoolProtocol:
     """
 
     def __init__(self) -> None:
-        self.ignored: Counter[str] = Counter()
+        self.ignored: dict[str, int] = {}
         self._waiting: set[str] = set()
         self.begin()
 
@@ -107,6 +106,6 @@ class AkoolProtocol:
         return Received(decoded, inbound, frozenset(done), frozenset(failed))
 
     def _ignore(self, cause: str) -> None:
-        self.ignored[cause] += 1
+        self.ignored[cause] = self.ignored.get(cause, 0) + 1
         if self.ignored[cause] == 1:
             logger.warning("the platform sent %s: passed over; told once, then counted", cause)

@@ -5,7 +5,6 @@ Source: the wire protocol, "REST" and "Connection".
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 from avatarwire import transport
@@ -18,7 +17,7 @@ from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.session.dialect import Dialect, Endpoint
 from avatarwire.session.tasks import keep
-from avatarwire.transport import redacted, secrets_in_url
+from avatarwire.transport import RestClient, redacted, secrets_in_url
 
 __all__ = ["LiveAvatarDialect"]
 
@@ -43,16 +42,16 @@ class LiveAvatarDialect(Dialect[Received]):
         self.protocol: LiveAvatarProtocol = LiveAvatarProtocol()
         self.result: SessionStartResult | None = None
         self._config = config
-        self._resources = AsyncExitStack()
-        self._api: SessionApi | None = None
-        self._rest_start: asyncio.Task[SessionStartResult] | None = None
+        self._client: RestClient | None = None
+        self._rest_start: asyncio.Task[SessionStartResult] | None = None  # until it has ended
+        self._started_id: str | None = None  # what the platform runs for us
         self._offered: SessionStartResult | None = None
 
     def begin(self) -> None:
         """Forget the last session."""
         self.protocol = LiveAvatarProtocol()
-        self.result = self._offered = self._api = self._rest_start = None
-        self._resources = AsyncExitStack()
+        self.result = self._offered = self._client = self._rest_start = None
+        self._started_id = None
 
     @property
     def session_id(self) -> str | None:
@@ -78,8 +77,8 @@ class LiveAvatarDialect(Dialect[Received]):
             UnusableAnswerError, ConnectFailedError: it gave no URL that an agent can dial.
         """
         config = self._config
-        if again and self._api is not None:
-            self._offered = await self._api.start(self.session_id)
+        if again and self._client is not None:
+            self._offered = await SessionApi(self._client, config).start(self.session_id)
         else:
             self._offered = await start_patiently(self._start_once, config.start_retries)
         url = _checked_url(self._offered.agent_ws_url, config.base_url)
@@ -146,34 +145,43 @@ class LiveAvatarDialect(Dialect[Received]):
             Why it may run on; None: it does not.
         """
         # Taken now: another session may begin before the platform has answered.
-        api, rest_start, resources = self._api, self._rest_start, self._resources
+        client, rest_start, started_id = self._client, self._rest_start, self._started_id
+        if client is None:
+            return None
         try:
             if rest_start is not None:
                 await asyncio.wait([rest_start])
-                if rest_start.exception() is None and api is not None:
-                    return await api.stop(rest_start.result().session_id)
-            return None
+                if rest_start.exception() is None:
+                    started_id = rest_start.result().session_id
+            if started_id is None:
+                return None
+            return await SessionApi(client, self._config).stop(started_id)
         finally:
-            await resources.aclose()
+            await transport.return_client(client, self._config.ssl_context)
 
     async def _start_once(self) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
-        if self._api is None:
-            self._api = await self._open_api()
+        if self._client is None:
+            self._client = await self._borrow_client()
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
-        self._rest_start = keep(asyncio.create_task(self._api.start()))
-        return await asyncio.shield(self._rest_start)
-
-    async def _open_api(self) -> SessionApi:
-        http = transport.shared_client(self._config.ssl_context)
+        start = SessionApi(self._client, self._config).start()
+        self._rest_start = keep(asyncio.create_task(start))
         try:
-            client = await self._resources.enter_async_context(http)
+            result = await asyncio.shield(self._rest_start)
+        except SessionStartError:
+            self._rest_start = None
+            raise
+        self._rest_start, self._started_id = None, result.session_id
+        return result
+
+    async def _borrow_client(self) -> RestClient:
+        try:
+            return await transport.borrow_client(self._config.ssl_context)
         except RestError as exc:
             raise SessionStartError(
                 0, ErrorCode.SESSION_START_FAILED, str(exc), setting=exc.setting
             ) from exc
-        return SessionApi(client, self._config)
 
 
 def _checked_url(url: str | None, base_url: str) -> str:

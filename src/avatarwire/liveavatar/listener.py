@@ -102,13 +102,13 @@ class Callbacks(CallbackTasks):
     def __init__(self, listener: object) -> None:
         super().__init__(logger)
         self._listener = listener
-        self._frames: Lane[AudioFrame] = Lane(AUDIO_LANE_FRAMES)
+        self._frames: Lane[AudioFrame] | None = None  # until there is one
         self._hearing: RunningCallback | None = None
 
     @property
     def dropped_frames(self) -> int:
         """Audio frames that were dropped because ``on_audio_frame`` was too slow."""
-        return self._frames.dropped
+        return 0 if self._frames is None else self._frames.dropped
 
     def has(self, name: str) -> bool:
         """Return whether the listener has a method of its own by this name."""
@@ -129,17 +129,21 @@ class Callbacks(CallbackTasks):
         callback = self._callback("on_audio_frame")
         if callback is None:
             return
-        if not self._frames.put(frame) and self._frames.dropped == 1:
+        frames = self._frames
+        if frames is None:
+            frames = self._frames = Lane(AUDIO_LANE_FRAMES)
+        if not frames.put(frame) and frames.dropped == 1:
             logger.warning(
                 "on_audio_frame is slower than the audio: the oldest frames are dropped and"
                 " counted (dropped_audio_frames)"
             )
         if self._hearing is None or self._hearing.is_over:
-            self._hearing = self.queue("on_audio_frame", callback, self._taken())
+            self._hearing = self.queue("on_audio_frame", callback, _taken(frames))
 
     def cancel(self, keep: set[RunningCallback]) -> list[asyncio.Task[None]]:
         """Cancel what waits, except ``keep``, and what has not begun; return the tasks of it."""
-        self._frames.clear()
+        if self._frames is not None:
+            self._frames.clear()
         return super().cancel(keep)
 
     def _callback(self, name: str) -> Callable[..., object] | None:
@@ -148,6 +152,7 @@ class Callbacks(CallbackTasks):
             return None
         return callback if callable(callback) else None
 
-    def _taken(self) -> Iterator[tuple[AudioFrame]]:
-        while self._frames:
-            yield (self._frames.take(),)
+
+def _taken(frames: Lane[AudioFrame]) -> Iterator[tuple[AudioFrame]]:
+    while frames:
+        yield (frames.take(),)

@@ -6,7 +6,6 @@ Source: the wire protocol, "Connection".
 """
 
 import logging
-from collections import Counter
 from typing import TypeAlias
 
 from avatarwire.codec import AudioFrame, FrameType, frame_type
@@ -39,23 +38,23 @@ class LiveAvatarProtocol:
     def __init__(self) -> None:
         self.is_open: bool = False
         self.is_closing: bool = False
-        self.ignored: Counter[str] = Counter()
+        self.ignored: dict[str, int] = {}
         self.audio_frames: int = 0
-        self._replies: list[Event] = []
+        self._replies: tuple[Event, ...] = ()
         self._response_seqs: dict[str, int] = {}
 
     def reconnected(self) -> None:
         """A new connection of the same session begins; what was counted goes on."""
         self.is_open = False
-        self._replies.clear()
+        self._replies = ()
 
     def receive(self, message: str | bytes) -> Received | None:
         """Take one message in; None when there is nothing to tell."""
         return self._binary(message) if isinstance(message, bytes) else self._event(message)
 
-    def replies(self) -> list[Event]:
+    def replies(self) -> tuple[Event, ...]:
         """Return the events that the protocol itself has to send now, each once."""
-        replies, self._replies = self._replies, []
+        replies, self._replies = self._replies, ()
         return replies
 
     def _event(self, message: str) -> Inbound | None:
@@ -73,7 +72,7 @@ class LiveAvatarProtocol:
         match inbound:
             case SessionInit():
                 self.is_open = True
-                self._replies.append(MessageBuilder.session_ready())
+                self._replies = (*self._replies, MessageBuilder.session_ready())
             case SessionClosing():
                 self.is_closing = True
             case ResponseStateEvent() if not self._is_new(inbound):
@@ -106,6 +105,6 @@ class LiveAvatarProtocol:
         return None
 
     def _ignore(self, cause: str) -> None:
-        self.ignored[cause] += 1
+        self.ignored[cause] = self.ignored.get(cause, 0) + 1
         if self.ignored[cause] == 1:
             logger.warning("the platform sent %s: passed over; told once, then counted", cause)

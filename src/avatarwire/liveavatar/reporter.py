@@ -109,23 +109,25 @@ class Scene(Part[Received]):
     """
 
     def __init__(self) -> None:
-        self._is_shown = asyncio.Event()
+        self._is_shown = False
         self._lost: SessionLostError | None = None
+        self._change: asyncio.Future[None] | None = None  # while someone waits for it
 
     def begin(self) -> None:
         """Forget the last session."""
-        self._is_shown = asyncio.Event()
-        self._lost = None
+        self._is_shown = False
+        self._lost = self._change = None
 
     def notice(self, received: Received) -> None:
         """Take note of ``scene.ready``."""
         if isinstance(received, SceneReady):
-            self._is_shown.set()
+            self._is_shown = True
+            self._wake()
 
     def ended(self, lost: SessionLostError) -> None:
         """Free those who wait: the scene will never be shown."""
         self._lost = lost
-        self._is_shown.set()
+        self._wake()
 
     async def wait(self) -> None:
         """Return when the avatar is shown.
@@ -133,9 +135,17 @@ class Scene(Part[Received]):
         Raises:
             SessionLostError: the session ended first.
         """
-        await self._is_shown.wait()
+        if not self._is_shown and self._lost is None:
+            if self._change is None:
+                self._change = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._change)  # others wait for it too
         if self._lost is not None:
             raise SessionLostError(self._lost.code, self._lost.reason)
+
+    def _wake(self) -> None:
+        change, self._change = self._change, None
+        if change is not None:
+            change.set_result(None)
 
 
 class UserAudios(Part[Received]):
@@ -143,7 +153,7 @@ class UserAudios(Part[Received]):
 
     def __init__(self) -> None:
         # Weak: an iteration that was abandoned is not to be fed for ever.
-        self._audios: list[weakref.ref[UserAudio]] = []
+        self._audios: tuple[weakref.ref[UserAudio], ...] = ()
         #: How many frames their consumers were too slow for; read from any thread.
         self.dropped_frames: int = 0
 
@@ -153,7 +163,7 @@ class UserAudios(Part[Received]):
 
     def add(self, audio: UserAudio) -> None:
         """Feed another one, until the session ends."""
-        self._audios.append(weakref.ref(audio))
+        self._audios = (*self._audios, weakref.ref(audio))
 
     def notice(self, received: Received) -> None:
         """Pass the user's sound to those who listen."""
@@ -170,10 +180,10 @@ class UserAudios(Part[Received]):
             before = audio.dropped_frames
             audio.close()
             self.dropped_frames += audio.dropped_frames - before
-        self._audios.clear()
+        self._audios = ()
 
     def _alive(self) -> list[UserAudio]:
         audios = [audio for ref in self._audios if (audio := ref()) is not None]
         if len(audios) < len(self._audios):
-            self._audios = [weakref.ref(audio) for audio in audios]
+            self._audios = tuple(weakref.ref(audio) for audio in audios)
         return audios

@@ -58,9 +58,6 @@ class SessionApi:
         self._client = client
         self._config = config
         self._base_url = config.base_url.rstrip("/")
-        self._headers: dict[str, str] = {"Authorization": Secret(f"Bearer {config.api_key}")}
-        if config.sandbox:
-            self._headers["X-Env-Sandbox"] = "true"
 
     async def start(self, session_id: str | None = None) -> SessionStartResult:
         """Start a session, or get fresh credentials for one that is still active.
@@ -109,8 +106,11 @@ class SessionApi:
         return failure
 
     async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> "Response":
+        headers: dict[str, str] = {"Authorization": Secret(f"Bearer {self._config.api_key}")}
+        if self._config.sandbox:
+            headers["X-Env-Sandbox"] = "true"
         return await transport.post_json(
-            self._client, self._base_url + path, body, headers=self._headers, timeout_s=timeout_s
+            self._client, self._base_url + path, body, headers=headers, timeout_s=timeout_s
         )
 
     def _start_body(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from avatarwire.session.eager import begin, dismiss_spare
 
 __all__ = ["CallbackTasks", "RunningCallback", "running_callback"]
 
+#: The names of no callbacks: sessions share it.
+NONE: frozenset[str] = frozenset()
 #: How many calls of one callback may wait at a time.
 MOST_WAITING = 250
 
@@ -89,8 +91,8 @@ class CallbackTasks:
         self._is_start_due = False
         self._is_starting = False
         self._waiting: dict[str, set[RunningCallback]] = {}
-        self._misfits: set[str] = set()
-        self._slow: set[str] = set()
+        self._misfits = NONE
+        self._slow = NONE
 
     def look_up(self, owner: object, name: str) -> Any:  # noqa: ANN401
         """Return a program's callback; None when it has none, or when its property raised."""
@@ -188,7 +190,7 @@ class CallbackTasks:
     def _drop(self, running: RunningCallback) -> None:
         self.dropped_calls += 1
         if running.name not in self._slow:
-            self._slow.add(running.name)
+            self._slow |= {running.name}
             self._logger.warning(
                 "%s is slower than what it is called for: %d calls of it wait, and more are dropped"
                 " and counted (stats().dropped, callback_slow; told once)",
@@ -222,5 +224,5 @@ class CallbackTasks:
     def _tell_misfit(self, name: str, exc: TypeError) -> None:
         """Log a method that could not be called at all: a program's own, of another meaning."""
         level = logging.DEBUG if name in self._misfits else logging.ERROR
-        self._misfits.add(name)
+        self._misfits |= {name}
         self._logger.log(level, "%s takes other arguments than it is called with: %s", name, exc)

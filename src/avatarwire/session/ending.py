@@ -26,20 +26,28 @@ class Ending(Generic[ReceivedT]):
         backlog_lost_bytes: what had waited for a connection in vain, in this session.
     """
 
-    __slots__ = ("_are_parts_over", "_closed", "_lifecycle", "_ports", "backlog_lost_bytes")
+    __slots__ = (
+        "_are_parts_over",
+        "_closed",
+        "_is_settled",
+        "_lifecycle",
+        "_ports",
+        "backlog_lost_bytes",
+    )
 
     def __init__(self, ports: Ports[ReceivedT], lifecycle: Lifecycle) -> None:
         self.backlog_lost_bytes: int = 0
         self._ports = ports
         self._lifecycle = lifecycle
-        self._closed: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None  # while someone waits for it
+        self._is_settled = True
         self._are_parts_over = True
 
     def begin(self) -> None:
-        """Begin another session, in the event loop that runs."""
+        """Begin another session."""
         self.backlog_lost_bytes = 0
-        self._closed = asyncio.get_running_loop().create_future()
-        self._are_parts_over = False
+        self._closed = None
+        self._is_settled = self._are_parts_over = False
 
     def refuse(self, lost: SessionLostError) -> None:
         """Refuse what is sent from now on, since ``lost``; the parts are told once."""
@@ -60,7 +68,7 @@ class Ending(Generic[ReceivedT]):
 
     def tell(self, decision: End) -> None:
         """Tell the end, once."""
-        if self._lifecycle.state is State.ENDED or self._closed is None:
+        if self._lifecycle.state is State.ENDED or self._is_settled:
             return
         end = self._lifecycle.ended(decision)
         self._ports.log(logging.INFO, "ended with close code %d", end.code)
@@ -73,24 +81,31 @@ class Ending(Generic[ReceivedT]):
 
     def settle(self) -> None:
         """Let go of everyone who waits for the end."""
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
+        self._is_settled = True
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed.set_result(None)
 
     def forget(self) -> None:
         """Forget a session whose event loop is gone: nobody waits there any more."""
         self._closed = None
-        self._are_parts_over = True
+        self._is_settled = self._are_parts_over = True
         lost = SessionLostError(reason="the event loop is gone")
         self._ports.outbox.refuse(lost, is_ours=True)
 
     async def wait(self) -> None:
         """Wait for the end; at once when there is no session."""
-        if self._closed is not None:
-            await asyncio.shield(self._closed)
+        if not self._is_settled:
+            await asyncio.shield(self._closing())
 
     async def wait_or(self, future: asyncio.Future[None], timeout_s: float) -> None:
         """Wait for a future, but not longer than for the end, or than ``timeout_s`` seconds."""
-        closed: list[asyncio.Future[None]] = [] if self._closed is None else [self._closed]
+        closed = [] if self._is_settled else [self._closing()]
         await asyncio.wait(
             [future, *closed], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
+
+    def _closing(self) -> asyncio.Future[None]:
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+        return self._closed

@@ -19,6 +19,8 @@ __all__ = ["AUDIO", "BINARY", "TEXT", "Outbox", "SoundLine"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.session")
 
+_NOT_STARTED = NotConnectedError("Not connected — call start() first")
+
 #: What messages are, for counting and for whoever looks at them.
 TEXT, BINARY, AUDIO = "text", "binary", "audio"
 
@@ -61,14 +63,13 @@ class Outbox:
     )
 
     def __init__(self, refusal: AvatarwireError | None = None) -> None:
-        self._none: AvatarwireError = refusal or NotConnectedError(
-            "Not connected — call start() first"
-        )
+        self._none: AvatarwireError = refusal or _NOT_STARTED
         self._refusal: AvatarwireError | None = self._none
-        self.taps: list[Tap] = []
+        self.taps: tuple[Tap, ...] = ()
         self._connection: Connection | None = None
-        self._backlog: list[tuple[bytes, str, int, Sequence[bytes]]] = []
-        self._changed = asyncio.Event()
+        # Made when it is needed, as what waits for a change is: see ``docs/performance.md``.
+        self._backlog: list[tuple[bytes, str, int, Sequence[bytes]]] | None = None
+        self._changed: asyncio.Future[None] | None = None
         self.begin(0, keeps=False)
 
     @property
@@ -99,7 +100,7 @@ class Outbox:
         self._lost: SessionLostError | None = None
         self._limit_bytes = limit_bytes
         self._keeps = keeps
-        self._backlog.clear()
+        self._backlog = None
         self._backlog_bytes = 0
         self.events: int = 0
         self.audio_frames: int = 0
@@ -116,7 +117,7 @@ class Outbox:
             except SessionLostError:
                 self._connection = None  # all of it waits on
             else:
-                waiting, self._backlog, self._backlog_bytes = self._backlog, [], 0
+                waiting, self._backlog, self._backlog_bytes = self._backlog, None, 0
                 for batch in waiting:
                     self._count(*batch)
         self._wake()
@@ -143,7 +144,7 @@ class Outbox:
         if is_ours:
             self._refusal = self._none
         dropped_bytes = self._backlog_bytes
-        self._backlog.clear()
+        self._backlog = None
         self._backlog_bytes = 0
         self._wake()
         return dropped_bytes
@@ -186,6 +187,8 @@ class Outbox:
         self.require_open()
         if self._backlog_bytes + len(wire) > self._limit_bytes:
             raise BacklogFullError(self._backlog_bytes, self._limit_bytes)
+        if self._backlog is None:
+            self._backlog = []
         self._backlog.append((wire, kind, count, messages))
         self._backlog_bytes += len(wire)
         return False
@@ -271,17 +274,18 @@ class Outbox:
 
     def tap(self, look: Tap) -> Callable[[], None]:
         """Show every message to ``look``; return what ends it."""
-        self.taps.append(look)
+        self.taps = (*self.taps, look)
 
         def end() -> None:
             if look in self.taps:
-                self.taps.remove(look)
+                at = self.taps.index(look)
+                self.taps = self.taps[:at] + self.taps[at + 1 :]
 
         return end
 
     def show(self, direction: str, kind: str, data: str | bytes) -> None:
         """Pass a message to every tap."""
-        for tap in tuple(self.taps):
+        for tap in self.taps:
             try:
                 tap(direction, kind, data)
             except Exception:
@@ -304,14 +308,17 @@ class Outbox:
 
     async def _change(self) -> None:
         self.require_open()
-        await self._changed.wait()
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._changed)  # others wait for it too
         if self._refusal is not None:
             raise copy.copy(self._lost or self._refusal)
 
     def _wake(self) -> None:
-        # An event that is replaced wakes everyone who waits now, and nobody who comes later.
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """Wake everyone who waits now, and nobody who comes later."""
+        changed, self._changed = self._changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)
 
 
 def _framed(texts: Sequence[bytes]) -> bytes:

@@ -26,6 +26,9 @@ class StreamTotals(NamedTuple):
         )
 
 
+NOTHING = StreamTotals()
+
+
 class StreamRegister:
     """The streams that share the connections of one session.
 
@@ -35,12 +38,12 @@ class StreamRegister:
 
     def __init__(self) -> None:
         self.lateness: Lateness = Lateness()
-        self._playing: list[AudioStream] = []
-        self._past = StreamTotals()
+        self._playing: tuple[AudioStream, ...] = ()
+        self._past = NOTHING
 
     def begin(self) -> None:
         """Count from zero: another session begins."""
-        self._past = StreamTotals()
+        self._past = NOTHING
         self.lateness.clear()
 
     def totals(self) -> StreamTotals:
@@ -53,12 +56,12 @@ class StreamRegister:
     def opened(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends from now on."""
         self.forget_resolved()
-        self._playing.append(stream)
+        self._playing = (*self._playing, stream)
 
     @property
     def playing(self) -> tuple[AudioStream, ...]:
         """The streams that are not over, in the order of their beginning."""
-        return tuple(self._playing)
+        return self._playing
 
     def hold(self, *, drop: bool) -> None:
         """The connection is lost, and another may follow: send nothing until then.
@@ -85,7 +88,7 @@ class StreamRegister:
         for stream in self._playing:
             if stream.is_resolved:
                 self._past = self._past.plus(stream)
-        self._playing = [stream for stream in self._playing if not stream.is_resolved]
+        self._playing = tuple(stream for stream in self._playing if not stream.is_resolved)
 
 
 class TurnRegister(StreamRegister):
@@ -94,7 +97,7 @@ class TurnRegister(StreamRegister):
     def __init__(self) -> None:
         super().__init__()
         self._open: AudioStream | None = None
-        self._held: list[AudioStream] = []
+        self._held: tuple[AudioStream, ...] = ()
         self._resuming: AudioStream | None = None
 
     @property
@@ -132,7 +135,7 @@ class TurnRegister(StreamRegister):
 
         Frames name no turn: of two that were sent at once the listener would hear a mixture.
         """
-        self._held = list(self.playing)
+        self._held = self.playing
         self._resuming = None
         self._resume_next()
 
@@ -143,7 +146,8 @@ class TurnRegister(StreamRegister):
 
     def _resume_next(self) -> None:
         while self._held:
-            stream = self._held.pop(0)
+            stream, *rest = self._held
+            self._held = tuple(rest)
             # Before it goes on: it may be complete, and tell so, at once.
             self._resuming = stream
             stream.go_on()

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from avatarwire.transport.link import Link
     from avatarwire.transport.loading import connect
     from avatarwire.transport.memory import MemoryConnection, memory_pair
-    from avatarwire.transport.rest import Response, RestClient, get_json, post_json, shared_client
+    from avatarwire.transport.rest import (
+        Response,
+        RestClient,
+        borrow_client,
+        get_json,
+        post_json,
+        return_client,
+        shared_client,
+    )
     from avatarwire.transport.secrets import (
         KeepsSecrets,
         Secret,
@@ -43,6 +51,7 @@ __all__ = [
     "WebSocketConnection",
     "are_legal",
     "as_secret",
+    "borrow_client",
     "connect",
     "get_json",
     "is_loopback",
@@ -50,6 +59,7 @@ __all__ = [
     "memory_pair",
     "post_json",
     "redacted",
+    "return_client",
     "secrets_in_url",
     "shared_client",
 ]
@@ -62,7 +72,9 @@ _HOMES = {
     "avatarwire.transport.loading": "connect",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
     "avatarwire.transport.connection": "Connection",
-    "avatarwire.transport.rest": "Response RestClient get_json post_json shared_client",
+    "avatarwire.transport.rest": (
+        "Response RestClient borrow_client get_json post_json return_client shared_client"
+    ),
     "avatarwire.transport.secrets": (
         "KeepsSecrets Secret SecretBytes are_legal as_secret made_of_secrets redacted"
         " secrets_in_url"

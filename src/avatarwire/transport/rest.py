@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,7 +26,15 @@ from avatarwire.transport.secrets import Secret, are_legal
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Response", "RestClient", "get_json", "post_json", "shared_client"]
+__all__ = [
+    "Response",
+    "RestClient",
+    "borrow_client",
+    "get_json",
+    "post_json",
+    "return_client",
+    "shared_client",
+]
 
 MAX_ANSWER_BYTES = 2**20
 """Longest answer that is read; the platforms' are under a few kilobytes."""
@@ -66,12 +74,16 @@ class RestClient:
 
     Attributes:
         turns: as given.
+        users: how many have borrowed it.
+        open: what closes its connections when it is closed.
         is_closed: whether its last user has left.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None, turns: asyncio.Semaphore) -> None:
         self.turns = turns
+        self.users: int = 0
         self.is_closed: bool = False
+        self.open: AsyncGenerator[None] = self._open()
         self._ssl_context = ssl_context
         self._ways: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
 
@@ -97,21 +109,21 @@ class RestClient:
                 self._ways[way] = _new_client(trust, proxy)
         return self._ways[way], proxy
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        self.is_closed = True
-        for client in self._ways.values():
-            await client.aclose()
-        self._ways.clear()
+    async def _open(self) -> "AsyncGenerator[None]":
+        """Keep the connections until the generator is closed.
+
+        An event loop that ends closes its generators, and so what a program has not returned.
+        """
+        try:
+            yield
+        finally:
+            self.is_closed = True
+            for client in self._ways.values():
+                await client.aclose()
+            self._ways.clear()
 
 
-@dataclass(slots=True)
-class _Entry:
-    client: RestClient
-    users: int = 0
-
-
-class _Shared(dict[ssl.SSLContext | None, _Entry]):
+class _Shared(dict[ssl.SSLContext | None, RestClient]):
     """The clients of one event loop, and the turns that their calls take."""
 
     def __init__(self) -> None:
@@ -125,9 +137,8 @@ _clients = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-@asynccontextmanager
-async def shared_client(ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[RestClient]:
-    """Lend the running loop's HTTP client; the last user to leave closes it.
+async def borrow_client(ssl_context: ssl.SSLContext | None = None) -> RestClient:
+    """Return the running loop's HTTP client; whoever borrows it calls ``return_client``.
 
     A client costs some 800 KB, most of it for TLS, so sessions share one. The network libraries
     are loaded first, in a thread.
@@ -136,7 +147,7 @@ async def shared_client(ssl_context: ssl.SSLContext | None = None) -> AsyncItera
         ssl_context: what to trust; the system's authorities by default. Users that pass the same
             object share a client.
 
-    Yields:
+    Returns:
         The client. It keeps no cookies, since its users may be of different accounts.
     """
     await load()
@@ -147,23 +158,39 @@ async def shared_client(ssl_context: ssl.SSLContext | None = None) -> AsyncItera
         for other in [other for other in _clients if other.is_closed()]:
             del _clients[other]
         shared = _clients.setdefault(loop, _Shared())
-        entry = shared.get(ssl_context)
-        if entry is None:
-            entry = _Entry(RestClient(ssl_context, shared.turns))
-            shared[ssl_context] = entry
-        entry.users += 1
+        client = shared.get(ssl_context)
+        is_first = client is None
+        if client is None:
+            client = shared[ssl_context] = RestClient(ssl_context, shared.turns)
+        client.users += 1
+    if is_first:
+        await anext(client.open)  # which does not wait
+    return client
+
+
+async def return_client(client: RestClient, ssl_context: ssl.SSLContext | None = None) -> None:
+    """Return a client that was borrowed, with what it was borrowed for; the last one closes it."""
+    loop = asyncio.get_running_loop()
+    with _lock:
+        client.users -= 1
+        is_last = client.users == 0
+        if is_last:
+            shared = _clients[loop]
+            del shared[ssl_context]
+            if not shared:
+                del _clients[loop]
+    if is_last:
+        await client.open.aclose()
+
+
+@asynccontextmanager
+async def shared_client(ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[RestClient]:
+    """Lend the running loop's HTTP client for a while; see ``borrow_client``."""
+    client = await borrow_client(ssl_context)
     try:
-        yield entry.client
+        yield client
     finally:
-        with _lock:
-            entry.users -= 1
-            last = entry.users == 0
-            if last:
-                del shared[ssl_context]
-                if not shared:
-                    _clients.pop(loop, None)
-        if last:
-            await entry.client.aclose()
+        await return_client(client, ssl_context)
 
 
 def _new_client(trust: ssl.SSLContext, proxy: Proxy | None) -> "httpx.AsyncClient":
