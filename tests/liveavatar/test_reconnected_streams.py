@@ -187,3 +187,106 @@ async def test_a_cancel_that_found_no_room_leaves_the_text_whole(emulator, liste
             await stream.send_chunk("two")
         await session.wait_for("response.done")
         assert said(session, stream.response_id)[2:] == ["start", "one", "two", "done"]
+
+
+async def test_an_interrupt_that_cannot_wait_too_ends_the_turns_all_the_same(
+    emulator, listener, caplog
+):
+    """The turn that is interrupted, and what an earlier one of its request had left."""
+    pcm = random.Random(1).randbytes(48_000)  # noqa: S311
+    config = {"on_gap": "resume", "reconnect_buffer_bytes": 0, "reconnect_base_delay": 0.2}
+    async with AvatarAgent(config_for(emulator, **{**QUICK, **config}), listener) as agent:
+        (session,) = emulator.sessions
+        async with agent.audio_stream("r", paced=False) as earlier:
+            await earlier.write(pcm * 10)
+        async with agent.audio_stream("r") as stream:
+            await stream.write(pcm)
+            await agent.send_custom_event(None, "test.before")
+            await session.wait_for("test.before")
+            emulator.fail_next_start(status=503)
+            await lose_the_connection(session, listener)
+            assert (await stream.interrupt()).reason == "interrupted"
+        assert (await earlier.wait_playout(0)).reason == "interrupted"
+        assert earlier.is_resolved
+        (told,) = [entry for entry in caplog.records if "could not be told" in entry.msg]
+        assert stream.response_id in told.getMessage()
+        await listener.wait_for("on_reconnected")
+        await agent.send_custom_event(None, "test.marker")
+        await session.wait_for("test.marker")
+        starts = [event for event in session.events if event["event"] == "response.audio.start"]
+        assert len(starts) == 2  # neither was begun anew
+
+
+async def test_what_was_sent_from_the_backlog_was_not_dropped(emulator, listener):
+    pcm = random.Random(1).randbytes(48_000)  # noqa: S311
+    async with agent_for(emulator, listener) as agent:
+        (session,) = emulator.sessions
+        await lose_the_connection(session, listener)
+        assert not agent.stats().is_connected
+        waiting = [
+            asyncio.create_task(call)
+            for call in (
+                agent.send_response_audio_start("r", "p"),
+                agent.send_audio(pcm),
+                agent.send_response_audio_finish("r", "p"),
+                agent.send_external_audio(pcm[:9600]),
+                agent.send_response_start("s", "q"),
+                agent.send_response_chunk("s", "q", 0, 1, "hello"),
+                agent.send_response_done("s", "q"),
+            )
+        ]
+        await asyncio.sleep(0)
+        waits = agent.stats()
+        assert waits.backlog_bytes > len(pcm)
+        assert waits.audio_frames_sent == 0
+        await asyncio.gather(*waiting)
+        async with agent.audio_stream(paced=False) as stream:
+            await stream.write(pcm)
+        await agent.send_custom_event(None, "test.marker")
+        await session.wait_for("test.marker")
+        stats = agent.stats()
+        heard = {turn.response_id: bytes(turn.pcm) for turn in session.turns}
+        assert (heard["p"], heard[stream.response_id]) == (pcm, pcm)
+        assert [event["event"] for event in session.events if "response.c" in event["event"]] == [
+            "response.chunk"
+        ]
+        assert dict(stats.dropped) == {}
+        assert stats.backlog_bytes == 0
+        assert (stats.audio_frames_sent, stats.binary_messages_sent) == (50, 1)
+        assert (stats.audio_written_ms, stats.audio_sent_ms, stats.audio_dropped_ms) == (
+            1000,
+            1000,
+            0,
+        )
+
+
+@pytest.mark.parametrize("on_gap", ["resume", "drop"])
+async def test_the_sums_of_a_turn_add_up_across_a_gap(emulator, listener, on_gap):
+    pcm = random.Random(1).randbytes(48_000)  # noqa: S311
+    async with agent_for(emulator, listener, on_gap=on_gap) as agent:
+        (session,) = emulator.sessions
+        async with agent.audio_stream(buffer_ms=60_000) as stream:
+            await stream.write(pcm * 3)
+            await lose_the_connection(session, listener)
+            stats = agent.stats()
+            written_ms = stats.audio_sent_ms + stats.audio_dropped_ms + stats.queued_ms
+            assert stats.audio_written_ms == pytest.approx(written_ms)
+            await listener.wait_for("on_reconnected")
+        playout = await stream.wait_playout()
+        stats = agent.stats()
+        assert playout.reason == ("lost" if on_gap == "drop" else "completed")
+        assert stats.audio_written_ms == 3000
+        assert stats.audio_sent_ms == playout.sent_ms
+        assert stats.audio_dropped_ms == pytest.approx(playout.dropped_ms)
+        assert dict(stats.dropped) == {}
+        assert (playout.dropped_ms > 2000) == (on_gap == "drop")
+
+
+async def test_a_turn_that_a_gap_found_in_the_playing_is_completed(emulator, listener):
+    async with agent_for(emulator, listener, on_gap="drop") as agent:
+        (session,) = emulator.sessions
+        async with agent.audio_stream() as stream:
+            await stream.write(bytes(19_201))  # 400 ms and half a sample
+        await lose_the_connection(session, listener)
+        async with asyncio.timeout(5):
+            assert (await stream.wait_playout()).reason == "completed"

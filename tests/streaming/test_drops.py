@@ -47,3 +47,29 @@ def test_a_writer_waits_until_no_more_than_the_buffer_is_ahead(turn):
     assert turn.drops.wait_s(101.0) == pytest.approx(0.0)
     turn.drops.begin(105.0)  # another gap
     assert turn.drops.wait_s(105.0) == pytest.approx(-2.0)
+
+
+def test_the_end_is_dropped_until_more_is_written(turn):
+    assert not turn.drops.has_the_end
+    turn.write(bytes(961))
+    turn.drops.begin(100.0)
+    assert turn.drops.has_the_end
+    turn.drops.is_on = False
+    turn.write(b"x")  # the other half of a sample that was not dropped
+    assert not turn.drops.has_the_end
+
+
+def test_what_comes_after_the_end_does_not_change_what_was_dropped(turn):
+    turn.write(bytes(960))
+    turn.drops.begin(100.0)
+    turn.intake.finish()
+    turn.intake.count(bytes(960))
+    assert turn.drops.has_the_end
+
+
+def test_a_gap_that_finds_nothing_drops_no_end(turn):
+    turn.write(bytes(960))
+    turn.timeline.front(960)
+    turn.timeline.sent(100.0)
+    turn.drops.begin(100.0)
+    assert not turn.drops.has_the_end

@@ -84,4 +84,4 @@ def test_the_converters_rest_comes_at_the_end():
     assert len(intake.take(bytes(96))) == 46
     assert intake.samples == 24
     assert len(intake.finish()) == 2
-    assert (intake.samples, intake.whole_bytes) == (24, 48)
+    assert (intake.samples, intake.whole_bytes) == (24, 96)

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from virtual import GRACE_S, FakeSpeaker, new_stream, sound, virtual
+from virtual import FRAME_BYTES, GRACE_S, FakeSpeaker, new_stream, sound, virtual
 
+from avatarwire.errors import BacklogFullError
 from avatarwire.streaming import Playout
 
 
@@ -296,6 +297,44 @@ async def test_a_turn_that_was_played_is_not_begun_again(speaker):
     stream.hold()
     stream.go_on()
     assert speaker.words == ["start", "say", "finish"]
+    # The platform's word may have been lost in the gap.
+    assert await stream.wait_playout(0) == Playout("completed", 280, 280, 0, 280)
+    assert len(stream._pacer) == 0
+
+
+@pytest.mark.parametrize("gap_s", [0.1, GRACE_S + 1])
+def test_what_was_sent_wholly_before_a_gap_goes_by_the_clock(speaker, gap_s):
+    @virtual
+    async def test():
+        loop = asyncio.get_running_loop()
+        async with new_stream(speaker, keep_ms=0) as stream:
+            await stream.write(sound(400))
+        ends_at_s, restored_s = stream.ends_at_s, loop.time() + gap_s
+        stream.hold(drop=True)
+        await asyncio.sleep(gap_s)
+        stream.go_on()
+        assert await stream.wait_playout() == Playout("completed", 400, 400, 0, 400)
+        assert loop.time() == pytest.approx(max(ends_at_s, restored_s), abs=0.01)
+
+    test()
+
+
+@virtual
+async def test_the_platforms_word_after_a_gap_comes_before_the_clocks(speaker):
+    async with new_stream(speaker, keep_ms=0) as stream:
+        await stream.write(sound(400))
+    stream.hold(drop=True)
+    stream.go_on()
+    await asyncio.sleep(0.1)
+    assert stream.end("interrupted", notify=False).played_ms == pytest.approx(100, abs=5)
+
+
+@virtual
+async def test_a_turn_that_was_sent_after_a_gap_waits_for_the_platforms_word(speaker):
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        stream.go_on()
     assert (await stream.wait_playout()).reason == "timed_out"
 
 
@@ -335,6 +374,157 @@ async def test_what_the_gap_swallows_is_dropped_and_counted(speaker):
         assert await stream.write(sound(200))
     playout = await stream.wait_playout(0)
     assert (playout.written_ms, playout.sent_ms, playout.dropped_ms) == (1700, 600, 1100)
+
+
+class TurnInAGap:
+    """What becomes of one second in a gap that drops it, and of what is written after it."""
+
+    def __init__(self, speaker, **options):
+        self.stream = new_stream(speaker, keep_ms=0, **options)
+
+    async def __aenter__(self):
+        stream = await self.stream.__aenter__()
+        await stream.write(sound(1000))
+        stream.hold(drop=True)
+        return stream
+
+    async def __aexit__(self, *error):
+        await self.stream.__aexit__(*error)
+
+
+@virtual
+async def test_a_turn_whose_end_was_dropped_was_not_completed(speaker):
+    async with TurnInAGap(speaker) as stream:
+        stream.go_on()
+    assert speaker.words == ["start", "say", "restart", "finish"]
+    assert await stream.wait_playout() == Playout("lost", 1000, 400, 600, 400)
+
+
+@pytest.mark.parametrize("grace_s", [None, GRACE_S])
+def test_a_producer_faster_than_sound_is_not_told_that_a_gap_played_it(speaker, grace_s):
+    @virtual
+    async def test():
+        loop = asyncio.get_running_loop()
+        async with new_stream(speaker, keep_ms=0, grace_s=grace_s, buffer_ms=60_000) as stream:
+            loop.call_later(0.05, lambda: stream.hold(drop=True))
+            loop.call_later(0.15, stream.go_on)
+            assert await stream.write(sound(60_000))
+            await asyncio.sleep(0.2)
+        assert (await stream.wait_playout()).reason == "lost"
+        assert (stream.written_ms, stream.sent_ms) == (60_000, 400)
+
+    test()
+
+
+@virtual
+async def test_the_platforms_word_does_not_complete_what_it_never_got(speaker):
+    async with TurnInAGap(speaker) as stream:
+        stream.go_on()
+    assert stream.end("completed") == Playout("lost", 1000, 400, 600, 400)
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "failed"])
+def test_a_turn_whose_end_was_dropped_may_end_otherwise_first(speaker, reason):
+    @virtual
+    async def test():
+        async with TurnInAGap(speaker) as stream:
+            stream.go_on()
+            assert stream.end(reason, notify=False).reason == reason
+
+    test()
+
+
+@virtual
+async def test_what_follows_the_gap_completes_the_turn(speaker):
+    async with TurnInAGap(speaker) as stream:
+        stream.go_on()
+        await stream.write(sound(200))
+    assert stream.end("completed") == Playout("completed", 1200, 600, 600, 600)
+
+
+@virtual
+async def test_a_gap_in_which_nothing_waited_drops_no_end(speaker):
+    async with TurnInAGap(speaker) as stream:
+        stream.go_on()
+        await stream.write(sound(200))
+        await asyncio.sleep(1)
+        stream.hold(drop=True)
+        stream.go_on()
+    assert stream.end("completed").reason == "completed"
+
+
+@virtual
+async def test_a_turn_that_is_finished_in_a_gap_that_drops_sends_nothing_more(speaker):
+    """Also not what a converter has held back."""
+    converter = HoldsBack()
+    async with new_stream(speaker, keep_ms=0, converter=converter) as stream:
+        await stream.write(sound(1000))
+        stream.hold(drop=True)
+        finishing = asyncio.create_task(stream.finish())
+        await asyncio.sleep(0)
+        assert stream.queued_ms == 0
+        stream.go_on()
+        await finishing
+    assert speaker.words == ["start", "say", "restart", "finish"]
+    assert await stream.wait_playout() == Playout("lost", 1000, 400, 600, 400)
+
+
+@virtual
+async def test_a_converters_rest_does_not_complete_what_a_gap_has_dropped(speaker):
+    async with new_stream(speaker, keep_ms=0, converter=HoldsBack()) as stream:
+        await stream.write(sound(1000))
+        stream.hold(drop=True)
+        stream.go_on()
+    assert stream.sent_ms == 440
+    assert (await stream.wait_playout()).reason == "lost"
+
+
+class HoldsBack:
+    """Changes nothing, and gives the last frame at the end."""
+
+    def __init__(self):
+        self._held = b""
+
+    def push(self, pcm):
+        data = self._held + pcm
+        self._held = data[-FRAME_BYTES:]
+        return data[:-FRAME_BYTES]
+
+    def flush(self):
+        return self._held
+
+
+@virtual
+async def test_an_interrupt_that_the_backlog_has_no_room_for(speaker, caplog):
+    def full(scope):
+        raise BacklogFullError(200, 200)
+
+    speaker.interrupt = full
+    async with new_stream(speaker, keep_ms=2000) as stream:
+        await stream.write(sound(1000))
+        stream.hold()
+        assert (await stream.interrupt()).reason == "interrupted"
+    (record,) = [entry for entry in caplog.records if entry.levelname == "WARNING"]
+    assert record.getMessage().startswith(
+        "turn response: interrupted, but the platform could not be told: the connection is being"
+        " restored and 200 of 200 bytes wait already"
+    )
+
+
+@pytest.mark.parametrize("reason", ["completed", "interrupted", "failed"])
+def test_an_end_that_the_backlog_has_no_room_for_keeps_its_reason(speaker, caplog, reason):
+    def full():
+        raise BacklogFullError(200, 200)
+
+    @virtual
+    async def test():
+        async with new_stream(speaker, keep_ms=2000) as stream:
+            await stream.write(sound(1000))
+            speaker.abandon = full
+            assert stream.end(reason, notify=False).reason == reason
+
+    test()
+    assert f"turn response: {reason}, but the platform could not be told" in caplog.text
 
 
 @virtual

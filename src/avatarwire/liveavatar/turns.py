@@ -269,10 +269,13 @@ class _LiveSpeaker(SoundLine):
                 "scope BGM_ONLY leaves the voice alone: send it with agent.send_interrupt"
             )
         request_id = self._interrupted_request
-        has_room = self._end(MessageBuilder.control_interrupt(request_id, interrupt_scope=scope))
-        # The platform stops whatever answers that request; without one, whatever speaks.
-        self._turns.interrupted(request_id, scope, besides=self.stream)
-        return has_room
+        interrupt = MessageBuilder.control_interrupt(request_id, interrupt_scope=scope)
+        try:
+            return self._end(interrupt)
+        finally:
+            # The platform stops whatever answers that request; without one, whatever speaks. What
+            # it cannot be told of, in a gap, must not go on after it.
+            self._turns.interrupted(request_id, scope, besides=self.stream)
 
     def _open(self) -> bool:
         # Now or not at all, as all of a turn: in the backlog it would overtake what is resumed.

@@ -40,12 +40,15 @@ class Drops:
         self._buffer_ms = buffer_ms
         self._begun_s = 0.0
         self._dropped_bytes = 0  # since the gap began
-        self._up_to_bytes = 0  # of the whole turn, up to the last that was dropped
+        self._up_to_bytes = 0  # of what was written, when the last was dropped
         self.is_on: bool = False
 
     @property
     def has_the_end(self) -> bool:
-        """Whether the last of the sound so far was dropped."""
+        """Whether the last of the sound so far was dropped.
+
+        It is, too, when a converter has held its very last moments back, and they are sent.
+        """
         return 0 < self._up_to_bytes == self._intake.whole_bytes
 
     def begin(self, now_s: float) -> None:

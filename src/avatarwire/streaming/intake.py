@@ -38,8 +38,8 @@ class Intake:
     __slots__ = (
         "_beginning",
         "_converter",
+        "_end_bytes",
         "_given_bytes",
-        "_has_ended",
         "_name",
         "_sent",
         "_taken_bytes",
@@ -55,8 +55,8 @@ class Intake:
         self._name = name
         self._beginning = Beginning(name, logger)
         self._given_bytes = 0  # to the queue, in the format sent
-        self._taken_bytes = 0  # in the format written; from the end on, what comes in vain
-        self._has_ended = False
+        self._taken_bytes = 0  # in the format written, what comes in vain after the end included
+        self._end_bytes: int | None = None  # of it, up to the end
 
     def take(self, pcm: bytes) -> bytes:
         """Return what of the sound so far is ready to be queued."""
@@ -84,22 +84,22 @@ class Intake:
             )
         rest = b"" if self._converter is None else self._converter.flush()
         self._given_bytes += len(rest)
-        self._taken_bytes = 0
-        self._has_ended = True
+        self._end_bytes = self._taken_bytes
         return rest
 
     @property
     def samples(self) -> int:
         """What was written, as samples of the format sent; half a sample is none."""
-        groups = self._taken_bytes // self._written.frame_bytes
+        groups = (self._taken_bytes - (self._end_bytes or 0)) // self._written.frame_bytes
         if self._converter is not None:
             groups = round(groups * self._sent.sample_rate / self._written.sample_rate)
-        if self._has_ended:
+        if self._end_bytes is not None:
             # From here on it is known, and no longer computed: conversion rounds.
-            groups += self.whole_bytes // self._sent.frame_bytes
+            groups += self._given_bytes // self._sent.frame_bytes
         return groups
 
     @property
     def whole_bytes(self) -> int:
-        """What was given to the queue, without half a sample at its end."""
-        return self._given_bytes - self._given_bytes % self._sent.frame_bytes
+        """What was written up to the end, in the format written, without half a sample."""
+        taken_bytes = self._taken_bytes if self._end_bytes is None else self._end_bytes
+        return taken_bytes - taken_bytes % self._written.frame_bytes

@@ -15,7 +15,8 @@ class Playout:
     Attributes:
         reason: ``completed``: played to its end; ``interrupted``: by us, the user or the platform;
             ``failed``: rejected or failed by the platform; ``timed_out``: no word of its end came
-            in time; ``lost``: the session ended first.
+            in time; ``lost``: the session ended first, or its end was dropped in a gap between
+            connections (``on_gap="drop"``), whatever was played of the rest.
         written_ms: what was given to the stream.
         sent_ms: what went to the platform.
         dropped_ms: what was given and not sent.

@@ -171,6 +171,8 @@ class AudioStream(Turn):
             self._state = "finishing"
             self._timeline.put(self._intake.finish())
             self._timeline.finish()
+            if self._drops.is_on:
+                self._drops.drop()
             self._pump()
         await self._closed.wait()
 
@@ -178,6 +180,8 @@ class AudioStream(Turn):
         """Drop what is queued and stop what is playing; nothing of this turn is sent any more.
 
         It returns at once, not when playback has stopped. On a turn that has ended it does nothing.
+        In a gap between connections the platform is told later; where too much waits for that
+        already, the log says that it is not told.
 
         Args:
             scope: None or ``"VOICE_AND_ACCOMPANIMENT"``.
@@ -197,7 +201,8 @@ class AudioStream(Turn):
         """Wait until the turn has been played, or has ended otherwise.
 
         It resolves by what the platform says, by an interrupt, by the end of the session, and in
-        any case some seconds after the paced end.
+        any case some seconds after the paced end. What was sent wholly before a gap between
+        connections resolves by the clock too: the platform's word may have been lost in the gap.
 
         Args:
             timeout: seconds to wait at the most; then the reason is ``timed_out``, and a later

@@ -5,6 +5,7 @@ import logging
 from typing import Literal
 
 from avatarwire.audio import PcmFormat
+from avatarwire.errors import BacklogFullError
 from avatarwire.streaming.drops import Drops
 from avatarwire.streaming.intake import Converter, Intake
 from avatarwire.streaming.lateness import Lateness
@@ -200,7 +201,8 @@ class Turn:
     ) -> Playout:
         """End the turn now, for ``reason``, unless it has ended; give what became of it.
 
-        Only an interruption of ours stops the playback; with ``lost`` nothing can be sent.
+        Only an interruption of ours stops the playback; with ``lost`` nothing can be sent. A
+        platform that cannot be told, because too much waits for a connection, changes no reason.
         """
         if self._reason is not None:
             return self._playout()
@@ -210,6 +212,13 @@ class Turn:
                     self._speaker.interrupt(scope)
                 elif self._state != "closed":
                     self._speaker.abandon()
+            except BacklogFullError as exc:
+                logger.warning(
+                    "turn %s: %s, but the platform could not be told: %s",
+                    self.response_id,
+                    reason,
+                    exc,
+                )
             except ConnectionError:
                 reason = "lost"
         self._close()
@@ -253,13 +262,23 @@ class Turn:
         self._room.set()
         if self._state != "closed":
             self._pump()
+            return
+        # It was sent wholly before the gap, in which the platform's word may have been lost.
+        self._grace_s = None
+        now_s = self._loop.time()
+        if self._timeline.ends_at_s(now_s) <= now_s:
+            self._resolve("completed")
+        else:
+            self._pacer.schedule(self, self._timeline.ends_at_s(now_s))
 
     # Sending
 
     def tick(self, now_s: float) -> float | None:
         """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
         if self._state == "closed":
-            self._resolve("completed" if self._grace_s is None else "timed_out")
+            # A word that came in a gap was not heard: there the clock decides, too.
+            is_by_clock = self._grace_s is None or self._is_held
+            self._resolve("completed" if is_by_clock else "timed_out")
             return None
         try:
             return self._send_due(now_s)
@@ -342,6 +361,8 @@ class Turn:
         if self._reason is not None:
             return
         self._played_ms = self.sent_ms if reason == "completed" else self.position_ms
+        if reason in {"completed", "timed_out"} and self._drops.has_the_end:
+            reason = "lost"  # what was played to its end, if anything, was not all of the turn
         self._reason = reason
         self._timeline.forget()
         self._resolved.set()
