@@ -1,6 +1,8 @@
 """Random interleavings of text responses and prompts: no order of calls breaks a rule."""
 
 import asyncio
+import gc
+import sys
 import warnings
 
 import pytest
@@ -12,7 +14,7 @@ from avatarwire.errors import SessionLostError
 from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
 from avatarwire.liveavatar.events import ResponseStateEvent
 from avatarwire.liveavatar.messages import MessageBuilder
-from avatarwire.liveavatar.responses import Responses
+from avatarwire.liveavatar.responses import MOST_ACTIVE, Responses
 from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
 
 STATE_ERRORS = (ResponseStreamStateError, PromptStreamStateError)
@@ -307,3 +309,116 @@ def test_a_stream_owns_its_request_until_it_is_left():
         responses.chunk("r", "a", 0, 0, "x", None)
 
     asyncio.run(conversation())
+
+
+class Acceptor:
+    """An outlet that takes everything."""
+
+    is_connected = True
+
+    def require_open(self):
+        pass
+
+    def write_event(self, event):
+        return True
+
+    write_event_now = write_event
+
+
+def lines_of(call):
+    """Count the lines that a call runs, those of every loop included."""
+    count = 0
+
+    def trace(_frame, event, _argument):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def old_start(responses, name):
+    responses.start(f"request-{name}", f"response-{name}", 1.0, 1.0, None, None)
+
+
+def old_chunk(responses, name):
+    responses.chunk(f"request-{name}", f"response-{name}", 0, 0, "x", None)
+
+
+def old_cancel(responses, name):
+    old_start(responses, name)
+    responses.cancel(f"response-{name}")
+
+
+def stream_start(responses, name):
+    start = MessageBuilder.response_start(f"request-{name}", f"response-{name}")
+    return responses.open_response(object(), f"request-{name}", f"response-{name}", start)
+
+
+def prompt_start(responses, name):
+    start = MessageBuilder.system_prompt_start(f"request-{name}", f"response-{name}")
+    return responses.open_prompt(f"request-{name}", f"response-{name}", start)
+
+
+@pytest.mark.parametrize("call", [old_start, old_chunk, old_cancel, stream_start, prompt_start])
+@pytest.mark.parametrize("left", [old_start, old_chunk, stream_start])
+def test_what_was_never_completed_makes_no_call_dearer(left, call):
+    responses = Responses(Acceptor())
+    kept = [left(responses, 0), call(responses, "first")]
+    few = lines_of(lambda: kept.append(call(responses, "few")))
+    kept += [left(responses, n) for n in range(1, 800)]
+    assert lines_of(lambda: kept.append(call(responses, "many"))) == few
+
+
+@pytest.mark.parametrize("left", [old_start, old_chunk, stream_start])
+def test_the_oldest_of_too_many_that_were_never_completed_is_forgotten(left, caplog):
+    responses = Responses(Acceptor())
+    kept = [left(responses, n) for n in range(MOST_ACTIVE)]
+    assert caplog.text == ""
+    with pytest.raises(ResponseStreamStateError, match="is active"):
+        old_start(responses, 0)
+    kept += [left(responses, n) for n in range(MOST_ACTIVE, MOST_ACTIVE + 50)]
+    (told,) = caplog.records
+    assert "neither complete nor cancelled" in told.getMessage()
+    assert "'response-0' of request 'request-0'" in told.getMessage()
+    assert len(responses._active) == len(responses._named) == MOST_ACTIVE
+    with pytest.raises(ResponseStreamStateError, match="that request has no active one"):
+        responses.done("request-49", "response-49", None)
+    with pytest.raises(ResponseStreamStateError, match="is active"):
+        responses.start("request-50", "another", 1.0, 1.0, None, None)
+
+
+def test_nothing_is_left_of_what_has_ended():
+    responses = Responses(Acceptor())
+    old_start(responses, 1)
+    responses.done("request-1", "response-1", None)
+    old_cancel(responses, 2)
+    old_chunk(responses, 3)
+    responses.notice(ResponseStateEvent("session", "request-3", "response-3", 1, 1, "FINISHED", ""))
+    old_start(responses, 3)  # in the place of the one that the platform has ended
+    responses.cancel("response-3")
+    owner = object()
+    responses.open_response(owner, "request-4", "response-4", None)
+    responses.close_response(owner, "request-4")
+    assert responses._active == responses._named == {}
+    old_start(responses, 5)
+    responses.ended(SessionLostError(1006))
+    assert responses._active == responses._named == {}
+
+
+def test_an_agent_that_answers_nothing_keeps_next_to_nothing():
+    outlet = Acceptor()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        kept = [Responses(outlet) for _ in range(100)]
+        assert (len(gc.get_objects()) - before) / len(kept) < 4
+    finally:
+        gc.enable()

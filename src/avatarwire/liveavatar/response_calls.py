@@ -89,6 +89,9 @@ class ResponseCalls(Sender):
     ) -> None:
         """Begin a text response (optional): speed 0.5 to 2, volume 0 to 1.5, mood an open set.
 
+        Complete each, or cancel it: of those that are left, 1,000 are kept in mind. Beyond that the
+        oldest is forgotten, told in the log once a session, and only a new one can follow it.
+
         Raises:
             ResponseStreamStateError: the request, or the id, has an active response.
         """

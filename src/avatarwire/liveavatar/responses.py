@@ -7,11 +7,14 @@ Source: the wire protocol, "Response lifecycle".
 
 import asyncio
 import copy
+import logging
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from avatarwire.errors import AvatarwireError, SessionLostError
 from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
@@ -23,6 +26,12 @@ from avatarwire.liveavatar.token_joiner import split_half
 from avatarwire.session.dialect import Part
 
 __all__ = ["Responses", "StreamedResponse"]
+
+logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
+
+#: So many responses of one session may be neither complete nor cancelled; what a program leaves
+#: lying is forgotten beyond that, the oldest first.
+MOST_ACTIVE: Final = 1000
 
 
 class StreamedResponse:
@@ -192,8 +201,15 @@ class _Active:
         return f"{kind} {self.response_id!r} of request {self.request_id!r}"
 
 
+_NONE: Mapping[str, StreamedResponse] = MappingProxyType({})
+
+
 class Responses(Part[Received]):
     """The text responses of one agent.
+
+    What a call costs does not grow with the responses that are under way: each is found by its
+    request, and by its own id. Of those that are never completed or cancelled, 1,000 are kept; one
+    that is forgotten goes on at the platform, and its request may have another.
 
     Args:
         outbox: where their events go.
@@ -207,11 +223,12 @@ class Responses(Part[Received]):
         self.resume = False
         self._outbox = outbox
         self._held: list[StreamedResponse] = []
-        self._active: dict[str, _Active] = {}
-        # Weak: when nobody holds a stream any more, nobody can ask what became of it.
-        self._awaited: weakref.WeakValueDictionary[str, StreamedResponse] = (
-            weakref.WeakValueDictionary()
-        )
+        self._active: dict[str, _Active] = {}  # by request, the oldest first
+        self._named: dict[str, dict[str, _Active]] = {}  # by response id, then by request
+        self._has_forgotten = False
+        # Weak: when nobody holds a stream any more, nobody can ask what became of it. Made with the
+        # first one: it is many objects, and most sessions speak.
+        self._awaited: Mapping[str, StreamedResponse] = _NONE
 
     # Streams: each writes its start, and gives what the write gave
 
@@ -227,15 +244,15 @@ class Responses(Part[Received]):
         self._require_idle(request_id, response_id)
         response = StreamedResponse(request_id, response_id, resumes=self.resume, hold=self._hold)
         has_room = True if start is None else response.send(self._outbox, start)
-        self._active[request_id] = _Active(request_id, response_id, owner)
-        self._awaited[response_id] = response
+        self._enter(_Active(request_id, response_id, owner))
+        self._await(response)
         return response, has_room
 
     def close_response(self, owner: object, request_id: str) -> None:
         """Let another response of the request begin, unless one has."""
         active = self._active.get(request_id)
         if active is not None and active.owner is owner:
-            del self._active[request_id]
+            self._leave(active)
 
     def open_prompt(
         self, request_id: str, response_id: str, start: Event
@@ -255,7 +272,7 @@ class Responses(Part[Received]):
             request_id, response_id, is_prompt=True, resumes=self.resume, hold=self._hold
         )
         has_room = response.send(self._outbox, start)
-        self._awaited[response_id] = response
+        self._await(response)
         return response, has_room
 
     # Old-style calls: each writes its event, and gives what the write gave
@@ -280,7 +297,7 @@ class Responses(Part[Received]):
         self._outbox.require_open()
         self._require_idle(request_id, response_id)
         has_room = self._outbox.write_event(event)
-        self._active[request_id] = _Active(request_id, response_id)
+        self._enter(_Active(request_id, response_id))
         return has_room
 
     def chunk(
@@ -321,7 +338,8 @@ class Responses(Part[Received]):
         has_room = self._outbox.write_event(event)
         active.half = half
         active.next_seq += 1
-        self._active[request_id] = active
+        if self._active.get(request_id) is not active:
+            self._enter(active)
         return has_room
 
     def done(self, request_id: str, response_id: str, metadata: Metadata) -> bool:
@@ -350,7 +368,7 @@ class Responses(Part[Received]):
             )
             active.half = ""
         has_room = self._outbox.write_event(event)
-        del self._active[request_id]
+        self._leave(active)
         return has_room
 
     def cancel(self, response_id: str) -> bool:
@@ -361,11 +379,7 @@ class Responses(Part[Received]):
         """
         event = MessageBuilder.response_cancel(response_id)
         self._outbox.require_open()
-        named = [
-            active
-            for active in self._active.values()
-            if active.owner is None and active.response_id == response_id
-        ]
+        named = [active for active in self._of_id(response_id) if active.owner is None]
         matches = [active for active in named if not active.is_over] or named
         if len(matches) != 1:
             found = ", ".join(map(str, matches)) or "none is active"
@@ -374,7 +388,7 @@ class Responses(Part[Received]):
                 f" by old-style calls: {found}"
             )
         has_room = self._outbox.write_event(event)
-        del self._active[matches[0].request_id]
+        self._leave(matches[0])
         return has_room
 
     # What the session tells
@@ -403,7 +417,7 @@ class Responses(Part[Received]):
             response.cut_off()
             active = self._active.get(response.request_id)
             if active is not None and active.response_id == response.response_id:
-                del self._active[response.request_id]  # the request may be answered anew
+                self._leave(active)  # the request may be answered anew
 
     def connected(self) -> None:
         """Send what was held from its start, under the same ids: there is a connection again."""
@@ -418,16 +432,52 @@ class Responses(Part[Received]):
     def _hold(self, response: StreamedResponse) -> None:
         # Strongly: its stream may be complete, and gone, before there is a connection.
         response.is_held = True
-        if response not in self._held:
-            self._held.append(response)
+        self._held.append(response)
 
     def ended(self, lost: SessionLostError) -> None:
         """End all streams: nothing can be sent, and the platform says nothing more."""
         self._active.clear()
+        self._named.clear()
+        self._has_forgotten = False
         for response in list(self._awaited.values()):
             response.lose(lost)  # also where the platform has had its say: its stream may be open
-        self._awaited.clear()
+        self._awaited = _NONE
         self._held.clear()
+
+    def _enter(self, active: _Active) -> None:
+        """Make ``active`` the one response of its request."""
+        previous = self._active.get(active.request_id)
+        if previous is not None:
+            self._leave(previous)
+        self._active[active.request_id] = active
+        self._named.setdefault(active.response_id, {})[active.request_id] = active
+        if len(self._active) > MOST_ACTIVE:
+            oldest = next(iter(self._active.values()))
+            self._leave(oldest)
+            if not self._has_forgotten:
+                self._has_forgotten = True
+                logger.warning(
+                    "%d responses are neither complete nor cancelled: the oldest are forgotten,"
+                    " first %s; complete each, or cancel it (told once a session)",
+                    MOST_ACTIVE,
+                    oldest,
+                )
+
+    def _leave(self, active: _Active) -> None:
+        del self._active[active.request_id]
+        named = self._named[active.response_id]
+        del named[active.request_id]
+        if not named:
+            del self._named[active.response_id]
+
+    def _of_id(self, response_id: str) -> Collection[_Active]:
+        """Return the active ones of that id: old-style calls may give it to several requests."""
+        return self._named.get(response_id, {}).values()
+
+    def _await(self, response: StreamedResponse) -> None:
+        if not isinstance(self._awaited, MutableMapping):
+            self._awaited = weakref.WeakValueDictionary()
+        self._awaited[response.response_id] = response
 
     def _require_idle(self, request_id: str, response_id: str) -> None:
         active = self._active.get(request_id)
@@ -441,8 +491,8 @@ class Responses(Part[Received]):
 
     def _under_way(self, response_id: str) -> str | None:
         """Return why an id cannot be used for another response yet, or None when it can."""
-        for active in self._active.values():
-            if active.response_id == response_id and not active.is_over:
+        for active in self._of_id(response_id):
+            if not active.is_over:
                 return f"{active} is active"
         return self._awaited_stream(response_id)
 
