@@ -114,12 +114,16 @@ async def by_connection(base_url: str, count: Count, stack: AsyncExitStack) -> N
         websocket_url(base_url), open_timeout_s=LIMIT_S, ping_interval_s=None
     )
 
-    def take(messages: list[str | bytes]) -> None:
-        for message in messages:
-            if len(message) > PAYLOAD_BYTES:
-                count.add(len(message) - 9)
+    class Listener:
+        def received(self, messages: list[str | bytes]) -> None:
+            for message in messages:
+                if len(message) > PAYLOAD_BYTES:
+                    count.add(len(message) - 9)
 
-    connection.listen(take)
+        def ended(self) -> None:
+            pass
+
+    connection.listen(Listener())
     stack.push_async_callback(connection.close)
 
 

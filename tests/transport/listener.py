@@ -11,20 +11,25 @@ class Listener:
 
     Attributes:
         batches: what was handed on in one go, in order.
+        ends: the close codes at the ends that were told: one, after the last message.
     """
 
     def __init__(self, connection):
         self.batches = []
+        self.ends = []
         self._connection = connection
         self._messages = deque()
         self._changed = asyncio.Event()
         self._closing = None
-        connection.listen(self._take)
+        connection.listen(self)
 
-    def _take(self, messages):
+    def received(self, messages):
         self.batches.append(messages)
         self._messages.extend(messages)
         self._changed.set()
+
+    def ended(self):
+        self.ends.append(self._connection.close_code)
 
     async def receive(self):
         """Return the next message; raise SessionLostError behind the last."""

@@ -15,7 +15,7 @@ from proxies import clear_proxies, http_proxy, listening, socks_proxy
 from raw_peer import frame, raw_server, told
 
 from avatarwire.errors import ConnectFailedError, RestError, SettingError
-from avatarwire.transport import connect, environment, post_json, shared_client, websocket
+from avatarwire.transport import connect, environment, opening, post_json, shared_client
 from avatarwire.transport.environment import explain_tls, is_loopback, proxy_for, trust
 
 PASSWORD = "hush-hush"
@@ -605,11 +605,11 @@ def test_other_failures_are_no_matter_of_certificates():
     ],
 )
 def test_a_library_that_decodes_no_password_is_given_a_decoded_one(credentials, sent, monkeypatch):
-    monkeypatch.setattr(websocket, "_DECODES_CREDENTIALS", False)
+    monkeypatch.setattr(opening, "_DECODES_CREDENTIALS", False)
     proxy = proxied({"ALL_PROXY": f"http://{credentials}proxy:1"})
     if sent is None:
         with pytest.raises(SettingError, match="websockets 17") as refused:
-            websocket._proxy_url(proxy)
+            opening._proxy_url(proxy)
         assert refused.value.setting == "ALL_PROXY"
     else:
-        assert websocket._proxy_url(proxy) == f"http://{sent}proxy:1"
+        assert opening._proxy_url(proxy) == f"http://{sent}proxy:1"

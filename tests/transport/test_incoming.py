@@ -54,9 +54,16 @@ class Line:
         self.transport = Transport()
         self.incoming = Incoming(self.owner, self.transport, 10_000)
         self.batches = []
+        self.ends = 0
 
     def listen(self):
-        self.incoming.listen(self.batches.append)
+        self.incoming.listen(self)
+
+    def received(self, messages):
+        self.batches.append(messages)
+
+    def ended(self):
+        self.ends += 1
 
     @property
     def messages(self):
@@ -179,7 +186,8 @@ async def test_a_pause_and_a_resume_while_messages_are_taken():
             line.incoming.resume()
         seen.extend(messages)
 
-    line.incoming.listen(take)
+    line.received = take
+    line.listen()
     wire = b"".join(one(bytes([number])) for number in range(200))
     line.incoming.take(wire)
     for _ in range(3):
@@ -209,8 +217,13 @@ async def test_the_end_before_anybody_listens():
     line.incoming.take(one(b"1") * (BATCH + 1))
     line.transport.is_over = True
     line.incoming.finish()
+    line.incoming.end()
     line.listen()
     assert line.messages == [b"1"] * (BATCH + 1)
+    assert line.ends == 0
+    line.incoming.end()
+    line.incoming.end()
+    assert line.ends == 1
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,24 @@ class Record:
         self.ends = []
         self.ended = asyncio.Event()
 
-    def on_end(self, code, reason):
+    def receive(self, message):
+        self.messages.append(message)
+
+    def link_ended(self, code, reason):
         self.ends.append((code, reason))
         self.ended.set()
 
 
-def make_link(on_message=None):
+def make_link(receive=None):
     client, server = memory_pair()
     record = Record()
+    if receive is not None:
+        record.receive = receive
 
     async def dial():
         return client
 
-    link = Link(dial, on_message or record.messages.append, record.on_end)
+    link = Link(dial, record)
     return link, server, record
 
 
@@ -94,7 +99,9 @@ async def test_close_from_a_task_that_the_end_started():
     def on_end(code, reason):
         tasks.append(asyncio.create_task(link.close()))
 
-    link = Link(dial, lambda _: None, on_end)
+    record = Record()
+    record.link_ended = on_end
+    link = Link(dial, record)
     await link.open()
     server.cut()
     await link.close()
@@ -130,7 +137,7 @@ async def test_a_dial_that_fails():
     async def dial():
         raise ConnectFailedError("no")
 
-    link = Link(dial, record.messages.append, record.on_end)
+    link = Link(dial, record)
     with pytest.raises(ConnectFailedError):
         await link.open()
     await link.close()
@@ -145,7 +152,7 @@ def stuck_link(record):
         dialling.set()
         await asyncio.Event().wait()
 
-    return Link(dial, record.messages.append, record.on_end), dialling
+    return Link(dial, record), dialling
 
 
 @pytest.mark.parametrize("started", [True, False])
@@ -216,7 +223,9 @@ async def test_an_end_handler_that_raises_is_logged(caplog):
     def on_end(code, reason):
         raise ValueError("in the handler")
 
-    link = Link(dial, lambda _: None, on_end)
+    record = Record()
+    record.link_ended = on_end
+    link = Link(dial, record)
     await link.open()
     server.cut()
     await link.close()
@@ -226,11 +235,7 @@ async def test_an_end_handler_that_raises_is_logged(caplog):
 async def test_over_a_socket():
     async with raw_server() as server:
         record = Record()
-        link = Link(
-            lambda: connect(server.url(), open_timeout_s=5),
-            record.messages.append,
-            record.on_end,
-        )
+        link = Link(lambda: connect(server.url(), open_timeout_s=5), record)
         await link.open()
         peer = await server.peers.get()
         peer.writer.write(frame(b"hi", mask=None))

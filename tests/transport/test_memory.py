@@ -7,6 +7,17 @@ from avatarwire.errors import SessionLostError
 from avatarwire.transport import memory_pair
 
 
+class Batches(list):
+    ended_after = None
+
+    def received(self, messages):
+        self.append(messages)
+
+    def ended(self):
+        assert self.ended_after is None
+        self.ended_after = len(self)
+
+
 async def test_client_frames_arrive_as_messages():
     client, server = memory_pair()
     wire = frame(b"one") + frame("zwö".encode(), TEXT) + frame(b"", PING) + frame(bytes(70_000))
@@ -37,9 +48,9 @@ async def test_send_needs_no_framing():
 
 async def test_whoever_listens_gets_what_is_there_and_what_comes():
     client, server = memory_pair()
-    batches = []
+    batches = Batches()
     server.send("before")
-    client.listen(batches.append)
+    client.listen(batches)
     assert batches == [["before"]]
     server.write_batch(frame(b"1", mask=None) + frame(b"2", mask=None))
     server.send("3")
@@ -50,8 +61,8 @@ async def test_whoever_listens_gets_what_is_there_and_what_comes():
 
 async def test_a_paused_end_hands_nothing_on():
     client, server = memory_pair()
-    batches = []
-    client.listen(batches.append)
+    batches = Batches()
+    client.listen(batches)
     client.pause_reading()
     server.write_batch(frame(b"1", mask=None))
     server.send("2")
@@ -65,8 +76,8 @@ async def test_a_paused_end_hands_nothing_on():
 
 async def test_the_end_comes_behind_the_last_message():
     client, server = memory_pair()
-    batches = []
-    client.listen(batches.append)
+    batches = Batches()
+    client.listen(batches)
     client.pause_reading()
     waiting = asyncio.create_task(client.wait_closed())
     await asyncio.sleep(0)
@@ -75,6 +86,7 @@ async def test_the_end_comes_behind_the_last_message():
     await server.close(4000)
     await waiting
     assert batches == [["last"]]
+    assert batches.ended_after == 1
     await client.wait_closed()
 
 

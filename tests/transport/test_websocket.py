@@ -6,6 +6,7 @@ import pickle
 import socket
 import ssl
 import time
+import weakref
 
 import pytest
 import trustme
@@ -28,9 +29,10 @@ from websockets.asyncio.server import serve
 
 from avatarwire.errors import ConnectFailedError, SessionLostError
 from avatarwire.rfc6455.reader import BATCH
-from avatarwire.transport import connect, environment, incoming, websocket
+from avatarwire.transport import closing, congestion, connect, environment, incoming, opening
 
 SECRET_PAYLOAD = b"the words of a customer"
+listeners = weakref.WeakKeyDictionary()
 
 
 @contextlib.asynccontextmanager
@@ -38,7 +40,7 @@ async def connected(**options):
     """A client and a raw peer."""
     async with raw_server() as server:
         client = await connect(server.url(), open_timeout_s=5, **options)
-        client.listener = Listener(client)
+        listeners[client] = Listener(client)
         peer = await server.peers.get()
         yield client, peer
         peer.writer.transport.abort()
@@ -47,7 +49,7 @@ async def connected(**options):
 
 @pytest.fixture
 def short_close(monkeypatch):
-    monkeypatch.setattr(websocket, "CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(closing, "CLOSE_TIMEOUT_S", 0.2)
 
 
 async def fill(client):
@@ -72,7 +74,7 @@ async def fill(client):
 
 
 async def receive(client):
-    return await client.listener.receive()
+    return await listeners[client].receive()
 
 
 async def ended(client):
@@ -98,14 +100,14 @@ async def test_exact_bytes_of_a_batch():
 async def test_batches_pings_and_close_keep_their_order():
     async with connected() as (client, peer):
         client.write_batch(frame(b"1") + frame(b"2"))
-        await client.ping(b"now")
+        client.send_ping()
         client.write_batch(frame(b"3"))
         closing = asyncio.create_task(client.close(1000, "bye"))
         seen = [await read_frame(peer.reader) for _ in range(5)]
         assert seen == [
             (BINARY, b"1"),
             (BINARY, b"2"),
-            (PING, b"now"),
+            (PING, b""),
             (BINARY, b"3"),
             (CLOSE, b"\x03\xe8bye"),
         ]
@@ -236,7 +238,7 @@ async def test_messages_of_one_read_come_in_one_go():
     async with connected() as (client, peer):
         peer.writer.write(frame(b"1", mask=None) + frame(b"2", mask=None) + frame(b"3", mask=None))
         assert await receive(client) == b"1"
-        assert client.listener.batches == [[b"1", b"2", b"3"]]
+        assert listeners[client].batches == [[b"1", b"2", b"3"]]
 
 
 async def test_a_peer_waits_while_reading_is_paused():
@@ -249,7 +251,7 @@ async def test_a_peer_waits_while_reading_is_paused():
             await asyncio.sleep(0)
         peer.writer.write(frame(b"last", TEXT, mask=None))
         await asyncio.sleep(0.3)
-        assert client.listener.batches == []
+        assert listeners[client].batches == []
         assert client.close_code is None
         assert peer.writer.transport.get_write_buffer_size() > 2**19
         client.resume_reading()
@@ -267,7 +269,7 @@ async def test_a_flood_leaves_the_loop_its_turns(monkeypatch):
         nonlocal most
         before = 0
         while True:
-            now = sum(map(len, client.listener.batches))
+            now = sum(map(len, listeners[client].batches))
             most = max(most, now - before)
             before = now
             await asyncio.sleep(0)
@@ -307,7 +309,7 @@ async def test_close_codes_of_the_peer(code):
     async with serve(handler, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         client = await connect(f"ws://127.0.0.1:{port}", open_timeout_s=5)
-        client.listener = Listener(client)
+        listeners[client] = Listener(client)
         assert client.close_code is None
         assert await receive(client) == "last"
         lost = await ended(client)
@@ -432,7 +434,7 @@ async def test_pings_of_a_peer_that_does_not_read_are_answered_within_a_limit():
         lost = await ending
         assert (lost.code, lost.reason) == (1011, "the peer has stopped reading")
         # The limit, and the answers to what one read may bring.
-        assert most_bytes - before_bytes < websocket.MAX_UNREAD_ANSWERS_BYTES + 2**19
+        assert most_bytes - before_bytes < congestion.MAX_UNREAD_ANSWERS_BYTES + 2**19
         pinging.cancel()
 
 
@@ -495,10 +497,10 @@ async def test_the_round_trip_is_measured_behind_other_messages():
 async def test_a_peer_that_reads_again_in_time_is_not_silent():
     async with connected(ping_interval_s=0.2, ping_timeout_s=5) as (client, peer):
         total = await fill(client)
-        assert client._aw_stall_timer is not None
+        assert client._congestion is not None
         await peer.reader.readexactly(total)
         await client.writable()
-        assert client._aw_stall_timer is None
+        assert client._congestion is None
 
 
 async def test_a_peer_that_closes_but_never_hangs_up(short_close):
@@ -558,7 +560,7 @@ async def test_close_with_what_is_not_allowed(code, reason):
             await client.close(code, reason)
         client.write_batch(frame(b"x"))
         assert await read_frame(peer.reader) == (BINARY, b"x")
-        assert client._aw_close_timer is None
+        assert client._closing is None
 
 
 async def test_nothing_is_left_after_a_close():
@@ -568,10 +570,10 @@ async def test_nothing_is_left_after_a_close():
         peer.writer.write(frame(b"\x03\xe8", CLOSE, mask=None))
         peer.writer.write_eof()
         await closing
-        assert client._aw_close_timer.cancelled()
-        timer = client._aw_close_timer
+        assert client._closing._limit_timer.cancelled()
+        timer = client._closing
         await client.close()
-        assert client._aw_close_timer is timer
+        assert client._closing is timer
         await asyncio.sleep(0)
         names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
         assert not any("keepalive" in name for name in names)
@@ -726,9 +728,9 @@ async def test_tls_settings_need_wss():
 
 
 def test_ipv6_and_default_ports():
-    assert websocket._parsed("ws://[::1]/x") == ("::1", 80, False)
+    assert opening._parsed("ws://[::1]/x") == ("::1", 80, False)
     assert environment.endpoint("::1", 80) == "[::1]:80"
-    assert websocket._parsed("WSS://Example.org") == ("example.org", 443, True)
+    assert opening._parsed("WSS://Example.org") == ("example.org", 443, True)
     assert environment.endpoint("example.org", 443) == "example.org:443"
 
 
@@ -771,7 +773,7 @@ async def test_neither_token_nor_payload_in_any_log(everything_logged):
     try:
         async with connected() as (client, peer):
             client.write_batch(frame(SECRET_PAYLOAD))
-            await client.ping()
+            client.send_ping()
             peer.writer.write(frame(SECRET_PAYLOAD, mask=None))
             assert await receive(client) == SECRET_PAYLOAD
             assert TOKEN not in repr(client)
@@ -790,8 +792,8 @@ async def test_neither_token_nor_payload_in_any_log(everything_logged):
 
 
 def test_the_library_logger_still_warns(caplog):
-    websocket._library_log.debug("> GET /?token=%s", TOKEN)
-    websocket._library_log.error("keepalive ping failed")
+    opening._library_log.debug("> GET /?token=%s", TOKEN)
+    opening._library_log.error("keepalive ping failed")
     assert [r.getMessage() for r in caplog.records] == ["keepalive ping failed"]
 
 
@@ -820,7 +822,7 @@ async def test_tls(authority, server_tls):
     authority.configure_trust(trust)
     async with raw_server(ssl=server_tls) as server:
         client = await connect(server.url("wss"), open_timeout_s=5, ssl_context=trust)
-        client.listener = Listener(client)
+        listeners[client] = Listener(client)
         peer = await server.peers.get()
         wire = frame(b"x") + frame(bytes(40_000))
         client.write_batch(wire)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from avatarwire import transport
 from avatarwire.errors import (
@@ -16,24 +16,14 @@ from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
-from avatarwire.transport import Connection, Link
+from avatarwire.transport import Connection, Link, Receiver
 
-__all__ = ["Dialling", "Receiver"]
+__all__ = ["Dialling"]
 
 NORMAL_CLOSURE = 1000
 GOING_AWAY = 1001
 
 ReceivedT = TypeVar("ReceivedT")
-
-
-class Receiver(Protocol):
-    """What a connection is dialled for."""
-
-    def receive(self, message: str | bytes) -> None:
-        """Take a message; the first ones come before the connection is confirmed."""
-
-    def link_ended(self, code: int, reason: str) -> None:
-        """Take note that a connection has ended."""
 
 
 class Dialling(Generic[ReceivedT]):
@@ -187,7 +177,7 @@ class Dialling(Generic[ReceivedT]):
             return connection
 
         # Before it is open: messages may arrive before ``open()`` has returned.
-        link = self.link = Link(dial, self._receiver.receive, self._receiver.link_ended)
+        link = self.link = Link(dial, self._receiver)
         try:
             await link.open()
         except BaseException as exc:

@@ -10,10 +10,10 @@ from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
-    from avatarwire.transport.connection import Connection
+    from avatarwire.transport.connection import Connection, Listener
     from avatarwire.transport.environment import is_loopback
     from avatarwire.transport.heartbeat import Heartbeat
-    from avatarwire.transport.link import Link
+    from avatarwire.transport.link import Link, Receiver
     from avatarwire.transport.loading import connect
     from avatarwire.transport.memory import MemoryConnection, memory_pair
     from avatarwire.transport.rest import (
@@ -43,7 +43,9 @@ __all__ = [
     "Heartbeat",
     "KeepsSecrets",
     "Link",
+    "Listener",
     "MemoryConnection",
+    "Receiver",
     "Response",
     "RestClient",
     "Secret",
@@ -68,10 +70,10 @@ _HOMES = {
     "avatarwire.transport.backoff": "ExponentialBackoffStrategy",
     "avatarwire.transport.heartbeat": "Heartbeat",
     "avatarwire.transport.environment": "is_loopback",
-    "avatarwire.transport.link": "Link",
+    "avatarwire.transport.link": "Link Receiver",
     "avatarwire.transport.loading": "connect",
     "avatarwire.transport.memory": "MemoryConnection memory_pair",
-    "avatarwire.transport.connection": "Connection",
+    "avatarwire.transport.connection": "Connection Listener",
     "avatarwire.transport.rest": (
         "Response RestClient borrow_client get_json post_json return_client shared_client"
     ),

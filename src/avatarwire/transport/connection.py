@@ -1,9 +1,18 @@
 """The port: what a session asks of one open connection, whatever carries it."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Listener"]
+
+
+class Listener(Protocol):
+    """Who is handed what a connection receives."""
+
+    def received(self, messages: list[str | bytes]) -> None:
+        """Take messages, ``str`` for text and ``bytes`` for binary; neither block nor raise."""
+
+    def ended(self) -> None:
+        """Take note of the end: nothing more comes, and the close code is known. Do not raise."""
 
 
 class Connection(Protocol):
@@ -59,15 +68,15 @@ class Connection(Protocol):
             SessionLostError: when the connection has ended, or ends in the meantime.
         """
 
-    def listen(self, on_messages: Callable[[list[str | bytes]], None]) -> None:
-        """Hand on every message from now, those first that have arrived.
+    def listen(self, listener: Listener) -> None:
+        """Hand on every message from now, those first that have arrived, and tell the end.
 
-        Messages come in the order of their arrival, several at a time when several have arrived,
-        and not after the end. It is called once.
+        Messages come in the order of their arrival, several at a time when several have arrived.
+        The end is told once, after the last of them, also when it came before this call, and before
+        ``wait_closed()`` and ``close()`` return. It is called once.
 
         Args:
-            on_messages: called with messages, ``str`` for text and ``bytes`` for binary; it must
-                neither block nor raise.
+            listener: who is told; let go of after the end.
         """
 
     def pause_reading(self) -> None:

@@ -35,7 +35,15 @@ class Heartbeat:
         pinged_at_s: when the last ping was sent, in the event loop's time.
     """
 
-    __slots__ = ("_interval_s", "_is_waiting", "_owner", "_timeout_s", "_timer", "pinged_at_s")
+    __slots__ = (
+        "_interval_s",
+        "_is_late",
+        "_is_waiting",
+        "_owner",
+        "_timeout_s",
+        "_timer",
+        "pinged_at_s",
+    )
 
     def __init__(self, owner: Pinging, interval_s: float | None, timeout_s: float | None) -> None:
         self.pinged_at_s: float = 0.0
@@ -43,11 +51,22 @@ class Heartbeat:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._is_waiting = False
+        self._is_late = False
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Ping an interval from now."""
         self._ping_at(asyncio.get_running_loop().time())
+
+    def __call__(self) -> None:
+        """Do what is due; a timer calls it, which so needs no bound method that is kept."""
+        if not self._is_waiting:
+            self.beat()
+        elif not self._is_late:
+            self._is_late = True
+            self._set_timer(asyncio.get_running_loop().call_later(READ_GRACE_S, self))
+        else:
+            self._owner.peer_is_silent()
 
     def beat(self) -> None:
         """Ping now; the next ping follows an interval later, when this one has been answered."""
@@ -65,7 +84,8 @@ class Heartbeat:
             self._ping_at(self.pinged_at_s)
             return
         self._is_waiting = True
-        self._set_timer(loop.call_later(self._timeout_s, self._expire))
+        self._is_late = False
+        self._set_timer(loop.call_later(self._timeout_s, self))
 
     def heard(self) -> None:
         """Take note of the peer's answer."""
@@ -82,11 +102,7 @@ class Heartbeat:
         """Ping an interval after ``last_s``, or at once if that has passed."""
         if self._interval_s is not None:
             loop = asyncio.get_running_loop()
-            self._set_timer(loop.call_at(last_s + self._interval_s, self.beat))
-
-    def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._set_timer(loop.call_later(READ_GRACE_S, self._owner.peer_is_silent))
+            self._set_timer(loop.call_at(last_s + self._interval_s, self))
 
     def _set_timer(self, timer: asyncio.TimerHandle | None) -> None:
         if self._timer is not None:

@@ -1,19 +1,18 @@
 """What a connection receives, from read bytes to whole messages handed on, a bit at a time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Protocol
 
 from websockets.frames import CloseCode, Frame, Opcode
 
 from avatarwire.rfc6455 import MessageReader
+from avatarwire.transport.connection import Listener
 
-__all__ = ["STEP_S", "Incoming", "OnMessages", "Parsing"]
+__all__ = ["STEP_S", "Incoming", "Parsing"]
 
 STEP_S = 0.002
 """How long what has been read may take before the event loop turns to other things."""
-
-OnMessages: TypeAlias = Callable[[list[str | bytes]], None]
 
 
 class Parsing(Protocol):
@@ -44,8 +43,8 @@ class Incoming:
         "_is_held_up",
         "_is_paused",
         "_is_text",
+        "_listener",
         "_messages",
-        "_on_messages",
         "_owner",
         "_parts",
         "_reader",
@@ -59,8 +58,8 @@ class Incoming:
         self._owner = owner
         self._transport = transport
         self._reader = MessageReader(max_message_bytes)
-        self._on_messages: OnMessages | None = None
-        self._messages: list[str | bytes] = []
+        self._listener: Listener | None = None
+        self._messages: list[str | bytes] | None = None
         self._parts: bytearray | None = None
         self._is_text = False
         self._is_paused = False
@@ -72,9 +71,9 @@ class Incoming:
         """Whether nothing is read at the moment."""
         return self._is_held_up
 
-    def listen(self, on_messages: OnMessages) -> None:
+    def listen(self, listener: Listener) -> None:
         """Hand messages on from now, those first that have arrived."""
-        self._on_messages = on_messages
+        self._listener = listener
         self._read()
 
     def pause(self) -> None:
@@ -103,19 +102,26 @@ class Incoming:
         if self._step is not None:
             self._step.cancel()
             self._step = None
-        messages = self._messages
+        messages, self._messages = self._messages or [], None
         while (found := self._reader.next()) is not None:
             messages += found if isinstance(found, list) else self._parsed(found)
-        on_messages, self._on_messages = self._on_messages, None  # it may hold the connection
-        if messages and on_messages is not None:
-            self._messages = []
-            on_messages(messages)
+        if messages:
+            if self._listener is None:
+                self._messages = messages
+            else:
+                self._listener.received(messages)
+
+    def end(self) -> None:
+        """Tell the end, and let go of who has been told; without a consumer it waits."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.ended()
 
     def _read(self) -> None:
         """Hand on what is here, until nothing is left, nobody wants it or the time is up."""
         self._step = None
-        messages, self._messages = self._messages, []
-        if not self._hand_on(messages):
+        messages, self._messages = self._messages, None
+        if messages is not None and not self._hand_on(messages):
             return
         until_s: float | None = None
         while (found := self._reader.next()) is not None:
@@ -134,11 +140,11 @@ class Incoming:
     def _hand_on(self, messages: list[str | bytes]) -> bool:
         """Hand messages on; False: they wait here, since nobody takes them now."""
         if messages:
-            if self._on_messages is None or self._is_paused:
+            if self._listener is None or self._is_paused:
                 self._messages = messages
                 self._hold_up()
                 return False
-            self._on_messages(messages)
+            self._listener.received(messages)
         return True
 
     def _parsed(self, data: bytes) -> list[str | bytes]:

@@ -3,41 +3,49 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from avatarwire.errors import NotConnectedError, SessionLostError
+from avatarwire.transport import loop_end
 from avatarwire.transport.connection import Connection
 
-__all__ = ["Link"]
+__all__ = ["Link", "Receiver"]
 
 _log = logging.getLogger(__name__)
+
+
+class Receiver(Protocol):
+    """Who is told what comes of a link."""
+
+    def receive(self, message: str | bytes) -> None:
+        """Take a message; must not block."""
+
+    def link_ended(self, code: int, reason: str) -> None:
+        """Take note of the close code and the reason."""
 
 
 class Link:
     """Opens a connection, delivers what it receives, and tells once how it ended.
 
-    One task of the link's own dials, and ends with the connection. Messages are delivered as the
-    connection reads them, one after the other in arrival order, possibly before ``open()`` has
-    returned. A handler that raises is logged and does not end the connection.
+    Messages are delivered as the connection reads them, one after the other in arrival order,
+    possibly before ``open()`` has returned. A receiver that raises is logged and does not end the
+    connection. When the event loop ends first, the connection is closed with it.
 
     Args:
         dial: opens a connection; called once, and let go of then.
-        on_message: called with every message; must not block.
-        on_end: called with the close code and the reason, exactly once for a link that opened,
-            after its last message. A link that never opened says so from ``open()`` alone.
+        receiver: told every message, and the end exactly once for a link that opened, after its
+            last message. A link that never opened says so from ``open()`` alone.
     """
 
-    def __init__(
-        self,
-        dial: Callable[[], Awaitable[Connection]],
-        on_message: Callable[[str | bytes], None],
-        on_end: Callable[[int, str], None],
-    ) -> None:
-        self._dial = dial
-        self._on_message = on_message
-        self._on_end = on_end
+    __slots__ = ("_abandoning", "_connection", "_dial", "_dialling", "_loop_end", "_receiver")
+
+    def __init__(self, dial: Callable[[], Awaitable[Connection]], receiver: Receiver) -> None:
+        self._dial: Callable[[], Awaitable[Connection]] | None = dial
+        self._receiver: Receiver | None = receiver
         self._connection: Connection | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._dialling: asyncio.Task[None] | None = None
         self._abandoning: asyncio.Task[None] | None = None
+        self._loop_end: loop_end.LoopEnd | None = None
 
     @property
     def connection(self) -> Connection:
@@ -58,84 +66,78 @@ class Link:
             SessionLostError: when ``close()`` was called meanwhile.
             Exception: whatever ``dial`` raises.
         """
-        if self._task is not None:
+        dial, self._dial = self._dial, None
+        if dial is None:
             raise RuntimeError("a link opens once")
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run(opened))
-
-        # A task that is cancelled before its first step never runs its own handlers.
-        def closed(_: asyncio.Task[None]) -> None:
-            _fail(opened, SessionLostError(1000, "closed"))
-
-        self._task.add_done_callback(closed)
+        task = self._dialling = asyncio.create_task(self._run(dial), name="avatarwire dial")
+        del dial
         try:
-            await asyncio.shield(opened)
+            await asyncio.wait([task])
         except asyncio.CancelledError:
             await self.close()
             raise
-        finally:
-            self._task.remove_done_callback(closed)  # an open link keeps nothing of its opening
+        self._dialling = None
+        if task.cancelled():
+            raise SessionLostError(1000, "closed")
+        task.result()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, or give up dialling; return when nothing of the link is left.
 
-        Idempotent, and safe from any task, one started by a handler included.
+        Idempotent, and safe from any task, one started by a receiver included.
 
         Args:
             code: the close code to send.
             reason: words for the peer, at most 123 bytes as UTF-8.
         """
-        if self._task is None:
-            return
-        if self._connection is None:
-            self._task.cancel()
-        else:
+        if self._connection is None and (task := self._dialling) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()  # the caller of open() may be gone, who would have fetched it
+        if self._connection is not None:
             await self._connection.close(code, reason)
-        await asyncio.wait([self._task])
 
     def abandon(self, code: int) -> None:
         """Deliver nothing more and tell no end; close with ``code`` without being waited for."""
-        self._on_message = lambda _: None
-        self._on_end = lambda _code, _reason: None
+        self._receiver = None
         self._abandoning = asyncio.create_task(self.close(code), name="avatarwire abandon")
 
-    async def _run(self, opened: asyncio.Future[None]) -> None:
-        dial, self._dial = self._dial, _dialled
-        try:
-            connection = await dial()
-        except Exception as exc:
-            _fail(opened, exc)
-            return
-        self._connection = connection
-        opened.set_result(None)
-        del dial, opened
-        code, reason = 1006, ""
-        try:
-            connection.listen(self._deliver)
-            await connection.wait_closed()
-            code, reason = connection.close_code or code, connection.close_reason
-        finally:
-            # Also when this task is cancelled with its loop: the socket must not outlive it.
-            await connection.close()
-            try:
-                self._on_end(code, reason)
-            except Exception:
-                _log.exception("the handler of the connection's end failed")
+    async def _run(self, dial: Callable[[], Awaitable[Connection]]) -> None:
+        self._connection = await dial()
+        self._loop_end = loop_end.watch(self)
+        self._connection.listen(self)
 
-    def _deliver(self, messages: list[str | bytes]) -> None:
+    # What the connection tells
+
+    def received(self, messages: list[str | bytes]) -> None:
+        """Deliver messages."""
         for message in messages:
+            if self._receiver is None:
+                return
             try:
-                self._on_message(message)
+                self._receiver.receive(message)
             except Exception:
                 _log.exception("a message handler failed; the connection goes on")
 
+    def ended(self) -> None:
+        """Tell the end."""
+        if self._loop_end is not None:
+            self._loop_end.discard(self)
+        code, reason = self.connection.close_code, self.connection.close_reason
+        self._tell_end(1006 if code is None else code, reason)
 
-async def _dialled() -> Connection:
-    raise RuntimeError("a link opens once")
+    async def loop_ends(self) -> None:
+        """Close with the event loop; the end that is told is a cut."""
+        receiver, self._receiver = self._receiver, None
+        await self.connection.close()
+        self._receiver = receiver
+        self._tell_end(1006, "")
 
-
-def _fail(opened: asyncio.Future[None], exc: Exception) -> None:
-    if not opened.done():
-        opened.set_exception(exc)
-        # The caller of open() may be gone; asyncio would log an error that no one fetched.
-        opened.exception()
+    def _tell_end(self, code: int, reason: str) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            try:
+                receiver.link_ended(code, reason)
+            except Exception:
+                _log.exception("the handler of the connection's end failed")

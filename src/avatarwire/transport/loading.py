@@ -21,7 +21,7 @@ _LIBRARIES = (
     "encodings.idna",
     "http.cookiejar",
     "urllib.request",
-    "avatarwire.transport.websocket",
+    "avatarwire.transport.opening",
 )
 
 
@@ -37,8 +37,8 @@ def _load() -> None:
 
 
 async def connect(url: str, **options: Any) -> "WebSocketConnection":  # noqa: ANN401
-    """Open a WebSocket connection; see ``websocket.connect``."""
+    """Open a WebSocket connection; see ``opening.connect``."""
     await load()
-    from avatarwire.transport import websocket  # noqa: PLC0415 - see above
+    from avatarwire.transport import opening  # noqa: PLC0415 - see above
 
-    return await websocket.connect(url, **options)
+    return await opening.connect(url, **options)

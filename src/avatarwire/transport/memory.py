@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 from avatarwire.errors import SessionLostError
+from avatarwire.transport.connection import Listener
 
 __all__ = ["MemoryConnection", "memory_pair"]
 
@@ -39,7 +39,7 @@ class MemoryConnection:
         self._fragments: list[bytes] = []
         self._text = False
         self._inbox: deque[str | bytes] = deque()
-        self._on_messages: Callable[[list[str | bytes]], None] | None = None
+        self._listener: Listener | None = None
         self._end: tuple[int, str] | None = None
         self._changed = asyncio.Event()
 
@@ -81,10 +81,12 @@ class MemoryConnection:
         if self._end is not None:
             raise SessionLostError(*self._end)
 
-    def listen(self, on_messages: Callable[[list[str | bytes]], None]) -> None:
+    def listen(self, listener: Listener) -> None:
         """Hand messages on from now; see ``Connection``."""
-        self._on_messages = on_messages
+        self._listener = listener
         self._hand_on()
+        if self._end is not None:
+            self._tell_end()
 
     def pause_reading(self) -> None:
         """Stop reading at this end."""
@@ -102,14 +104,14 @@ class MemoryConnection:
 
     async def wait_closed(self) -> None:
         """Return when the connection has ended; see ``Connection``."""
-        while self._end is None:
+        while self._end is None or self._listener is not None:
             await self._wait()
-        self._hand_on()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End both ends with this code; see ``Connection``."""
         self._finish(code, reason)
         self._peer._finish(code, reason)  # noqa: SLF001 - the ends are one thing
+        await self.wait_closed()
 
     # For tests
 
@@ -170,15 +172,22 @@ class MemoryConnection:
         self._hand_on_soon()
 
     def _hand_on_soon(self) -> None:
-        if self._on_messages is not None:
+        if self._listener is not None:
             asyncio.get_running_loop().call_soon(self._hand_on)
 
     def _hand_on(self) -> None:
         """Hand on what is here; at the end also while this end is paused."""
-        if self._inbox and self._on_messages and (not self._paused or self._end is not None):
+        if self._inbox and self._listener and (not self._paused or self._end is not None):
             messages = list(self._inbox)
             self._inbox.clear()
-            self._on_messages(messages)
+            self._listener.received(messages)
+
+    def _tell_end(self) -> None:
+        self._hand_on()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.ended()
+        self._changed.set()
 
     def _drained(self) -> None:
         if self.buffered_bytes <= self._low:
@@ -189,6 +198,8 @@ class MemoryConnection:
         if self._end is None:
             self._end = (code, reason)
             self._changed.set()
+            if self._listener is not None:
+                asyncio.get_running_loop().call_soon(self._tell_end)
 
 
 def memory_pair(*, write_limit_bytes: int = 2**15) -> tuple[MemoryConnection, MemoryConnection]:
