@@ -195,7 +195,8 @@ def random_chunks(stream: bytes, rng: random.Random) -> list[bytes]:
 def main() -> None:
     """Compare; what differs is shown."""
     parser = argparse.ArgumentParser(description="Fuzz the reader of received bytes.")
-    parser.add_argument("--count", type=int, default=1_000_000, help="streams, each cut at random")
+    parser.add_argument("--count", type=int, default=1_000_000, help="streams")
+    parser.add_argument("--cuts", type=int, default=1, help="ways that each is cut, at random")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
@@ -209,10 +210,12 @@ def main() -> None:
                 blocks = sys.getallocatedblocks()
             stream = random_stream(rng)
             most = rng.choice(LIMITS)
-            chunks = random_chunks(stream, rng)
-            shown = f"{stream.hex()} read with {most}, in {[len(chunk) for chunk in chunks]}"
+            shown = f"{stream.hex()} read with {most}"
             expected = alone(stream, most)
-            assert together(chunks, most) == expected
+            for _ in range(options.cuts):
+                chunks = random_chunks(stream, rng)
+                shown = f"{stream.hex()} read with {most}, in {[len(chunk) for chunk in chunks]}"
+                assert together(chunks, most) == expected
             messages += len(expected.messages)
     except BaseException:
         print(f"stream {number} of seed {options.seed}: {shown}", file=sys.stderr)
@@ -220,8 +223,8 @@ def main() -> None:
     gc.collect()
     more = sys.getallocatedblocks() - blocks if options.count > WARM_UP else 0
     print(
-        f"{options.count} streams in {time.monotonic() - start:.1f} s: {messages} messages, the"
-        f" same either way; {more} memory blocks more than at the start"
+        f"{options.count} streams, each cut in {options.cuts} ways, in"
+        f" {time.monotonic() - start:.1f} s: {messages} messages, the same either way; {more} memory blocks more than at the start"
     )
     if more > SPARE_BLOCKS:
         sys.exit("Memory adds up.")

@@ -103,7 +103,7 @@ async def test_a_batch_is_one_write(client, session, dials, monkeypatch):
         writes.append(wire)
         return write(wire)
 
-    monkeypatch.setattr(connection, "write_batch", count)
+    monkeypatch.setattr(type(connection), "write_batch", lambda _, wire: count(wire))
     async with client.audio_stream() as turn:
         await turn.write(sound(0.384))
         assert len(writes) == 1

@@ -492,7 +492,7 @@ async def test_a_call_is_one_write(client, session, dials, monkeypatch):
         sizes.append(len(wire))
         return write(wire)
 
-    monkeypatch.setattr(connection, "write_batch", counted)
+    monkeypatch.setattr(type(connection), "write_batch", lambda _, wire: counted(wire))
     for size in (2, 2048, 200_000):
         await client.send_audio(bytes(size))
     assert len(sizes) == 3

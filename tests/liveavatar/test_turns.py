@@ -314,7 +314,7 @@ async def test_a_turn_that_could_not_be_sent_stands_in_nobodys_way(agent, dials,
         raise SessionLost(1006)
 
     async with agent.audio_stream() as turn:
-        monkeypatch.setattr(dials.last, "write_batch", dead)
+        monkeypatch.setattr(type(dials.last), "write_batch", lambda _, wire: dead(wire))
         assert not await turn.write(sound(1))
         monkeypatch.undo()
         assert (await turn.wait_playout()).reason == "lost"

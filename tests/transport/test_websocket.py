@@ -1,11 +1,13 @@
 import asyncio
 import contextlib
+import gc
 import logging
 import logging.config
 import pickle
 import socket
 import ssl
 import time
+import types
 import weakref
 
 import pytest
@@ -232,6 +234,38 @@ async def test_a_connection_that_ended_before_anybody_listened():
         with pytest.raises(SessionLostError) as lost:
             await listener.receive()
         assert (lost.value.code, lost.value.reason) == (4000, "why")
+
+
+async def test_a_listener_is_told_the_end_once_and_before_a_close_returns():
+    async with connected() as (client, peer):
+        closing = asyncio.create_task(client.close(4000))
+        await read_frame(peer.reader)
+        peer.writer.write(frame(b"last", mask=None) + frame(b"\x0f\xa0", CLOSE, mask=None))
+        peer.writer.write_eof()
+        await closing
+        assert (listeners[client].batches, listeners[client].ends) == ([[b"last"]], [4000])
+        late = Listener(client)
+        assert (late.batches, late.ends) == ([], [4000])
+
+
+async def test_nothing_of_the_handshake_is_kept():
+    """Not the token in the URL, either."""
+    async with connected(headers={"api_key": TOKEN}) as (client, _):
+        found, new = [], [client]
+        while new:
+            found += new
+            known = {id(each) for each in found}
+            new = [
+                each
+                for each in gc.get_referents(*new)
+                if id(each) not in known
+                and not isinstance(each, (type, types.ModuleType, types.FunctionType))
+                and not isinstance(each, (asyncio.AbstractEventLoop, logging.Logger))
+            ]
+        kinds = {type(each).__qualname__ for each in found}
+        assert {"Protocol", "Incoming", "Heartbeat"} < kinds
+        assert kinds.isdisjoint({"Request", "Response", "Headers", "_Handshake", "ClientProtocol"})
+        assert not [each for each in found if isinstance(each, str) and TOKEN in each]
 
 
 async def test_messages_of_one_read_come_in_one_go():

@@ -39,9 +39,10 @@ class LoopEnd:
     async def _run(self) -> None:
         try:
             await self._is_empty
-        finally:
+        except asyncio.CancelledError:
             _of_loops.pop(asyncio.get_running_loop(), None)
             await asyncio.gather(*(one.loop_ends() for one in self._open))
+            raise
 
 
 _of_loops: dict[asyncio.AbstractEventLoop, LoopEnd] = {}

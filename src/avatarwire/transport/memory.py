@@ -177,7 +177,9 @@ class MemoryConnection:
 
     def _hand_on(self) -> None:
         """Hand on what is here; at the end also while this end is paused."""
-        if self._inbox and self._listener and (not self._paused or self._end is not None):
+        if not self._inbox or self._listener is None:
+            return
+        if not self._paused or self._end is not None:
             messages = list(self._inbox)
             self._inbox.clear()
             self._listener.received(messages)
