@@ -224,7 +224,8 @@ def main() -> None:
     more = sys.getallocatedblocks() - blocks if options.count > WARM_UP else 0
     print(
         f"{options.count} streams, each cut in {options.cuts} ways, in"
-        f" {time.monotonic() - start:.1f} s: {messages} messages, the same either way; {more} memory blocks more than at the start"
+        f" {time.monotonic() - start:.1f} s: {messages} messages, the same either way;"
+        f" {more} memory blocks more than at the start"
     )
     if more > SPARE_BLOCKS:
         sys.exit("Memory adds up.")

@@ -248,10 +248,11 @@ class WebSocketConnection(asyncio.Protocol):
         return SessionLostError(end.code, end.reason)
 
     def _write_answers(self) -> int:
-        """Write what the library has to say; return how many bytes it was."""
+        """Write what the library has to say, while it can leave; return how many bytes it was."""
         wire = b"".join(self._protocol.data_to_send())
-        if wire:
-            self.transport.write(wire)
+        if not wire or self.transport.is_closing():
+            return 0
+        self.transport.write(wire)
         return len(wire)
 
     def _stalled(self) -> None:
