@@ -107,7 +107,7 @@ async def test_text_that_is_completed_on_a_connection_that_ends_is_sent_again(
             await session.wait_for("response.chunk")
             connection = dials.last
             closing = asyncio.create_task(session.close(1001))
-            while connection.state is State.OPEN:  # noqa: ASYNC110
+            while connection._protocol.state is State.OPEN:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             assert listener.named("on_reconnecting") == []  # nobody has been told yet
         await session.wait_for("response.done")
@@ -154,7 +154,7 @@ async def test_text_is_cut_off_also_before_the_gap_is_told(emulator, listener, d
         await session.wait_for("response.start")
         connection = dials.last
         closing = asyncio.create_task(session.close(1001))
-        while connection.state is State.OPEN:  # noqa: ASYNC110
+        while connection._protocol.state is State.OPEN:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert listener.named("on_reconnecting") == []  # nobody has been told yet
         with pytest.raises(ResponseStreamStateError, match="was cut off"):
