@@ -416,8 +416,8 @@ def slow_platform(monkeypatch):
     gate = asyncio.Event()
     original = SessionApi.start
 
-    async def start(self):
-        result = await original(self)
+    async def start(self, session_id=None, **options):
+        result = await original(self, session_id, **options)
         await gate.wait()
         return result
 
@@ -439,6 +439,26 @@ async def test_start_that_is_abandoned_while_the_platform_works_is_stopped(
     with pytest.raises(asyncio.CancelledError):
         await start
     assert emulator.sessions[0].stop_requests == 1
+    assert listener.calls == [("on_closed", (1000, ""))]
+
+
+async def test_a_start_that_is_abandoned_while_it_waits_for_its_turn_is_never_sent(
+    emulator, listener
+):
+    agent = AvatarAgent(config_for(emulator), listener)
+    async with transport_rest.shared_client() as client:
+        for _ in range(transport_rest.MAX_CALLS):
+            await client.turns.acquire()
+        start = asyncio.create_task(agent.start())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await agent.stop()  # nobody else's call has to end for that
+        with pytest.raises(SessionLost):
+            await start
+        for _ in range(transport_rest.MAX_CALLS):
+            client.turns.release()
+    assert emulator.sessions == []
     assert listener.calls == [("on_closed", (1000, ""))]
 
 
@@ -603,6 +623,40 @@ def test_a_thread_that_outlives_the_event_loop_is_told_so(recwarn):
         agent.call_threadsafe(agent.send_asr_final("request", "late words"))
     gc.collect()
     assert [str(w.message) for w in recwarn if "never awaited" in str(w.message)] == []
+
+
+@pytest.mark.parametrize("reconnect", [True, False])
+def test_a_program_that_ends_without_a_stop_is_told_so_and_ends_quietly(reconnect, caplog, recwarn):
+    class Slow(Recorder):
+        async def on_closed(self, code, reason):
+            await asyncio.sleep(0.01)
+            await super().on_closed(code, reason)
+
+    listener = Slow()
+    emulator = LiveAvatarEmulator(greeting=None)
+
+    async def serve(ready):
+        async with emulator:
+            ready.set()
+            await asyncio.Event().wait()
+
+    async def main():
+        ready = asyncio.Event()
+        serving = asyncio.create_task(serve(ready))
+        await ready.wait()
+        agent = AvatarAgent(config_for(emulator, reconnect=reconnect), listener)
+        await agent.start()
+        stream = await agent.audio_stream().__aenter__()
+        await stream.write(bytes(9600))
+        return serving, agent  # the loop cancels what runs, and ends
+
+    _, agent = asyncio.run(main())
+    assert not agent.is_running
+    gc.collect()
+    assert listener.named("on_closed") == [(1006, "the event loop ended before stop() was called")]
+    assert listener.named("on_reconnecting") == []
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+    assert not recwarn.list
 
 
 def test_a_loop_that_is_gone_is_forgotten_by_stop_and_replaced_by_start():

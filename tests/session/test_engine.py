@@ -206,6 +206,25 @@ def test_a_loop_that_is_gone_with_its_tasks(state, recwarn):
     gc.collect()
 
 
+def test_a_program_that_ends_without_a_stop_is_told_the_end_and_dials_no_more(caplog, recwarn):
+    toy = Toy()
+
+    async def program():
+        await toy.start()
+        await toy.engine.stop()
+        await toy.start()
+
+    asyncio.run(program())
+    gc.collect()
+    assert toy.told.events[-1] == 1006
+    assert "attempt 1" not in toy.told.events
+    assert len(toy.platforms) == 2
+    assert toy.platforms[1].close_code == 1000
+    assert "the event loop ended" in toy.engine.lifecycle.end.reason
+    assert not caplog.records
+    assert not recwarn.list
+
+
 async def test_what_the_platform_made_of_the_release_is_told():
     class Toldback(ToyDialect):
         answer = None

@@ -119,6 +119,7 @@ class Acks(Part[Received]):
             self._fail(what, self._named(lost))
 
     def _fail(self, what: str, error: AkoolStreamingAvatarError) -> None:
+        self._protocol.forget(what)  # its answer may come after all, before the call has ended
         future = self._waiting.pop(what)
         if not future.done():
             future.set_exception(error)

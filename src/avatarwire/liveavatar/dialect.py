@@ -151,7 +151,7 @@ class LiveAvatarDialect(Dialect[Received]):
         try:
             if rest_start is not None:
                 await asyncio.wait([rest_start])
-                if rest_start.exception() is None:
+                if not rest_start.cancelled() and rest_start.exception() is None:
                     started_id = rest_start.result().session_id
             if started_id is None:
                 return None
@@ -165,12 +165,17 @@ class LiveAvatarDialect(Dialect[Received]):
             self._client = await self._borrow_client()
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
-        start = SessionApi(self._client, self._config).start()
-        self._rest_start = keep(asyncio.create_task(start))
+        asked = asyncio.Event()
+        start = SessionApi(self._client, self._config).start(asking=asked.set)
+        self._rest_start = starting = keep(asyncio.create_task(start))
         try:
-            result = await asyncio.shield(self._rest_start)
+            result = await asyncio.shield(starting)
         except SessionStartError:
             self._rest_start = None
+            raise
+        except asyncio.CancelledError:
+            if not asked.is_set():
+                starting.cancel()  # it waits for its turn, and the platform knows nothing of it
             raise
         self._rest_start, self._started_id = None, result.session_id
         return result

@@ -59,8 +59,14 @@ class SessionApi:
         self._config = config
         self._base_url = config.base_url.rstrip("/")
 
-    async def start(self, session_id: str | None = None) -> SessionStartResult:
+    async def start(
+        self, session_id: str | None = None, *, asking: Callable[[], None] | None = None
+    ) -> SessionStartResult:
         """Start a session, or get fresh credentials for one that is still active.
+
+        Args:
+            session_id: of the one that is active; None: start one.
+            asking: called when the platform is about to be asked, after the wait for a turn.
 
         Raises:
             SessionStartError: the platform refused, answered what it should not, or not at all.
@@ -69,7 +75,7 @@ class SessionApi:
         if session_id is not None:
             body["sessionId"] = session_id
         try:
-            answer = await self._post(START_PATH, body, self._config.timeout)
+            answer = await self._post(START_PATH, body, self._config.timeout, asking)
         except RestError as exc:
             # An error that names a setting has advice of its own.
             advice = "" if exc.setting else "is it running? check base_url"
@@ -105,12 +111,23 @@ class SessionApi:
         logger.warning("session %s: %s", session_id, failure)
         return failure
 
-    async def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> "Response":
+    async def _post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        timeout_s: float,
+        asking: Callable[[], None] | None = None,
+    ) -> "Response":
         headers: dict[str, str] = {"Authorization": Secret(f"Bearer {self._config.api_key}")}
         if self._config.sandbox:
             headers["X-Env-Sandbox"] = "true"
         return await transport.post_json(
-            self._client, self._base_url + path, body, headers=headers, timeout_s=timeout_s
+            self._client,
+            self._base_url + path,
+            body,
+            headers=headers,
+            timeout_s=timeout_s,
+            begins=asking,
         )
 
     def _start_body(self) -> dict[str, Any]:

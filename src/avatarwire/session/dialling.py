@@ -16,6 +16,7 @@ from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
+from avatarwire.session.turnstile import pass_turnstile
 from avatarwire.transport import Connection, Link, Receiver
 
 __all__ = ["Dialling"]
@@ -134,6 +135,7 @@ class Dialling(Generic[ReceivedT]):
             if again and not endpoints:
                 self._ports.reporter.retrying(dial.attempt, dial.delay_s)
             await asyncio.sleep(dial.delay_s)
+            await pass_turnstile()
             try:
                 if not endpoints:
                     endpoints.extend(await dialect.endpoints(again=again))

@@ -10,6 +10,8 @@ from avatarwire.session.ports import Ports
 
 __all__ = ["Ending"]
 
+ABNORMAL_CLOSURE = 1006
+
 ReceivedT = TypeVar("ReceivedT")
 
 
@@ -78,6 +80,15 @@ class Ending(Generic[ReceivedT]):
         except Exception:
             self._ports.logger.exception("telling the end failed")
         self.settle()
+
+    async def loop_ends(self) -> None:
+        """Tell the end of a session whose event loop ends before it was stopped.
+
+        The loop still waits for this, and so for the callbacks that hear of it; what begins later,
+        such as another dial, it would never run.
+        """
+        self.tell(End(ABNORMAL_CLOSURE, "the event loop ended before stop() was called"))
+        await self._ports.reporter.finish(set())
 
     def settle(self) -> None:
         """Let go of everyone who waits for the end."""

@@ -236,6 +236,10 @@ class Engine(Generic[ReceivedT]):
             for part in self._ports.parts:
                 part.gap(lost)
 
+    async def loop_ends(self) -> None:
+        """Tell the end, since the event loop ends before the session was stopped."""
+        await self.ending.loop_ends()
+
     # Stop
 
     async def stop(self) -> None:

@@ -9,6 +9,7 @@ from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
+from avatarwire.session.turnstile import pass_turnstile
 from avatarwire.transport import Link
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class Stopping(Generic[ReceivedT]):
     async def _run(
         self, dialling: Dialling[ReceivedT] | None, link: Link | None, *, was_open: bool
     ) -> None:
-        deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
         try:
+            await pass_turnstile()
+            # From here on: the wait for a turn is ours, and none of the platform's time.
+            deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
             was_given_up = dialling is not None and await dialling.give_up()
             if link is not None:
                 await self._close(link, was_open=was_open)

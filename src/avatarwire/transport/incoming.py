@@ -25,9 +25,6 @@ class Parsing(Protocol):
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Tell the peer that it broke a rule: nothing more is read."""
 
-    def all_read(self) -> None:
-        """Take note that all has been handed on of a connection that is over; perhaps again."""
-
 
 class Incoming:
     """Hands on messages in the order of their arrival, as soon as they have been read.
@@ -44,7 +41,6 @@ class Incoming:
 
     __slots__ = (
         "_is_held_up",
-        "_is_last",
         "_is_paused",
         "_is_text",
         "_listener",
@@ -68,7 +64,6 @@ class Incoming:
         self._is_text = False
         self._is_paused = False
         self._is_held_up = False
-        self._is_last = False
         self._step: asyncio.Handle | None = None
 
     @property
@@ -83,9 +78,8 @@ class Incoming:
 
     def pause(self) -> None:
         """Hand nothing on, and read nothing."""
-        if not self._is_last:
-            self._is_paused = True
-            self._hold_up()
+        self._is_paused = True
+        self._hold_up()
 
     def resume(self) -> None:
         """Go on, from the event loop: the caller may be in the middle of taking messages."""
@@ -104,14 +98,18 @@ class Incoming:
         self._reader.give_up()
 
     def finish(self) -> None:
-        """Hand on all that has arrived, since nothing follows; tell the owner when that is done.
-
-        It takes steps, too. Without a consumer messages wait; a pause is over.
-        """
-        self._is_last = True
-        self._is_paused = False
-        if self._step is None:
-            self._read()
+        """Hand on all that has arrived, since nothing follows; without a consumer it waits."""
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
+        messages, self._messages = self._messages or [], None
+        while (found := self._reader.next()) is not None:
+            messages += found if isinstance(found, list) else self._parsed(found)
+        if messages:
+            if self._listener is None:
+                self._messages = messages
+            else:
+                self._listener.received(messages)
 
     def end(self) -> None:
         """Tell the end, and let go of who has been told; without a consumer it waits."""
@@ -138,16 +136,10 @@ class Incoming:
                 self._read_soon()
                 return
         self._let_go_on()
-        if self._is_last:
-            self._owner.all_read()
 
     def _hand_on(self, messages: list[str | bytes]) -> bool:
         """Hand messages on; False: they wait here, since nobody takes them now."""
         if messages:
-            if self._listener is None and self._is_last:
-                self._messages = self._messages or []
-                self._messages += messages
-                return True
             if self._listener is None or self._is_paused:
                 self._messages = messages
                 self._hold_up()

@@ -23,6 +23,9 @@ class Receiver(Protocol):
     def link_ended(self, code: int, reason: str) -> None:
         """Take note of the close code and the reason."""
 
+    async def loop_ends(self) -> None:
+        """Take note instead that the event loop ends: no task that begins now may outlast this."""
+
 
 class Link:
     """Opens a connection, delivers what it receives, and tells once how it ended.
@@ -128,11 +131,11 @@ class Link:
         self._tell_end(1006 if code is None else code, reason)
 
     async def loop_ends(self) -> None:
-        """Close with the event loop; the end that is told is a cut."""
+        """Close with the event loop, and tell that it ends."""
         receiver, self._receiver = self._receiver, None
         await self.connection.close()
-        self._receiver = receiver
-        self._tell_end(1006, "")
+        if receiver is not None:
+            await receiver.loop_ends()
 
     def _tell_end(self, code: int, reason: str) -> None:
         receiver, self._receiver = self._receiver, None

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -220,6 +220,7 @@ async def post_json(
     *,
     headers: Mapping[str, str],
     timeout_s: float,
+    begins: Callable[[], None] | None = None,
 ) -> Response:
     """Post ``body`` as JSON; redirects are not followed.
 
@@ -232,6 +233,7 @@ async def post_json(
         body: objects, arrays, text, numbers of 64 bits, booleans and None.
         headers: additional headers; their values are treated as secret.
         timeout_s: limit for the whole call, in seconds.
+        begins: called when the call's turn has come; before that, nothing of it has been sent.
 
     Returns:
         The answer, whatever its status, a redirect included.
@@ -245,7 +247,7 @@ async def post_json(
     content = _json.dumps(body)
     headers = {**headers, "Content-Type": "application/json"}
     return await _request(
-        client, "POST", url, headers=headers, timeout_s=timeout_s, content=content
+        client, "POST", url, headers=headers, timeout_s=timeout_s, begins=begins, content=content
     )
 
 
@@ -276,6 +278,7 @@ async def _request(
     *,
     headers: Mapping[str, str],
     timeout_s: float,
+    begins: Callable[[], None] | None = None,
     **what: Any,  # noqa: ANN401 - httpx's own arguments
 ) -> Response:
     if not are_legal(headers):
@@ -288,6 +291,8 @@ async def _request(
     headers = {name: Secret(text) for name, text in headers.items()}
     # Before its time begins: waiting here is nothing that the platform does.
     async with client.turns:
+        if begins is not None:
+            begins()
         answer = await _try(client, method, url, headers, timeout_s, what)
     if isinstance(answer, _Failure):
         # Raised here and not where it was caught: there it would drag along a hundred lines of the

@@ -39,6 +39,9 @@ class WebSocketConnection(asyncio.Protocol):
         ping_interval_s: seconds between pings; None: none are sent, and a peer that falls silent
             or stops reading goes unnoticed.
         ping_timeout_s: seconds that a pong may take.
+
+    Attributes:
+        transport: the same.
     """
 
     __slots__ = (
@@ -82,14 +85,9 @@ class WebSocketConnection(asyncio.Protocol):
     # asyncio's callbacks
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on what has arrived; then the end."""
+        """Hand on what has arrived, note why it ended, and tell everyone who waits."""
         del exc  # told by the close code 1006
         self._incoming.finish()
-
-    def all_read(self) -> None:
-        """Note why it ended, and tell everyone who waits."""
-        if self._end is not None:
-            return
         self._protocol.receive_eof()
         self._heartbeat.stop()
         if self._closing is not None:
@@ -106,13 +104,14 @@ class WebSocketConnection(asyncio.Protocol):
         self._incoming.take(data)
 
     def eof_received(self) -> None:
-        """Say no more, unless there is more to read; the transport closes itself."""
-        if not self._incoming.is_held_up:
-            self._protocol.receive_eof()
+        """Take all that has arrived; then the end, since the transport closes itself."""
+        self._incoming.finish()
+        self._protocol.receive_eof()
+        self._write_answers()
 
     def pause_writing(self) -> None:
         """Note that the write buffer is over its high water."""
-        self._congestion = Congestion(self._silence_s, self._fail)
+        self._congestion = Congestion(self._silence_s, self._stalled)
 
     def resume_writing(self) -> None:
         """Note that the write buffer is down to its low water."""
@@ -256,7 +255,10 @@ class WebSocketConnection(asyncio.Protocol):
         self.transport.write(wire)
         return len(wire)
 
-    def _fail(self, reason: str = "the peer has stopped reading") -> None:
+    def _stalled(self) -> None:
+        self._fail("the peer has stopped reading")
+
+    def _fail(self, reason: str) -> None:
         # After the peer's last byte it is only our own that cannot leave; there is nothing to say.
         if self._protocol.state is not State.CLOSED:
             # The frame may not leave, but its state makes 1011 the code that everyone is told.
