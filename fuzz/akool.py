@@ -18,7 +18,7 @@ from avatarwire.akool import StreamingAvatarClient
 from avatarwire.emulator import AkoolEmulator, AkoolFaults, AkoolSession, DiscoveryFault
 
 if TYPE_CHECKING:
-    from avatarwire.streaming import Playout
+    from avatarwire.streaming import AudioStream, Playout
 
 __all__ = ["Akool"]
 
@@ -59,8 +59,16 @@ class Akool:
         )  # fmt: skip
         begun: list[None] = []
         ended: list[None] = []
+        turns: list[_Turn] = []
+        outlived: list[AudioStream] = []
+
+        def disconnected() -> None:
+            ended.append(None)
+            streams = [turn.stream for turn in turns if turn.stream.written_ms]
+            outlived.extend(stream for stream in streams if not stream.is_resolved)
+
         client.on_connected = lambda: begun.append(None)
-        client.on_disconnected = lambda: ended.append(None)
+        client.on_disconnected = disconnected
         try:
             await client.connect()
         except AvatarwireError:
@@ -69,7 +77,6 @@ class Akool:
             self._forget(client.session_id)
             return
         session = next(s for s in self._emulator.sessions if s.session_id == client.session_id)
-        turns: list[_Turn] = []
         speaking = asyncio.create_task(self._speak(client, session, turns, chance))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chance.uniform(1, 8)):
@@ -78,6 +85,7 @@ class Akool:
             await client.disconnect()
             await speaking
         assert not client.is_running, "disconnected, and it runs"
+        assert not outlived, f"turns that outlived their connection: {outlived}"
         assert len(begun) == len(ended), f"{len(begun)} connections, {len(ended)} ends"
         if session.is_connected:
             await session.wait_closed()
@@ -97,7 +105,8 @@ class Akool:
         last = 0
         while client.is_running:
             stream = client.audio_stream(paced=chance.random() < 0.8, buffer_ms=500)
-            turn = _Turn(last, session.connections)
+            turn = _Turn(stream, last, session.connections)
+            turns.append(turn)
             try:
                 async with stream:
                     for _ in range(chance.randrange(1, 8)):
@@ -112,11 +121,11 @@ class Akool:
                 pass
             turn.last = last
             if not stream.written_ms:
+                turns.remove(turn)
                 await asyncio.sleep(0.05)  # it could not be opened: being connected again
                 continue
             turn.playout = await stream.wait_playout(HANG_S)
             assert turn.playout.reason != "timed_out", "a turn of Akool's hangs"
-            turns.append(turn)
 
     def _forget(self, session_id: str) -> None:
         self._emulator.sessions[:] = [
@@ -149,7 +158,8 @@ class Akool:
 class _Turn:
     """One turn: the numbers that were written to it, and what became of them."""
 
-    def __init__(self, first: int, connections: int) -> None:
+    def __init__(self, stream: "AudioStream", first: int, connections: int) -> None:
+        self.stream = stream
         self.first = self.last = first
         self.connections = connections
         self.playout: Playout

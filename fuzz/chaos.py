@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import random
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 from akool import Akool
 from ledger import EVENT, Ledger, WrittenTurn, counted_pcm
 from run import HANG_S, Errors, Run, descriptors, quietly, watch_memory
-from storms import AVATAR, Storms
+from scenes import Scenes
+from storms import AVATAR, START_LIMIT_S, Storms
 
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, AvatarwireError
 from avatarwire.codec import AudioFrame
@@ -39,6 +41,9 @@ GROWTH_LIMIT_BYTES = 8_000_000
 HALF_A_SAMPLE = b"\x55"
 #: How long a platform flaps: far longer than all attempts of a session take.
 FLAPS_S = 8.0
+STRIKE_EVERY_S = 6.0
+#: How many turns of a session are still being played when it waits for them.
+PLAYED_AT_ONCE = 4
 #: What may not be alive once all sessions have ended.
 MORTAL = (AvatarAgent, AudioStream, Outbox, WebSocketConnection)
 
@@ -78,7 +83,10 @@ class Chaos(Run):
         loop.set_exception_handler(lambda _, context: self.failures.append(f"escaped: {context}"))
         async with self.emulator:
             storms, akool = Storms(self, self.emulator), Akool(self)
-            works = (self.direct, self.tidy, storms.run, akool.run)
+            scenes = Scenes(self)
+            works = (
+                self.direct, self.strike_all, self.tidy, storms.run, akool.run, scenes.run,
+            )  # fmt: skip
             director = [asyncio.create_task(work()) for work in works]
             watching = asyncio.create_task(self.watch())
             await asyncio.gather(
@@ -190,18 +198,20 @@ class Chaos(Run):
             await asyncio.sleep(chance.uniform(0.05, 0.5))
 
     async def speak(self, agent: AvatarAgent, ledger: Ledger, chance: random.Random) -> None:
-        """Say one turn after the other; several short ones are still being played together."""
+        """Say one turn after the other; some are still being played together.
+
+        Of those not paced a connection that is dialled again has to take more than it has room for.
+        """
         first = 0
         played: list[asyncio.Task[WrittenTurn]] = []
         while agent.is_running:
             begun_s = time.monotonic()
-            stream = agent.audio_stream(paced=chance.random() < 0.8, buffer_ms=500)
-            is_short = chance.random() < 0.6
+            stream = agent.audio_stream(paced=chance.random() < 0.6, buffer_ms=500)
             last = first
             ends_early = chance.random() < 0.2
             try:
                 async with stream:
-                    for _ in range(1 if is_short else chance.randrange(1, 12)):
+                    for _ in range(chance.randrange(1, 10)):
                         size = 4 * chance.randrange(2, 3000)
                         pcm = counted_pcm(last, size)
                         # Half of a sample may be in one piece and half of it in the next.
@@ -222,7 +232,7 @@ class Chaos(Run):
                 if not stream.written_ms:
                     break  # it could not be opened
             played.append(asyncio.create_task(_played(stream, first, last, begun_s)))
-            if not is_short:
+            if chance.random() < 0.3 or sum(not turn.done() for turn in played) == PLAYED_AT_ONCE:
                 await asyncio.wait(played)
             first = last
         ledger.turns += [await turn for turn in played]
@@ -235,34 +245,41 @@ class Chaos(Run):
         doing: set[asyncio.Task[None]] = set()
         deeds = (
             self.cut, self.cut, self.close, self.garbage, self.chatter, self.closing,
-            self.new_faults, self.new_faults, self.new_faults, self.stall_loop, self.flap,
-            self.cut_all,
+            self.new_faults, self.new_faults, self.new_faults, self.stall_loop,
         )  # fmt: skip
-        often = [1.0] * (len(deeds) - 2) + [0.2, 0.1]
         while not self.is_over:
             await asyncio.sleep(chance.uniform(0.01, 0.1))
             connected = [s for s in self.emulator.sessions if s.is_connected]
             if not connected:
                 continue
-            deed = chance.choices(deeds, often)[0]
+            deed = chance.choice(deeds)
             self.counts[f"fault {deed.__name__}"] += 1
             doing.add(asyncio.create_task(quietly(deed(chance.choice(connected), chance))))
             doing = {task for task in doing if not task.done() or task.result()}
         self.emulator.faults = Faults()
         await asyncio.gather(*doing)
 
-    async def cut(self, session: LiveSession, _: random.Random) -> None:
-        session.cut()
+    async def strike_all(self) -> None:
+        """Let all sessions lose their connections together: too rare to be left to chance."""
+        strikes = itertools.cycle((self.cut_all, self.cut_all, self.flap))
+        while not self.is_over:
+            await asyncio.sleep(STRIKE_EVERY_S)
+            strike = next(strikes)
+            self.counts[f"fault {strike.__name__}"] += 1
+            strike()
 
-    async def cut_all(self, _session: LiveSession, _: random.Random) -> None:
+    def cut_all(self) -> None:
         for session in list(self.emulator.sessions):
             session.cut()
 
-    async def flap(self, _session: LiveSession, _: random.Random) -> None:
+    def flap(self) -> None:
         """Lose every connection, for a while, and each new one right after its handshake."""
         self.emulator.faults = Faults(close_after_messages=1, close_code=1011)
         self.fair_from_s = time.monotonic() + FLAPS_S
-        await self.cut_all(_session, _)
+        self.cut_all()
+
+    async def cut(self, session: LiveSession, _: random.Random) -> None:
+        session.cut()
 
     async def close(self, session: LiveSession, chance: random.Random) -> None:
         await session.close(chance.choice(CLOSE_CODES), "chaos")
@@ -340,7 +357,8 @@ async def measured(seconds: float, seed: int) -> Chaos:
     await chaos.run()
     await watching
     chaos.emulator.sessions.clear()
-    left_s = time.monotonic() + 5
+    # A start that the platform never answers lasts its whole limit, whoever has given it up.
+    left_s = time.monotonic() + START_LIMIT_S + 5
     while time.monotonic() < left_s and len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     gc.collect()

@@ -11,7 +11,7 @@ from run import HANG_S, Run, quietly
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, AvatarwireError
 from avatarwire.emulator import LiveAvatarEmulator, LiveSession
 
-__all__ = ["AVATAR", "Storms"]
+__all__ = ["AVATAR", "START_LIMIT_S", "Storms"]
 
 AGENTS = 40
 PAUSE_S = 3.0
