@@ -1,11 +1,14 @@
 """What signals do to every command: the first ends it in order, the second at once."""
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -122,19 +125,32 @@ async def test_serve_closes_its_recordings(
 
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM, SIGHUP])
 async def test_standard_input_that_never_comes(number: Signals) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *("stream", "-"),
-        env=WITHOUT_SETTINGS,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    process.stdin.write(b"RIFF")
-    await asyncio.sleep(1.5)
-    process.send_signal(number)
-    assert await asyncio.wait_for(process.wait(), 20) == 128 + number
+    reading, writing = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *("stream", "-"),
+            env=WITHOUT_SETTINGS,
+            stdin=reading,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        os.write(writing, b"RIFF")
+        await _wait_until_read(writing)
+        process.send_signal(number)
+        assert await asyncio.wait_for(process.wait(), 20) == 128 + number
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+async def _wait_until_read(pipe: int) -> None:
+    """Wait until nothing of what was written to a pipe is left in it."""
+    left = array.array("i", [1])
+    async with asyncio.timeout(60):
+        while left[0]:
+            await asyncio.sleep(0.01)
+            fcntl.ioctl(pipe, termios.FIONREAD, left)
 
 
 SLOW = """
