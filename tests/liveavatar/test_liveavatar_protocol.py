@@ -37,7 +37,7 @@ def test_session_closing_ends_sending(protocol):
 
 def test_audio_comes_out_as_a_frame(protocol):
     frame = AudioFrame(seq=7, samples=1, payload=b"ab")
-    assert protocol.receive(frame.pack()) == frame
+    assert protocol.hear([frame.pack()], 0, 1) == [frame]
 
 
 @pytest.mark.parametrize(

@@ -53,3 +53,26 @@ async def test_clear():
     lane.put(1)
     lane.clear()
     assert len(lane) == 0
+
+
+def test_several_at_once_are_as_one_after_the_other():
+    lane, other = Lane(5), Lane(5)
+    for items in ([1, 2, 3], [], [4, 5, 6], [7]):
+        lane.extend(items)
+        for item in items:
+            other.put(item)
+        assert len(lane) == len(other)
+        assert lane.dropped == other.dropped
+    assert list(lane.drain()) == [(3,), (4,), (5,), (6,), (7,)]
+    assert len(lane) == 0
+
+
+def test_what_comes_while_it_is_drained_is_taken_too():
+    lane = Lane(5)
+    lane.put(1)
+    taken = []
+    for (item,) in lane.drain():
+        taken.append(item)
+        if item < 3:
+            lane.put(item + 1)
+    assert taken == [1, 2, 3]

@@ -15,8 +15,8 @@ class Record:
         self.ended = asyncio.Event()
         self.loop_ended = 0
 
-    def receive(self, message):
-        self.messages.append(message)
+    def receive(self, messages):
+        self.messages.extend(messages)
 
     def link_ended(self, code, reason):
         self.ends.append((code, reason))
@@ -81,10 +81,10 @@ async def test_writes_go_to_the_connection():
 async def test_close_from_a_task_that_a_handler_started():
     tasks = []
 
-    def on_message(_):
+    def on_messages(_):
         tasks.append(asyncio.create_task(link.close(1000)))
 
-    link, server, record = make_link(on_message)
+    link, server, record = make_link(on_messages)
     await link.open()
     server.send("stop")
     await record.ended.wait()
@@ -203,11 +203,11 @@ async def test_a_cancelled_reader_closes_the_connection():
 async def test_a_handler_that_raises_ends_nothing(caplog):
     seen = []
 
-    def on_message(message):
-        seen.append(message)
+    def on_messages(messages):
+        seen.extend(messages)
         raise SessionLostError(4000, "not the connection's")
 
-    link, server, record = make_link(on_message)
+    link, server, record = make_link(on_messages)
     await link.open()
     server.send("a")
     server.send("b")

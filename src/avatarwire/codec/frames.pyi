@@ -9,6 +9,7 @@ class FrameType(IntEnum):
     EXTERNAL = 4
 
 def frame_type(data: Buffer) -> FrameType | None: ...
+def audio_frames(messages: list[str | bytes], start: int, most: int) -> list[AudioFrame]: ...
 
 @final
 class AudioFrame:

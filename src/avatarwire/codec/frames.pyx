@@ -9,6 +9,7 @@ from enum import IntEnum
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from libc.string cimport memcpy
 
 from avatarwire.codec._bits cimport (
@@ -52,6 +53,10 @@ class FrameType(IntEnum):
     EXTERNAL = 4
 
 
+cdef enum:
+    # Beside the type bits, of which there are two.
+    EXTERNAL_TYPE = 4
+
 cdef object _AUDIO = FrameType.AUDIO
 cdef object _IMAGE = FrameType.IMAGE
 cdef object _EXTERNAL = FrameType.EXTERNAL
@@ -75,20 +80,66 @@ def frame_type(data):
         ValueError: ``data`` is not contiguous.
     """
     cdef Loan loan
-    cdef ExternalHeader external
     cdef int kind
     borrow(data, &loan)
     try:
-        if loan.size >= EXTERNAL_HEADER and is_external(loan.data):
-            unpack_external(loan.data, &external)
-            if loan.size == EXTERNAL_HEADER + external.length:
-                return _EXTERNAL
-        kind = loan.data[0] >> 6 if loan.size else 0
+        kind = kind_of(loan.data, loan.size)
     finally:
         give_back(&loan)
     if kind == AUDIO_TYPE:
         return _AUDIO
+    if kind == EXTERNAL_TYPE:
+        return _EXTERNAL
     return _IMAGE if kind == IMAGE_TYPE else None
+
+
+def audio_frames(list messages not None, Py_ssize_t start, Py_ssize_t most):
+    """Read the audio frames that follow one another in a list of messages.
+
+    Args:
+        messages: The messages, text or bytes.
+        start: The index of the first to read.
+        most: How many to read at the most.
+
+    Returns:
+        Frames, as ``AudioFrame.unpack`` reads them, up to the first message that is no whole audio
+        frame.
+
+    Raises:
+        ValueError: ``start`` or ``most`` is negative.
+    """
+    cdef list frames = []
+    cdef object message
+    cdef const unsigned char* data
+    cdef Py_ssize_t size, index
+    cdef AudioFrame frame
+    if start < 0 or most < 0:
+        raise ValueError(f"start and most must not be negative, not {start} and {most}")
+    for index in range(start, start + min(most, PyList_GET_SIZE(messages) - start)):
+        message = messages[index]
+        if not isinstance(message, bytes):
+            break
+        data = <const unsigned char*> PyBytes_AS_STRING(message)
+        size = PyBytes_GET_SIZE(message)
+        if size < AUDIO_HEADER or kind_of(data, size) != AUDIO_TYPE:
+            break
+        frame = AudioFrame.__new__(AudioFrame)
+        unpack_audio(data, &frame.header)
+        if size - AUDIO_HEADER < frame.header.length:
+            break
+        frame.source = <bytes> message
+        frame.start = AUDIO_HEADER
+        frames.append(frame)
+    return frames
+
+
+cdef int kind_of(const unsigned char* data, Py_ssize_t size) noexcept:
+    cdef ExternalHeader external
+    if size >= EXTERNAL_HEADER and is_external(data):
+        unpack_external(data, &external)
+        if size == EXTERNAL_HEADER + external.length:
+            return EXTERNAL_TYPE
+    return data[0] >> 6 if size else 0
 
 
 @cython.final

@@ -61,12 +61,12 @@ class AvatarAgent(AgentCalls):
         self._framers = FramerKeeper()
         self._beginning = Beginning("the turn's audio", logger)
         self._dialect = LiveAvatarDialect(config)
-        self._reporter = ListenerReporter(listener, config, self._dialect)
+        self._user_audio = UserAudios()
+        self._reporter = ListenerReporter(listener, config, self._dialect, self._user_audio)
         self._turns = Turns(config)
         self._responses = Responses(self._outbox)
         self._partials = Partials(self._outbox)
         self._accompaniment = Accompaniment(config)
-        self._user_audio = UserAudios()
         self._scene = Scene()
         self._wire_tap: Callable[[], None] | None = None
         self._engine: Engine[Received] = Engine(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from avatarwire import transport
+from avatarwire.codec import AudioFrame
 from avatarwire.errors import ConnectFailedError, RestError, SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
 from avatarwire.liveavatar.errors import ErrorCode, SessionStartError, UnusableAnswerError
@@ -113,6 +114,10 @@ class LiveAvatarDialect(Dialect[Received]):
             case SessionClosing(str(reason)):
                 return SessionClosing(self.redacted(reason))
         return received
+
+    def hear(self, messages: list[str | bytes], start: int, most: int) -> list[AudioFrame]:
+        """Return the user's audio frames from ``start`` on, up to the first other message."""
+        return self.protocol.hear(messages, start, most)
 
     def replies(self) -> Sequence[bytes]:
         """Return ``session.ready`` after each ``session.init``."""

@@ -8,7 +8,7 @@ bounded lane that drops its oldest frame, counts it and says so when the callbac
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 from avatarwire.codec import AudioFrame
 from avatarwire.liveavatar.config import SessionStartResult
@@ -124,21 +124,23 @@ class Callbacks(CallbackTasks):
         callback = self._callback(name)
         return None if callback is None else self.queue(name, callback, (args,))
 
-    def audio(self, frame: AudioFrame) -> None:
-        """Queue a frame for ``on_audio_frame``, which ``start`` starts where it does not run."""
+    def hear(self, frames: Sequence[AudioFrame]) -> None:
+        """Queue frames for ``on_audio_frame``, which ``start`` starts where it does not run."""
         callback = self._callback("on_audio_frame")
         if callback is None:
             return
-        frames = self._frames
-        if frames is None:
-            frames = self._frames = Lane(AUDIO_LANE_FRAMES)
-        if not frames.put(frame) and frames.dropped == 1:
+        lane = self._frames
+        if lane is None:
+            lane = self._frames = Lane(AUDIO_LANE_FRAMES)
+        dropped_before = lane.dropped
+        lane.extend(frames)
+        if lane.dropped > dropped_before == 0:
             logger.warning(
                 "on_audio_frame is slower than the audio: the oldest frames are dropped and"
                 " counted (dropped_audio_frames)"
             )
         if self._hearing is None or self._hearing.is_over:
-            self._hearing = self.queue("on_audio_frame", callback, _taken(frames))
+            self._hearing = self.queue("on_audio_frame", callback, lane.drain())
 
     def cancel(self, keep: set[RunningCallback]) -> list[asyncio.Task[None]]:
         """Cancel what waits, except ``keep``, and what has not begun; return the tasks of it."""
@@ -151,8 +153,3 @@ class Callbacks(CallbackTasks):
         if callback is None or getattr(callback, "__func__", None) is getattr(AgentListener, name):
             return None
         return callback if callable(callback) else None
-
-
-def _taken(frames: Lane[AudioFrame]) -> Iterator[tuple[AudioFrame]]:
-    while frames:
-        yield (frames.take(),)

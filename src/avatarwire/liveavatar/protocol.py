@@ -9,6 +9,7 @@ import logging
 from typing import TypeAlias
 
 from avatarwire.codec import AudioFrame, FrameType, frame_type
+from avatarwire.codec.frames import audio_frames
 from avatarwire.liveavatar.events import (
     Inbound,
     ResponseStateEvent,
@@ -22,7 +23,7 @@ __all__ = ["LiveAvatarProtocol", "Received"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.liveavatar")
 
-Received: TypeAlias = Inbound | AudioFrame
+Received: TypeAlias = Inbound
 
 
 class LiveAvatarProtocol:
@@ -48,9 +49,18 @@ class LiveAvatarProtocol:
         self.is_open = False
         self._replies = ()
 
+    def hear(self, messages: list[str | bytes], start: int, most: int) -> list[AudioFrame]:
+        """Take the user's audio frames in, from ``start`` up to the first other message."""
+        frames = audio_frames(messages, start, most)
+        self.audio_frames += len(frames)
+        return frames
+
     def receive(self, message: str | bytes) -> Received | None:
-        """Take one message in; None when there is nothing to tell."""
-        return self._binary(message) if isinstance(message, bytes) else self._event(message)
+        """Take one message in that is no audio frame; None when there is nothing to tell."""
+        if isinstance(message, bytes):
+            self._pass_over(message)
+            return None
+        return self._event(message)
 
     def replies(self) -> tuple[Event, ...]:
         """Return the events that the protocol itself has to send now, each once."""
@@ -88,21 +98,14 @@ class LiveAvatarProtocol:
             self._response_seqs = {event.session_id: event.seq}
         return new
 
-    def _binary(self, message: bytes) -> AudioFrame | None:
+    def _pass_over(self, message: bytes) -> None:
         kind = frame_type(message)
         if kind is FrameType.AUDIO:
-            try:
-                frame = AudioFrame.unpack(message)
-            except ValueError:
-                self._ignore("a truncated audio frame")
-            else:
-                self.audio_frames += 1
-                return frame
+            self._ignore("a truncated audio frame")
         elif kind is None:
             self._ignore("a binary message of unknown type")
         else:
             self._ignore(f"a frame of type {kind.name} (only audio is expected)")
-        return None
 
     def _ignore(self, cause: str) -> None:
         self.ignored[cause] = self.ignored.get(cause, 0) + 1

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import weakref
+from collections.abc import Sequence
 
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import SessionLostError
@@ -31,6 +32,7 @@ class ListenerReporter(Reporter[Received]):
         listener: an ``AgentListener``, or any object with some of its methods.
         config: whose ``timeout`` limits ``on_closed``.
         dialect: what knows the platform's answers.
+        user_audio: who hears the user beside the listener.
 
     Attributes:
         callbacks: the listener's, in this session.
@@ -38,13 +40,18 @@ class ListenerReporter(Reporter[Received]):
     """
 
     def __init__(
-        self, listener: object, config: AvatarAgentConfig, dialect: LiveAvatarDialect
+        self,
+        listener: object,
+        config: AvatarAgentConfig,
+        dialect: LiveAvatarDialect,
+        user_audio: "UserAudios",
     ) -> None:
         self.callbacks: Callbacks = Callbacks(listener)
         self.on_session_init: RunningCallback | None = None
         self._listener = listener
         self._config = config
         self._dialect = dialect
+        self._user_audio = user_audio
         self._connections = 0
         self._on_closed: RunningCallback | None = None
 
@@ -61,15 +68,18 @@ class ListenerReporter(Reporter[Received]):
 
     def notice(self, received: Received) -> None:
         """Pass what has been received to the program's callbacks."""
-        if isinstance(received, AudioFrame):
-            self.callbacks.audio(received)
-        elif not isinstance(received, SessionInit):
+        if not isinstance(received, SessionInit):
             self.callbacks.add(received.callback, *received.arguments())
         elif self._connections == 1 and self.on_session_init is None:
             self.on_session_init = self.callbacks.add(received.callback, *received.arguments())
 
+    def hear(self, sound: Sequence[AudioFrame]) -> None:
+        """Pass the user's sound to the iterations over it, and to ``on_audio_frame``."""
+        self._user_audio.hear(sound)
+        self.callbacks.hear(sound)
+
     def start_callbacks(self) -> None:
-        """Start what ``notice`` has queued."""
+        """Start what has been queued."""
         self.callbacks.start()
 
     def connected(self) -> None:
@@ -165,12 +175,13 @@ class UserAudios(Part[Received]):
         """Feed another one, until the session ends."""
         self._audios = (*self._audios, weakref.ref(audio))
 
-    def notice(self, received: Received) -> None:
+    def hear(self, frames: Sequence[AudioFrame]) -> None:
         """Pass the user's sound to those who listen."""
-        if isinstance(received, AudioFrame) and self._audios:
+        if self._audios:
             for audio in self._alive():
                 before = audio.dropped_frames
-                audio.push(received)
+                for frame in frames:
+                    audio.push(frame)
                 self.dropped_frames += audio.dropped_frames - before
 
     def ended(self, lost: SessionLostError) -> None:

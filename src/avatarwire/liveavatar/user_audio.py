@@ -4,6 +4,7 @@ import logging
 from typing import Self
 
 from avatarwire.audio import Beginning, OpusDecoder, PcmFormat, Resampler
+from avatarwire.audio.formats import SAMPLE_BYTES
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
 from avatarwire.codec.header import FRAME_RATES, OPUS, PCM
 from avatarwire.errors import AudioFormatError
@@ -63,7 +64,7 @@ class UserAudio:
         self._lane: Lane[AudioFrame | Gap] = Lane(LANE_FRAMES)
         self._decoder: OpusDecoder | None = None
         self._resampler: Resampler | None = None
-        self._source: PcmFormat | None = None
+        self._source: tuple[int, int] | None = None
         self._is_closed = False
         self._is_drained = False
         self._beginning = Beginning("the user's audio", logger, advice=_ASK_THE_PLATFORM)
@@ -154,18 +155,19 @@ class UserAudio:
         return MAX_CONCEALED_MS
 
     def _converted(self, frame: AudioFrame) -> bytes:
-        source = PcmFormat(FRAME_RATES[frame.sample_rate], frame.channel + 1)
+        channels = frame.channel + 1
+        source = (frame.sample_rate, channels)
         tail = b""
         if source != self._source or self._resampler is None:
             tail = self._tail_of_pcm()
             self._source = source
             self._resampler = Resampler(
-                rate_in=source.sample_rate,
+                rate_in=FRAME_RATES[frame.sample_rate],
                 rate_out=self._format.sample_rate,
-                channels_in=source.channels,
+                channels_in=channels,
             )
         pcm = frame.payload
-        half_bytes = len(pcm) % source.frame_bytes
+        half_bytes = len(pcm) % (SAMPLE_BYTES * channels)
         if half_bytes:
             # Kept, it would shift all that follows by a byte, which is noise.
             self._bad("it ends with half a sample", what="cut")

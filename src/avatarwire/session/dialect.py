@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from avatarwire.errors import SessionLostError
 from avatarwire.session.callbacks import RunningCallback
@@ -88,6 +88,23 @@ class Dialect(Generic[ReceivedT]):
         """Return what a message means; None when there is nothing to tell."""
         raise NotImplementedError
 
+    def hear(self, messages: list[str | bytes], start: int, most: int) -> Sequence[Any]:
+        """Return what the messages from ``start`` on mean while they are the user's sound.
+
+        Sound confirms nothing, closes nothing and is not answered. It is told to the reporter
+        alone, by ``hear``; what is no sound goes to ``receive``.
+
+        Args:
+            messages: what has come.
+            start: the index of the first that has not been taken.
+            most: how many to take.
+
+        Returns:
+            One value for each message taken.
+        """
+        del messages, start, most
+        return ()
+
     def replies(self) -> Sequence[bytes]:
         """Return, once, the text messages with which the protocol itself answers."""
         return ()
@@ -143,8 +160,11 @@ class Reporter(Part[ReceivedT]):
     def closed(self, end: End) -> None:
         """The session has ended, for good."""
 
+    def hear(self, sound: Sequence[Any]) -> None:
+        """Take the user's sound, as the dialect's ``hear`` has returned it."""
+
     def start_callbacks(self) -> None:
-        """Start what ``notice`` has queued: each part has been told of it by now."""
+        """Start what has been queued: each part has been told of it by now."""
 
     async def finish(self, callers: set[RunningCallback]) -> None:
         """Wait for callbacks that are to end before ``stop()`` returns, except ``callers``."""

@@ -21,7 +21,7 @@ from avatarwire.session.inbox import Inbox
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, Retry, State
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.ports import Ports
-from avatarwire.session.stopping import Stopping
+from avatarwire.session.stopping import Stopping, require_gone
 from avatarwire.session.tasks import keep
 from avatarwire.transport import Link
 
@@ -171,8 +171,18 @@ class Engine(Generic[ReceivedT]):
         dialling = self._dialling
         return self._link if dialling is None or dialling.link is None else dialling.link
 
-    def receive(self, message: str | bytes) -> None:
-        """Take a message from the connection."""
+    def receive(self, messages: list[str | bytes]) -> None:
+        """Take from the connection one text, or binary messages that followed one another."""
+        taken = 0
+        while taken < len(messages):
+            heard = self.inbox.hear(messages, taken)
+            if heard:
+                self.lifecycle.is_fruitful = True
+            else:
+                self._take(messages[taken])
+            taken += heard or 1
+
+    def _take(self, message: str | bytes) -> None:
         ports = self._ports
         received = self.inbox.take(message)
         for reply in ports.dialect.replies():
@@ -251,7 +261,10 @@ class Engine(Generic[ReceivedT]):
         if self.lifecycle.state is State.NEW:
             return
         if self.loop is not asyncio.get_running_loop():
-            self._stop_elsewhere()
+            require_gone(self.loop)
+            self._link = self._dialling = self._stopping = None
+            self.ending.forget()
+            self.lifecycle.stopped()
             return
         callback = running_callback()
         if self._stopping is None:
@@ -263,17 +276,6 @@ class Engine(Generic[ReceivedT]):
         if callback is not None:
             self._stopping.callers.add(callback)
         await asyncio.shield(self._stopping.task)
-
-    def _stop_elsewhere(self) -> None:
-        """Forget a session whose event loop is gone; it cannot be told anything any more."""
-        if not self.is_loop_gone:
-            raise RuntimeError(
-                "stop() was called from another event loop than start(): have it run there, by"
-                " asyncio.run_coroutine_threadsafe() or an AvatarAgent's call_threadsafe()"
-            )
-        self._link = self._dialling = self._stopping = None
-        self.ending.forget()
-        self.lifecycle.stopped()
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended; at once when there is none."""

@@ -7,11 +7,16 @@ from avatarwire.session.ports import Ports
 
 __all__ = ["Inbox"]
 
+#: How much of the user's sound is told in one go: fewer frames than any lane that it enters holds.
+MOST_AT_ONCE = 64
+
 ReceivedT = TypeVar("ReceivedT")
 
 
 class Inbox(Generic[ReceivedT]):
     """Counts what comes, shows it to whoever looks, and has the dialect say what it means.
+
+    The user's sound goes straight to the reporter, all that came at once in one go.
 
     Args:
         ports: whose dialect, and whose taps.
@@ -31,6 +36,20 @@ class Inbox(Generic[ReceivedT]):
         """Count from zero: another session begins."""
         self.events: int = 0
         self.payload_bytes: int = 0
+
+    def hear(self, messages: list[str | bytes], start: int) -> int:
+        """Tell the messages from ``start`` on while they are the user's sound; return how many."""
+        ports = self._ports
+        taps = ports.outbox.taps
+        # Whoever looks is shown each message before what it means is told.
+        sound = ports.dialect.hear(messages, start, 1 if taps else MOST_AT_ONCE)
+        if sound:
+            self.payload_bytes += sum(map(len, messages[start : start + len(sound)]))
+            if taps:
+                ports.outbox.show("received", BINARY, messages[start])
+            ports.reporter.hear(sound)
+            ports.reporter.start_callbacks()
+        return len(sound)
 
     def take(self, message: str | bytes) -> ReceivedT | None:
         """Return what a message means; None when there is nothing to tell."""

@@ -15,7 +15,7 @@ from avatarwire.transport import Link
 if TYPE_CHECKING:
     from avatarwire.session.callbacks import RunningCallback
 
-__all__ = ["Stopping"]
+__all__ = ["Stopping", "require_gone"]
 
 NORMAL_CLOSURE = 1000
 #: How long stop() waits for the connection and the platform, whatever they do.
@@ -24,6 +24,15 @@ STOP_LIMIT_S = 2.5
 MIN_RELEASE_S = 0.3
 
 ReceivedT = TypeVar("ReceivedT")
+
+
+def require_gone(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Raise RuntimeError unless the loop of a session is gone, which cannot be told of a stop."""
+    if loop is None or not loop.is_closed():
+        raise RuntimeError(
+            "stop() was called from another event loop than start(): have it run there, by"
+            " asyncio.run_coroutine_threadsafe() or an AvatarAgent's call_threadsafe()"
+        )
 
 
 class Stopping(Generic[ReceivedT]):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["Lane"]
@@ -38,6 +39,20 @@ class Lane(Generic[T]):
         self._items.append(item)
         self._news.set()
         return not full
+
+    def extend(self, items: Sequence[T]) -> None:
+        """Add ``items``, no more than the lane holds; the oldest go for them where they must."""
+        over = len(self._items) + len(items) - self._limit
+        for _ in range(over):
+            self._items.popleft()
+        self.dropped += max(0, over)
+        self._items.extend(items)
+        self._news.set()
+
+    def drain(self) -> Iterator[tuple[T]]:
+        """Take item after item, each as the arguments of a call, until there is none."""
+        while self._items:
+            yield (self._items.popleft(),)
 
     def take(self) -> T:
         """Take the oldest item; there must be one."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import groupby
 from typing import Protocol
 
 from avatarwire.errors import NotConnectedError, SessionLostError
@@ -17,8 +18,8 @@ _log = logging.getLogger(__name__)
 class Receiver(Protocol):
     """Who is told what comes of a link."""
 
-    def receive(self, message: str | bytes) -> None:
-        """Take a message; must not block."""
+    def receive(self, messages: list[str | bytes]) -> None:
+        """Take one text, or binary messages that followed one another; must not block."""
 
     def link_ended(self, code: int, reason: str) -> None:
         """Take note of the close code and the reason."""
@@ -30,9 +31,10 @@ class Receiver(Protocol):
 class Link:
     """Opens a connection, delivers what it receives, and tells once how it ended.
 
-    Messages are delivered as the connection reads them, one after the other in arrival order,
-    possibly before ``open()`` has returned. A receiver that raises is logged and does not end the
-    connection. When the event loop ends first, the connection is closed with it.
+    Messages are delivered as the connection reads them, in arrival order, possibly before
+    ``open()`` has returned: text by text, since what one says may decide about the next, and
+    binary messages that follow one another in one go. A receiver that raises is logged and does
+    not end the connection. When the event loop ends first, the connection is closed with it.
 
     Args:
         dial: opens a connection; called once, and let go of then.
@@ -115,11 +117,20 @@ class Link:
 
     def received(self, messages: list[str | bytes]) -> None:
         """Deliver messages."""
-        for message in messages:
-            if self._receiver is None:
-                return
+        if len(messages) == 1:
+            self._deliver(messages)
+            return
+        for kind, following in groupby(messages, key=type):
+            if kind is str:
+                for text in following:
+                    self._deliver([text])
+            else:
+                self._deliver(list(following))
+
+    def _deliver(self, messages: list[str | bytes]) -> None:
+        if self._receiver is not None:
             try:
-                self._receiver.receive(message)
+                self._receiver.receive(messages)
             except Exception:
                 _log.exception("a message handler failed; the connection goes on")
 
