@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from parsers import parse
 
 from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
+from avatarwire.codec.frames import audio_frames
 
 AUDIO_RANGES = {"channel": 1, "key": 1, "sample_rate": 3, "samples": 4095, "codec": 3}
 IMAGE_RANGES = {"format": 15, "quality": 255, "image_id": 65535, "width": 65535, "height": 65535}
@@ -419,3 +420,27 @@ def test_exact_bytes_on_a_websocket(size, masks):
 def test_two_implementations_read_a_frame_on_a_websocket(fields):
     frame = AudioFrame(**fields)
     assert parse(frame.websocket()) == [frame.pack()]
+
+
+@given(
+    st.lists(AUDIO_FIELDS.map(lambda fields: AudioFrame(**fields).pack()), max_size=5),
+    st.sampled_from([
+        "text", b"", b"\x40", bytearray(9), ImageFrame(payload=b"x").pack(),
+        ExternalAudioFrame(1, 2, bytes(1920)).pack(), AudioFrame(payload=b"ab").pack()[:-1],
+    ]),
+    st.integers(0, 6),
+    st.integers(0, 6),
+)  # fmt: skip
+def test_audio_frames_are_read_up_to_the_first_other_message(audio, other, start, most):
+    messages = [*audio, other, *audio]
+    expected = [AudioFrame.unpack(message) for message in audio[start : start + most]]
+    if start > len(audio):
+        rest = messages[start : start + most]
+        expected = [AudioFrame.unpack(message) for message in rest]
+    assert audio_frames(messages, start, most) == expected
+
+
+@pytest.mark.parametrize(("start", "most"), [(-1, 1), (0, -1)])
+def test_audio_frames_are_not_read_from_before_the_first(start, most):
+    with pytest.raises(ValueError, match="must not be negative"):
+        audio_frames([AudioFrame().pack()], start, most)

@@ -101,9 +101,9 @@ async def test_audio_frames_come_one_at_a_time():
 
     callbacks = Callbacks(Listener())
     for seq in range(10):
-        callbacks.audio(AudioFrame(seq=seq))
+        callbacks.hear([AudioFrame(seq=seq)])
     await settled(callbacks)
-    callbacks.audio(AudioFrame(seq=10))
+    callbacks.hear([AudioFrame(seq=10)])
     await settled(callbacks)
     assert seen == list(range(11))
     assert callbacks.dropped_frames == 0
@@ -119,10 +119,10 @@ async def test_slow_audio_callback_loses_the_oldest_frames_and_says_so(caplog):
             seen.append(frame.seq)
 
     callbacks = Callbacks(Listener())
-    callbacks.audio(AudioFrame(seq=0))
+    callbacks.hear([AudioFrame(seq=0)])
     callbacks.start()  # frame 0 is being handled now
     for seq in range(1, AUDIO_LANE_FRAMES + 6):
-        callbacks.audio(AudioFrame(seq=seq))
+        callbacks.hear([AudioFrame(seq=seq)])
     gate.set()
     await settled(callbacks)
     assert callbacks.dropped_frames == 5
@@ -133,7 +133,7 @@ async def test_slow_audio_callback_loses_the_oldest_frames_and_says_so(caplog):
 
 async def test_audio_goes_nowhere_without_a_callback():
     callbacks = Callbacks(AgentListener())
-    callbacks.audio(AudioFrame())
+    callbacks.hear([AudioFrame()])
     assert not callbacks._frames
     assert not callbacks._queue
 

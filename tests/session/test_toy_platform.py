@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from toy import Toy
+from toy import Toy, ToyDialect
 
 from avatarwire.errors import SessionLostError
 from avatarwire.session import CallbackTasks, Engine, Part, Reporter
@@ -128,3 +128,70 @@ async def test_a_callback_of_the_closing_word_cannot_send_any_more(toy):
     toy.platforms[0].send("closing")
     await asyncio.wait_for(toy.engine.wait_closed(), 5)
     assert seen == [False]
+
+
+class Hearing(ToyDialect):
+    """Binary messages that begin with "s" are the user's sound."""
+
+    def hear(self, messages, start, most):
+        sound = []
+        for message in messages[start : start + most]:
+            if not isinstance(message, bytes) or not message.startswith(b"s"):
+                break
+            sound.append(message)
+        return sound
+
+
+class Heard(Caller):
+    """Notes what is told, and how."""
+
+    def __init__(self, told):
+        super().__init__(told.append)
+
+    def hear(self, sound):
+        self.callbacks.queue("on_sound", self.react, [(list(sound),)])
+
+
+async def test_sound_of_one_read_is_told_in_one_go_and_all_in_order():
+    told = []
+    toy, caller = Toy(Hearing()), Heard(told)
+    late = Late()
+    toy.engine = Engine(
+        toy.dialect, caller, (caller, late), outbox=toy.outbox, connect=toy.connect,
+        logger=logging.getLogger("toy"),
+    )  # fmt: skip
+    await toy.start()
+    for message in (b"s1", b"s2", b"x", b"s3", "word", "words", b"s4", *[b"s"] * 100):
+        toy.platforms[0].send(message)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    words = [b"x", "word", "words"]
+    assert told == [
+        "hello", [b"s1", b"s2"], b"x", [b"s3"], "word", "words",
+        [b"s4", *[b"s"] * 63], [b"s"] * 37,
+    ]  # fmt: skip
+    assert late.told == ["connected", "hello", *words]
+    assert toy.engine.inbox.payload_bytes == 5 + 8 + 1 + 9 + 100
+    await toy.engine.stop()
+
+
+async def test_whoever_looks_sees_each_sound_before_it_is_told():
+    told = []
+    toy, caller = Toy(Hearing()), Heard(told)
+    toy.engine = Engine(
+        toy.dialect, caller, (caller,), outbox=toy.outbox, connect=toy.connect,
+        logger=logging.getLogger("toy"),
+    )  # fmt: skip
+    await toy.start()
+    toy.outbox.taps = (lambda *seen: told.append(seen),)
+    for message in (b"s1", b"s2"):
+        toy.platforms[0].send(message)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told == [
+        "hello",
+        ("received", "binary", b"s1"), [b"s1"],
+        ("received", "binary", b"s2"), [b"s2"],
+    ]  # fmt: skip
+    toy.outbox.taps = ()
+    await toy.engine.stop()

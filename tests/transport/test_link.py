@@ -249,3 +249,14 @@ async def test_over_a_socket():
         assert record.messages == [b"hi"]
         assert record.ends == [(4002, "go")]
         await link.close()
+
+
+async def test_text_comes_alone_and_binary_messages_together():
+    calls = []
+    link, server, record = make_link(calls.append)
+    await link.open()
+    for message in ("a", "b", b"1", b"2", "c", b"3"):
+        server.send(message)
+    await server.close()
+    await record.ended.wait()
+    assert calls == [["a"], ["b"], [b"1", b"2"], ["c"], [b"3"]]
