@@ -16,6 +16,7 @@ from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import aiohttp
+import seeds  # noqa: F401 - for the published SDK
 import websockets
 from picows import WSFrame, WSListener, WSTransport, ws_connect
 from ratios import Ratio, floors, report
@@ -23,15 +24,18 @@ from speaker import PAYLOAD_BYTES, speaker
 
 from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig, transport
 
+import liveavatar_channel_sdk as seed  # isort: skip - found by seeds
+
 FLOOD_FRAMES = 20_000
 LIVE_SESSIONS = 200
-LIVE_S = 2
-ROUNDS = 4
+LIVE_S = 1
+ROUNDS = 5
 LIMIT_S = 15
 NEARLY_ALL = 0.95
 
 OURS, USER_AUDIO = "avatarwire, on_audio_frame", "avatarwire, user_audio()"
 CONNECTION = "avatarwire, the connection alone"
+SEED = "published SDK, on_audio_frame"
 PICOWS, LIBRARY, AIOHTTP = "picows", "websockets", "aiohttp"
 
 
@@ -139,6 +143,19 @@ async def by_callback(base_url: str, count: Count, stack: AsyncExitStack) -> Non
     stack.push_async_callback(agent.stop)
 
 
+async def by_seed(base_url: str, count: Count, stack: AsyncExitStack) -> None:
+    """Start a session of the published SDK whose listener takes payloads."""
+
+    class Listener(seed.AgentListener):
+        async def on_audio_frame(self, frame: seed.AudioFrame) -> None:
+            count.add(len(frame.payload))
+
+    config = seed.AvatarAgentConfig("key", "avatar", base_url=base_url)
+    agent = seed.AvatarAgent(config, Listener())
+    await agent.start()
+    stack.push_async_callback(agent.stop)
+
+
 async def by_user_audio(base_url: str, count: Count, stack: AsyncExitStack) -> None:
     """Start a session whose sound is iterated over."""
     agent = our_agent(base_url, AgentListener())
@@ -156,6 +173,7 @@ SIDES: dict[str, Opener] = {
     OURS: by_callback,
     USER_AUDIO: by_user_audio,
     CONNECTION: by_connection,
+    SEED: by_seed,
     PICOWS: by_picows,
     LIBRARY: by_websockets,
     AIOHTTP: by_aiohttp,

@@ -21,6 +21,8 @@ from avatarwire.codec import AudioFrame
 
 _HANDSHAKE_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 FRAME_S = 0.04
+#: How a ping begins.
+PING = 0x89
 #: 40 ms at 16 kHz, which is what a user's voice comes in.
 PAYLOAD_BYTES = 1280
 #: Frames written at a time in a flood, unless the listener is full.
@@ -43,7 +45,7 @@ groups: "defaultdict[str, list[Connection]]" = defaultdict(list)
 
 
 class Connection(asyncio.Protocol):
-    """One connection, or a request; what it receives after the handshake is not looked at."""
+    """One connection, or a request; after the handshake it only looks for pings and the close."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin as a request."""
@@ -71,8 +73,13 @@ class Connection(asyncio.Protocol):
         self._has_room.set()
 
     def data_received(self, data: bytes) -> None:
-        """Take a request, or look for the close."""
+        """Take a request, or look for a ping and for the close."""
         if self._group is not None:
+            if data[0] == PING:
+                # By the published SDK, which pings every 5 s and closes when nothing answers.
+                end = 6 + data[1] % 128
+                payload = bytes(each ^ data[2 + at % 4] for at, each in enumerate(data[6:end]))
+                self.transport.write(b"\x8a%c%s" % (len(payload), payload))
             if b"\x88\x82" in data:
                 self.transport.write(b"\x88\x02\x03\xe8")
                 self.transport.close()
