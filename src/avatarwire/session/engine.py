@@ -175,11 +175,9 @@ class Engine(Generic[ReceivedT]):
         """Take from the connection one text, or binary messages that followed one another."""
         taken = 0
         while taken < len(messages):
-            heard = self.inbox.hear(messages, taken)
-            if heard:
-                self.lifecycle.is_fruitful = True
-            else:
+            if not (heard := self.inbox.hear(messages, taken)):
                 self._take(messages[taken])
+            self.lifecycle.is_fruitful |= heard > 0
             taken += heard or 1
 
     def _take(self, message: str | bytes) -> None:
