@@ -62,10 +62,10 @@ class LiveAvatarProtocol:
             return None
         return self._event(message)
 
-    def replies(self) -> tuple[Event, ...]:
+    def replies(self) -> list[Event]:
         """Return the events that the protocol itself has to send now, each once."""
         replies, self._replies = self._replies, ()
-        return replies
+        return list(replies)
 
     def _event(self, message: str) -> Inbound | None:
         try:
