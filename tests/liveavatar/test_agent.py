@@ -332,8 +332,9 @@ async def test_stop_while_the_network_libraries_are_loaded(emulator, listener, m
     await stop
     with pytest.raises(SessionLost, match=r"stop\(\) was called during start\(\)"):
         await start
-    while tasks._kept:
-        await asyncio.wait(tasks._kept)
+    loop = asyncio.get_running_loop()
+    while kept := [task for task in tasks._kept if task.get_loop() is loop]:
+        await asyncio.wait(kept)
     # Either it was never started, or it was stopped again.
     assert [session.stop_requests for session in emulator.sessions] in ([], [1])
 
