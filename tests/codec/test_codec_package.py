@@ -11,6 +11,8 @@ import avatarwire.codec
 
 FOLDER = pathlib.Path(avatarwire.codec.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.iter_modules([str(FOLDER)]))
+#: A module in Python has its types beside its code.
+NATIVE = [name for name in MODULES if not (FOLDER / f"{name}.py").exists()]
 
 
 def test_exports():
@@ -20,7 +22,7 @@ def test_exports():
     assert public - set(MODULES) == set(avatarwire.codec.__all__)
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", NATIVE)
 def test_stub_exports_equal_the_module(name):
     module = importlib.import_module(f"avatarwire.codec.{name}")
     tree = ast.parse((FOLDER / f"{name}.pyi").read_text())

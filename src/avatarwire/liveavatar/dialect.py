@@ -5,6 +5,7 @@ Source: the wire protocol, "REST" and "Connection".
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from avatarwire import transport
@@ -18,7 +19,10 @@ from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
 from avatarwire.session.dialect import Dialect, Endpoint
 from avatarwire.session.tasks import keep
-from avatarwire.transport import RestClient, redacted, secrets_in_url
+from avatarwire.transport import redacted, secrets_in_url
+
+if TYPE_CHECKING:
+    from avatarwire.transport import RestClient
 
 __all__ = ["LiveAvatarDialect"]
 
@@ -185,7 +189,7 @@ class LiveAvatarDialect(Dialect[Received]):
         self._rest_start, self._started_id = None, result.session_id
         return result
 
-    async def _borrow_client(self) -> RestClient:
+    async def _borrow_client(self) -> "RestClient":
         try:
             return await transport.borrow_client(self._config.ssl_context)
         except RestError as exc:
