@@ -42,6 +42,15 @@ def test_a_loss_is_the_end_without_attempts_and_after_a_final_code(attempts, is_
     assert lose(life, 9.0, is_final=is_final, error=SessionLostError(1008, "no")) == End(1008, "no")
 
 
+def test_an_attempt_that_fails_after_the_end_is_not_repeated():
+    life = Lifecycle()
+    life.start(Retry(), attempts=5)
+    life.opened(0.0)
+    assert lose(life, 0.1) == End(1006, "")
+    end = life.ended(End(1006, ""))
+    assert life.failed(CUT, is_final=False) == end
+
+
 def test_delays_double_up_to_their_limit_and_end_after_so_many_attempts():
     life = opened(attempts=4)
     assert lose(life, 9.0) == Dial(1, 1.0)

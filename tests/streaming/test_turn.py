@@ -245,6 +245,23 @@ def test_the_platform_ends_an_open_turn(speaker, reason):
 
 
 @virtual
+async def test_sending_that_fails_unexpectedly_ends_the_turn(speaker, monkeypatch, caplog):
+    async with new_stream(speaker) as stream:
+        await stream.write(sound(1000))
+
+        def say(pcm):
+            raise RuntimeError("on purpose")
+
+        monkeypatch.setattr(speaker, "say", say)
+        while await stream.write(sound(1000)):
+            pass
+    playout = await stream.wait_playout()
+    assert (playout.reason, speaker.words[-1]) == ("failed", "finish")
+    assert playout.written_ms == playout.sent_ms + playout.dropped_ms
+    assert "sending failed unexpectedly" in caplog.text
+
+
+@virtual
 async def test_nothing_is_left_behind(speaker):
     async with new_stream(speaker) as stream:
         speaker.room.clear()

@@ -563,3 +563,37 @@ async def test_a_thousand_calls_together_do_not_hold_up_the_loop():
     assert state.most <= rest.MAX_CALLS
     print(f"held up for {longest_s * 1000:.0f} ms at the most")  # noqa: T201 - for pytest -s
     assert longest_s < 0.4
+
+
+# Calls that are given up
+
+
+async def give_up(client, url, after_turns):
+    call = asyncio.create_task(post_json(client, url, {}, headers=HEADERS, timeout_s=5.0))
+    for _ in range(after_turns):
+        await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+
+
+async def test_calls_that_are_given_up_take_no_place_of_others():
+    async with platform(http(body=b"{}")) as state, shared_client() as client:
+        for after_turns in [*range(1, 41), *range(1, 41)]:
+            await give_up(client, state.url, after_turns)
+        calls = (post(state.url) for _ in range(2 * rest.MAX_CALLS))
+        assert [answer.status for answer in await asyncio.gather(*calls)] == [200] * 64
+
+
+async def test_after_many_of_them_another_client_takes_over(monkeypatch):
+    monkeypatch.setattr(rest, "MOST_GIVEN_UP", 3)
+    async with platform(http(body=b"{}")) as state, shared_client() as client:
+        assert (await post(state.url)).status == 200
+        (first,) = client._ways.values()
+        for _ in range(3):
+            await give_up(client, state.url, 3)
+        assert first.client.is_closed
+        assert not client._retired
+        assert (await post(state.url)).status == 200
+        (second,) = client._ways.values()
+        assert second is not first
+        assert not second.client.is_closed

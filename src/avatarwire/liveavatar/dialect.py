@@ -84,6 +84,7 @@ class LiveAvatarDialect(Dialect[Received]):
         config = self._config
         if again and self._client is not None:
             self._offered = await SessionApi(self._client, config).start(self.session_id)
+            self._started_id = self._offered.session_id
         else:
             self._offered = await start_patiently(self._start_once, config.start_retries)
         url = _checked_url(self._offered.agent_ws_url, config.base_url)

@@ -193,7 +193,12 @@ class Dialling(Generic[ReceivedT]):
         except BaseException:
             confirmation.cancel()
             # 1000 would tell the platform that the session is over.
-            await link.close(GOING_AWAY if self._is_again else NORMAL_CLOSURE)
+            code = GOING_AWAY if self._is_again else NORMAL_CLOSURE
+            try:
+                await link.close(code)
+            except asyncio.CancelledError:
+                link.abandon(code)  # what it still tells would be taken for the next connection's
+                raise
             raise
 
     async def _wait(

@@ -180,6 +180,8 @@ class Lifecycle:
             is_final: asking again is of no use.
             has_more: there is another endpoint, which is dialled without waiting.
         """
+        if self.end is not None:
+            return self.end
         if self.state is State.OPENING and (is_final or self._attempt >= self._most_attempts):
             lost = error if isinstance(error, SessionLostError) else SessionLostError(1000)
             return End(lost.code, lost.reason, error)

@@ -1,6 +1,7 @@
 """A turn's sound on its way to the listener: what is due, what was sent, how it has ended."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Literal
 
@@ -287,6 +288,13 @@ class Turn:
                 self._is_held = True  # the session will say whether there is another connection
             else:
                 self.end("lost")
+            return None
+        except Exception:
+            logger.exception("turn %s: sending failed unexpectedly: it ends", self.response_id)
+            with contextlib.suppress(Exception):
+                self._speaker.abandon()
+            self._close()
+            self._resolve("failed")
             return None
 
     def _pump(self) -> None:

@@ -79,7 +79,11 @@ class Link:
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
-            await self.close()
+            try:
+                await self.close()
+            except asyncio.CancelledError:
+                self.abandon(1000)
+                raise
             raise
         self._dialling = None
         if task.cancelled():

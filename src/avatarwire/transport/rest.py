@@ -46,6 +46,9 @@ Without a limit a thousand sessions that come back together hold up the loop for
 that comes or goes has httpcore look through all of them.
 """
 
+#: After so many calls that were given up another HTTP client takes over.
+MOST_GIVEN_UP = 64
+
 _NO_URL = "not an http:// or https:// URL with a host"
 
 
@@ -63,6 +66,16 @@ class Response:
     status: int
     body: Any = field(repr=False)
     location: str | None = field(default=None, compare=False)
+
+
+@dataclass(eq=False, slots=True)
+class _Way:
+    """One HTTP client, for all that goes through the same proxy with the same trust."""
+
+    client: "httpx.AsyncClient"
+    proxy: Proxy | None
+    calls: int = 0
+    given_up: int = 0
 
 
 class RestClient:
@@ -85,10 +98,11 @@ class RestClient:
         self.is_closed: bool = False
         self.open: AsyncGenerator[None] = self._open()
         self._ssl_context = ssl_context
-        self._ways: dict[tuple[Proxy | None, bool], httpx.AsyncClient] = {}
+        self._ways: dict[tuple[Proxy | None, bool], _Way] = {}
+        self._retired: set[_Way] = set()
 
-    async def towards(self, url: "httpx.URL") -> "tuple[httpx.AsyncClient, Proxy | None]":
-        """Return the client for a URL, and the proxy that it goes through.
+    async def towards(self, url: "httpx.URL") -> "_Way":
+        """Return the way to a URL.
 
         Raises:
             SettingError: the environment's proxy or certificates cannot be used.
@@ -106,8 +120,25 @@ class RestClient:
                 raise RuntimeError("the client is closed")
             # Another call may have come this far meanwhile.
             if way not in self._ways:
-                self._ways[way] = _new_client(trust, proxy)
-        return self._ways[way], proxy
+                self._ways[way] = _Way(_new_client(trust, proxy), proxy)
+        return self._ways[way]
+
+    def gave_up(self, way: "_Way") -> None:
+        """Take note that a call has been given up: its connection may never come free.
+
+        The HTTP library can lose one when a call is cancelled in the moment in which it ends. From
+        time to time a new client takes over, and the old one is closed after its last call.
+        """
+        way.given_up += 1
+        if way.given_up == MOST_GIVEN_UP:
+            self._ways = {key: one for key, one in self._ways.items() if one is not way}
+            self._retired.add(way)
+
+    async def left(self, way: "_Way") -> None:
+        """Close a retired client when its last call has ended."""
+        if not way.calls and way in self._retired:
+            self._retired.discard(way)
+            await way.client.aclose()
 
     async def _open(self) -> "AsyncGenerator[None]":
         """Keep the connections until the generator is closed.
@@ -118,9 +149,10 @@ class RestClient:
             yield
         finally:
             self.is_closed = True
-            for client in self._ways.values():
-                await client.aclose()
+            for way in (*self._ways.values(), *self._retired):
+                await way.client.aclose()
             self._ways.clear()
+            self._retired.clear()
 
 
 class _Shared(dict[ssl.SSLContext | None, RestClient]):
@@ -206,7 +238,8 @@ def _new_client(trust: ssl.SSLContext, proxy: Proxy | None) -> "httpx.AsyncClien
         verify=trust,
         proxy=via,
         trust_env=False,
-        limits=httpx.Limits(max_connections=MAX_CALLS, max_keepalive_connections=MAX_CALLS),
+        # How many calls there are is limited before; a limit here would count the lost ones too.
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=MAX_CALLS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         # Compressed answers of a few hundred bytes gain nothing and could unpack without a bound.
         headers={"Accept": "application/json", "Accept-Encoding": "identity"},
@@ -316,19 +349,28 @@ async def _try(
         target = httpx.URL(url)
         if target.scheme not in {"http", "https"} or not target.host:
             return _Failure(_NO_URL)
-        connections, proxy = await client.towards(target)
-        async with (
-            asyncio.timeout(timeout_s),
-            connections.stream(
-                method,
-                target,
-                headers=headers,
-                timeout=timeout_s,
-                follow_redirects=False,
-                **what,
-            ) as response,
-        ):
-            answer = await _read(response)
+        way = await client.towards(target)
+        proxy = way.proxy
+        way.calls += 1
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                way.client.stream(
+                    method,
+                    target,
+                    headers=headers,
+                    timeout=timeout_s,
+                    follow_redirects=False,
+                    **what,
+                ) as response,
+            ):
+                answer = await _read(response)
+        except (asyncio.CancelledError, TimeoutError, httpx.TimeoutException):
+            client.gave_up(way)
+            raise
+        finally:
+            way.calls -= 1
+            await client.left(way)
     except (TimeoutError, SettingError, httpx.InvalidURL, httpx.HTTPError) as exc:
         return _explain(exc, url, proxy, timeout_s)
     if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
