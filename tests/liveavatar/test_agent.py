@@ -660,6 +660,21 @@ def test_a_program_that_ends_without_a_stop_is_told_so_and_ends_quietly(reconnec
     assert not recwarn.list
 
 
+def test_a_loop_that_ends_while_a_connection_is_restored(listener):
+    async def main():
+        async with LiveAvatarEmulator(greeting=None) as emulator:
+            config = config_for(emulator, reconnect=True, reconnect_base_delay=5.0)
+            agent = AvatarAgent(config, listener)
+            await agent.start()
+            emulator.fail_next_start(status=503, times=50)
+            emulator.sessions[0].cut()
+            while not listener.named("on_reconnecting"):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    assert listener.named("on_closed") == [(1006, "the event loop ended before stop() was called")]
+
+
 def test_a_loop_that_is_gone_is_forgotten_by_stop_and_replaced_by_start():
     made = []
 

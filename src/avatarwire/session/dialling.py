@@ -119,7 +119,12 @@ class Dialling(Generic[ReceivedT]):
     async def _run(self, dial: Dial) -> None:
         try:
             await self._dial_until_confirmed(dial)
-        except (asyncio.CancelledError, AvatarwireError):
+        except asyncio.CancelledError:
+            # A stop has set another state: it is the event loop that ends.
+            if self._lifecycle.state is State.GAP:
+                await self._ending.loop_ends()
+            raise
+        except AvatarwireError:
             raise
         except Exception as exc:
             self._ports.logger.exception(
