@@ -91,13 +91,13 @@ def measure_session(name: str, session: Session) -> Iterator[Ratio]:
     for what, call, messages in calls_of(session):
 
         def looked_at(call: Callable[[], object] = call) -> None:
-            session._outbox.taps.append(look)  # noqa: SLF001
+            session._outbox.taps = (look,)  # noqa: SLF001
             call()
-            session._outbox.taps.clear()  # noqa: SLF001
+            session._outbox.taps = ()  # noqa: SLF001
 
         def unseen(call: Callable[[], object] = call) -> None:
-            session._outbox.taps.append(look)  # noqa: SLF001
-            session._outbox.taps.clear()  # noqa: SLF001
+            session._outbox.taps = (look,)  # noqa: SLF001
+            session._outbox.taps = ()  # noqa: SLF001
             call()
 
         times = best_times(
