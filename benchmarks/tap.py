@@ -77,11 +77,11 @@ def calls_of(session: Session) -> Iterator[tuple[str, Callable[[], object], int]
     if isinstance(session, AvatarAgent):
         yield "sent text", at_once(lambda: session.send_asr_final("r-1", "Guten Morgen")), 1
         yield "sent frames", at_once(lambda: session.send_audio(PCM)), FRAMES
-        yield "received text", lambda: receive(STATE), 1
-        yield "received frame", lambda: receive(FRAME), 1
+        yield "received text", lambda: receive([STATE]), 1
+        yield "received frame", lambda: receive([FRAME]), 1
     else:
         yield "sent sound", at_once(lambda: session.send_audio(PCM[:2048])), 1
-        yield "received text", lambda: receive(PONG), 1
+        yield "received text", lambda: receive([PONG]), 1
 
 
 def measure_session(name: str, session: Session) -> Iterator[Ratio]:
