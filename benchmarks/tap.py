@@ -46,9 +46,8 @@ class Drain:
     async def writable(self) -> None:
         """Have room."""
 
-    async def receive(self) -> str:
-        """Say nothing."""
-        return await asyncio.get_running_loop().create_future()
+    def listen(self, listener: object) -> None:
+        """Have nothing to say."""
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Have nothing to close."""
