@@ -12,8 +12,8 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
 _HANDSHAKE_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -86,16 +86,17 @@ def _ends_with_close(tail: bytearray) -> bool:
     )
 
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(_Drain, "127.0.0.1", 0, backlog=1024)
+async def serve(protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+    """Serve connections by a protocol, for ever; print the base URL first."""
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=1024)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def drain(cpu: int | None = None) -> Iterator[str]:
-    """Run one, on one processor if wanted, and yield its base URL."""
-    command = [sys.executable, __file__, *([] if cpu is None else [str(cpu)])]
+def running(script: str, cpu: int | None = None) -> Iterator[str]:
+    """Run a script that serves, on one processor if wanted, and yield its base URL."""
+    command = [sys.executable, script, *([] if cpu is None else [str(cpu)])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -103,6 +104,11 @@ def drain(cpu: int | None = None) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+def drain(cpu: int | None = None) -> AbstractContextManager[str]:
+    """Run one, on one processor if wanted, and yield its base URL."""
+    return running(__file__, cpu)
 
 
 def websocket_url(base_url: str) -> str:
@@ -115,4 +121,4 @@ if __name__ == "__main__":
         os.sched_setaffinity(0, {int(sys.argv[1])})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(_serve())
+    asyncio.run(serve(_Drain))

@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import resource
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from drain import running, serve
 
 from avatarwire.codec import AudioFrame
 
@@ -150,25 +150,9 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"".join(self._next() for _ in range(count)))
 
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(
-        Connection, "127.0.0.1", 0, backlog=1024
-    )
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
-
-
-@contextmanager
-def speaker(cpu: int | None = None) -> Iterator[str]:
-    """Run one, on one processor if wanted, and give its base URL."""
-    command = [sys.executable, __file__, *([] if cpu is None else [str(cpu)])]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+def speaker(cpu: int | None = None) -> AbstractContextManager[str]:
+    """Run one, on one processor if wanted, and yield its base URL."""
+    return running(__file__, cpu)
 
 
 if __name__ == "__main__":
@@ -176,4 +160,4 @@ if __name__ == "__main__":
         os.sched_setaffinity(0, {int(sys.argv[1])})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(_serve())
+    asyncio.run(serve(Connection))
