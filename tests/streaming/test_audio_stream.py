@@ -221,6 +221,55 @@ async def test_interrupt_with_ten_megabytes_queued(speaker):
 
 
 @virtual
+async def test_interrupt_from_a_callback(speaker):
+    told = []
+    async with new_stream(speaker) as stream:
+        writing = asyncio.create_task(stream.write(sound(5000)))
+        asyncio.get_running_loop().call_later(0.3, lambda: told.append(stream.interrupt_nowait()))
+        assert await writing is False
+        with pytest.raises(TypeError):
+            stream.interrupt_nowait("VOICE_AND_ACCOMPANIMENT")
+    assert speaker.words == ["start", "say", "say", "interrupt", "finish"]
+    assert told == [Playout("interrupted", 5000, 600, 4400, pytest.approx(300, abs=5))]
+    assert stream.interrupt_nowait() == told[0]
+
+
+@virtual
+async def test_interrupt_from_a_callback_takes_what_interrupt_takes(speaker):
+    async with new_stream(speaker) as stream:
+        with pytest.raises(ValueError, match="ELSEWHERE leaves the turn alone"):
+            stream.interrupt_nowait(scope="ELSEWHERE")
+        assert stream.interrupt_nowait(notify=False).reason == "interrupted"
+    assert speaker.words == ["start", "finish"]
+
+
+@virtual
+async def test_finish_from_a_callback(speaker):
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    async with new_stream(speaker, grace_s=None) as stream:
+        await stream.write(sound(1000))
+        stream.finish_nowait()
+        assert loop.time() == begin
+        assert not stream.is_open
+        assert await stream.write(sound(100)) is False
+        stream.finish_nowait()  # once more is once
+        assert speaker.words == ["start", "say"]
+    assert speaker.words == ["start", "say", "say", "say", "say", "finish"]
+    assert speaker.pcm == sound(1000)
+    assert (await stream.wait_playout()).reason == "completed"
+
+
+@virtual
+async def test_a_turn_finished_from_a_callback_completes_without_its_caller(speaker):
+    stream = await new_stream(speaker, grace_s=None).__aenter__()
+    await stream.write(sound(1000))
+    asyncio.get_running_loop().call_soon(stream.finish_nowait)
+    assert (await stream.wait_playout()).sent_ms == 1000
+    assert speaker.words[-1] == "finish"
+
+
+@virtual
 async def test_interrupt_frees_whoever_writes(speaker):
     async with new_stream(speaker, buffer_ms=0) as stream:
         writing = asyncio.create_task(stream.write(sound(5000)))
@@ -379,6 +428,9 @@ async def test_not_entered(speaker):
     ):
         with pytest.raises(RuntimeError, match="async with"):
             await call
+    for sync_call in (stream.finish_nowait, stream.interrupt_nowait):
+        with pytest.raises(RuntimeError, match="async with"):
+            sync_call()
     assert speaker.log == []
 
 

@@ -227,14 +227,14 @@ class _AkoolSpeaker(SoundLine):
 class _FlatStream(AudioStream):
     """A turn in the wire form that has no interrupt."""
 
-    async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
+    def interrupt_nowait(self, *, scope: str | None = None, notify: bool = True) -> Playout:
         """Drop what is queued; with ``notify``, then raise, since playback goes on.
 
         Raises:
             AudioStreamError: the turn had not ended, and its playback cannot be stopped.
         """
         was_over = self.is_resolved
-        playout = await super().interrupt(scope=scope, notify=notify)
+        playout = super().interrupt_nowait(scope=scope, notify=notify)
         if notify and not was_over:
             raise AudioStreamError(NO_INTERRUPT)
         return playout

@@ -166,6 +166,18 @@ class AudioStream(Turn):
         Raises:
             RuntimeError: the stream has not been entered.
         """
+        self.finish_nowait()
+        await self._closed.wait()
+
+    def finish_nowait(self) -> None:
+        """Do what ``finish`` does, without waiting: for callbacks, which cannot await.
+
+        What is queued leaves in time, whatever becomes of the caller. Leaving the stream, and
+        ``wait_playout``, wait for it as after ``finish``.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
+        """
         self._require_entered()
         if self._state == "open":
             self._state = "finishing"
@@ -174,7 +186,6 @@ class AudioStream(Turn):
             if self._drops.is_on:
                 self._drops.drop()
             self._pump()
-        await self._closed.wait()
 
     async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
         """Drop what is queued and stop what is playing; nothing of this turn is sent any more.
@@ -193,6 +204,21 @@ class AudioStream(Turn):
         Raises:
             ValueError: a scope that the platform does not know, or that leaves the turn alone.
             RuntimeError: the stream has not been entered.
+        """
+        return self.interrupt_nowait(scope=scope, notify=notify)
+
+    def interrupt_nowait(self, *, scope: str | None = None, notify: bool = True) -> Playout:
+        """Do what ``interrupt`` does, from a callback, which cannot await.
+
+        Args:
+            scope: as for ``interrupt``.
+            notify: as for ``interrupt``.
+
+        Returns:
+            What became of the turn.
+
+        Raises:
+            ValueError, RuntimeError: as ``interrupt``.
         """
         self._require_entered()
         return self.end("interrupted", scope=scope, notify=notify)
