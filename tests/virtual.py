@@ -5,7 +5,7 @@ import functools
 import selectors
 
 from avatarwire.audio import PcmFormat
-from avatarwire.streaming import AudioStream, Timing
+from avatarwire.streaming import NO_CALLBACKS, AudioStream, Timing
 
 MONO_24K = PcmFormat(24000, 1)
 FRAME_BYTES = 1920  # 40 ms
@@ -126,6 +126,8 @@ def new_stream(
     converter=None,
     grace_s=GRACE_S,
     keep_ms=None,
+    start_grace_s=None,
+    callbacks=NO_CALLBACKS,
     **timing,
 ):
     return AudioStream(
@@ -138,6 +140,8 @@ def new_stream(
         response_id="response",
         grace_s=grace_s,
         keep_ms=keep_ms,
+        start_grace_s=start_grace_s,
+        callbacks=callbacks,
     )
 
 

@@ -73,6 +73,16 @@ async def test_a_turn(client, session):
     assert turn.request_id == ""
 
 
+async def test_it_has_begun_when_its_first_sound_is_sent(client):
+    begun = asyncio.Event()
+    async with client.audio_stream(on_started=begun.set) as turn:
+        assert not await turn.wait_started(0)
+        await turn.write(sound(0.5))
+        assert await turn.wait_started(0)
+        await asyncio.wait_for(begun.wait(), 5)
+    assert 0 <= (await turn.wait_playout(10)).started_ms < 100
+
+
 async def test_it_is_paced(client, session):
     begun_s = time.monotonic()
     async with client.audio_stream(lead_ms=192, batch_ms=64) as turn:

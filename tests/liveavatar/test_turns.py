@@ -13,6 +13,7 @@ import pytest
 from agents import config_for
 
 from avatarwire import (
+    AgentListener,
     AudioFrame,
     AvatarAgent,
     MissingExtraError,
@@ -76,6 +77,35 @@ async def test_a_turn(agent, session):
     (heard,) = session.turns
     assert bytes(heard.pcm) == pcm
     assert (heard.outcome, heard.stale_frames) == ("finished", 0)
+
+
+async def test_it_has_begun_when_the_avatar_speaks(emulator):
+    emulator.faults.delay_s = 0.4
+    begun = asyncio.Event()
+    async with AvatarAgent(config_for(emulator), AgentListener()) as agent:
+        await agent.scene_ready(timeout=10)
+        await asyncio.sleep(0.5)  # its states have been told
+        begun_s = time.monotonic()
+        async with agent.audio_stream(on_started=begun.set) as turn:
+            await turn.write(sound(1))
+            assert not begun.is_set()
+            assert await turn.wait_started(5)
+            assert time.monotonic() - begun_s >= 0.4
+            await asyncio.wait_for(begun.wait(), 5)
+        playout = await turn.wait_playout(10)
+        assert playout.reason == "completed"
+        assert 400 <= playout.started_ms <= 2000
+
+
+async def test_where_the_platform_is_silent_it_has_begun_when_it_is_sent(emulator):
+    emulator.faults.withhold.add("session.state")
+    async with (
+        AvatarAgent(config_for(emulator), AgentListener()) as agent,
+        agent.audio_stream() as turn,
+    ):
+        await turn.write(sound(1))
+        assert await turn.wait_started(0)
+        assert (await turn.interrupt()).started_ms < 100
 
 
 async def test_three_turns_in_any_pieces_over_the_wraps(agent, session):

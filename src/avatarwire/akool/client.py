@@ -26,7 +26,7 @@ from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.stats import AgentStats, stats_of
-from avatarwire.streaming import AudioStream, Timing
+from avatarwire.streaming import AudioStream, Callbacks, Timing
 from avatarwire.transport import as_secret
 
 if TYPE_CHECKING:
@@ -416,6 +416,7 @@ class StreamingAvatarClient:
         batch_ms: float = 200,
         buffer_ms: float = 2000,
         paced: bool = True,
+        on_started: Callable[[], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -445,6 +446,7 @@ class StreamingAvatarClient:
             batch_ms: how much is written at a time.
             buffer_ms: how much may be queued before ``write`` waits.
             paced: False: as fast as the connection takes it.
+            on_started: called when the turn begins to be heard: as its first sound is sent.
 
         Raises:
             TypeError, ValueError: an argument that cannot work.
@@ -457,7 +459,8 @@ class StreamingAvatarClient:
             buffer_ms=buffer_ms,
             paced=paced,
         )
-        return self._turns.new_stream(PcmFormat(sample_rate, channels), timing)
+        callbacks = Callbacks(on_started=on_started)
+        return self._turns.new_stream(PcmFormat(sample_rate, channels), timing, callbacks)
 
     async def interrupt(self) -> None:
         """Stop what the avatar says; what is queued here is dropped first.

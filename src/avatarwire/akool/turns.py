@@ -16,7 +16,7 @@ from avatarwire.audio import Beginning, PcmFormat, converter_between, pcm_bytes
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import Outbox, SoundLine
-from avatarwire.streaming import AudioStream, Playout, Timing, TurnRegister
+from avatarwire.streaming import AudioStream, Callbacks, Playout, Timing, TurnRegister
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -67,12 +67,13 @@ class Turns(TurnRegister, Part[Received]):
         # Of what is sent unpaced, up to the next interrupt.
         self._beginning = Beginning("what is sent as audio", logger)
 
-    def new_stream(self, written: PcmFormat, timing: Timing) -> AudioStream:
+    def new_stream(self, written: PcmFormat, timing: Timing, callbacks: Callbacks) -> AudioStream:
         """Make a turn; everything about it is checked here, and nothing is sent yet.
 
         Args:
             written: what will be written to it.
             timing: when it leaves; a frame is the sound of one message.
+            callbacks: what the program is told.
 
         Raises:
             MissingExtraError: conversion is needed and its extra is not installed.
@@ -89,6 +90,7 @@ class Turns(TurnRegister, Part[Received]):
             request_id="",
             response_id=f"turn-{self._made}",
             lateness=self.lateness,
+            callbacks=callbacks,
         )
         return speaker.stream
 

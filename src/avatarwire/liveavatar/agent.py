@@ -23,7 +23,7 @@ from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.stats import AgentStats, stats_of
-from avatarwire.streaming import AudioStream, Timing
+from avatarwire.streaming import AudioStream, Callbacks, Timing
 
 if TYPE_CHECKING:
     from avatarwire.liveavatar.protocol import Received
@@ -269,6 +269,7 @@ class AvatarAgent(AgentCalls):
         prompt: bool = False,
         interrupt_on_input: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        on_started: Callable[[], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -297,6 +298,7 @@ class AvatarAgent(AgentCalls):
             interrupt_on_input: end the turn when the user types or begins to speak, as the platform
                 stops its playback then.
             metadata: for the start event.
+            on_started: called when the turn begins to be heard, as ``wait_started`` tells.
 
         Raises:
             TypeError, ValueError: an argument that the platform or the framing cannot take.
@@ -321,6 +323,7 @@ class AvatarAgent(AgentCalls):
             interrupt_on_input=interrupt_on_input,
             metadata=metadata,
             keep_ms=kept_ms(self._config),
+            callbacks=Callbacks(on_started=on_started),
         )
 
     def user_audio(

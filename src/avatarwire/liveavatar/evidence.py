@@ -36,6 +36,7 @@ class Evidence:
         """Note that the avatar speaks now: for this turn, if sound of it has been sent."""
         if self._stream.sent_ms:
             self._spoke = True
+            self._stream.start.said(asyncio.get_running_loop().time())
 
     def idle(self, *, shared: bool = False) -> None:
         """End the turn if the avatar, idle now, has spoken for it.

@@ -23,6 +23,7 @@ from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import AUDIO, SoundLine
 from avatarwire.streaming import (
     AudioStream,
+    Callbacks,
     PlayoutReason,
     StreamRegister,
     Timing,
@@ -96,6 +97,7 @@ class Turns(TurnRegister, Part[Received]):
         super().__init__()
         self._config = config
         self._speaking = False
+        self._tells_states = False
         self._evidence: dict[AudioStream, Evidence] = {}
 
     def opened(self, stream: AudioStream) -> None:
@@ -103,7 +105,11 @@ class Turns(TurnRegister, Part[Received]):
         self.forget_resolved()
         evidence = Evidence(stream)
         if self._speaking:
-            evidence.behind(max((turn.ends_at_s for turn in self.playing), default=0.0))
+            others_end_at_s = max((turn.ends_at_s for turn in self.playing), default=0.0)
+            evidence.behind(others_end_at_s)
+            stream.start.goes_by_clock(others_end_at_s)
+        elif not self._tells_states:
+            stream.start.goes_by_clock()
         super().opened(stream)
         self._evidence[stream] = evidence
 
@@ -166,6 +172,7 @@ class Turns(TurnRegister, Part[Received]):
 
     def _notice_state(self, state: SessionState) -> None:
         self._speaking = state in _SPEAKING
+        self._tells_states = True
         for stream in self.playing:
             if self._speaking:
                 self._evidence[stream].speaking()
@@ -311,6 +318,7 @@ def new_stream(
     interrupt_on_input: bool,
     metadata: Metadata,
     keep_ms: float | None,
+    callbacks: Callbacks,
 ) -> AudioStream:
     """Make a turn; everything about it is checked here, and nothing is sent yet.
 
@@ -328,6 +336,7 @@ def new_stream(
         metadata: goes into the start event.
         keep_ms: how much of it may be sent again on another connection; None: it does not outlive
             its connection.
+        callbacks: what the program is told.
 
     Raises:
         TypeError, ValueError: an argument that the platform, or the framing, cannot take.
@@ -367,5 +376,7 @@ def new_stream(
         grace_s=PLAYOUT_GRACE_S,
         keep_ms=keep_ms,
         lateness=turns.lateness,
+        start_grace_s=PLAYOUT_GRACE_S,
+        callbacks=callbacks,
     )
     return speaker.stream

@@ -58,6 +58,7 @@ class Session(Protocol):
         batch_ms: float = ...,
         buffer_ms: float = ...,
         paced: bool = ...,
+        on_started: Callable[[], object] | None = ...,
     ) -> AudioStream:
         """Make one turn of speech: 16-bit little-endian PCM, at ``sample_rate`` Hz, interleaved."""
         ...

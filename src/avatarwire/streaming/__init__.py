@@ -11,12 +11,15 @@ from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.register import StreamRegister, StreamTotals, TurnRegister
 from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.stream import AudioStream
+from avatarwire.streaming.telling import NO_CALLBACKS, Callbacks
 from avatarwire.streaming.timeline import Timeline
 from avatarwire.streaming.timing import Timing
 
 __all__ = [
     "BOUNDS_MS",
+    "NO_CALLBACKS",
     "AudioStream",
+    "Callbacks",
     "Converter",
     "Lane",
     "Lateness",

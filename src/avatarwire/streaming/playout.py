@@ -1,6 +1,6 @@
 """How a turn of speech ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = ["Playout", "PlayoutReason"]
@@ -22,6 +22,9 @@ class Playout:
         dropped_ms: what was given and not sent.
         played_ms: what the listener heard, as far as the clock can tell; all that was sent when
             the platform confirmed the end.
+        started_ms: from the first write until the turn began to be heard; None: it did not, as far
+            as is known. That is by the platform's word; where it gives none, and the turn was
+            played nevertheless, by the clock.
     """
 
     reason: PlayoutReason
@@ -29,3 +32,4 @@ class Playout:
     sent_ms: float
     dropped_ms: float
     played_ms: float
+    started_ms: float | None = field(default=None, kw_only=True, compare=False)

@@ -63,6 +63,8 @@ class AudioStream(Turn):
         if self._state != "open":
             self._intake.count(pcm)
             return False
+        if not self.start.is_written:
+            self.start.written(self._loop)
         self._timeline.put(self._intake.take(pcm))
         if self._drops.is_on:
             self._drops.drop()
@@ -222,6 +224,24 @@ class AudioStream(Turn):
         """
         self._require_entered()
         return self.end("interrupted", scope=scope, notify=notify)
+
+    async def wait_started(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+        """Wait until the turn begins to be heard.
+
+        That is when the avatar speaks, by the platform's word. Where it gives none, the first
+        sample is heard when it is sent.
+
+        Args:
+            timeout: seconds to wait at the most. Nothing is raised.
+
+        Returns:
+            False: the turn has ended first, or the time is up.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
+        """
+        self._require_entered()
+        return await self.start.wait(timeout)
 
     async def wait_playout(self, timeout: float | None = None) -> Playout:  # noqa: ASYNC109
         """Wait until the turn has been played, or has ended otherwise.

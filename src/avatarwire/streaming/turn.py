@@ -13,6 +13,8 @@ from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.pacer import Pacer, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.speaker import Speaker
+from avatarwire.streaming.start import Start
+from avatarwire.streaming.telling import NO_CALLBACKS, Callbacks
 from avatarwire.streaming.timeline import Timeline
 from avatarwire.streaming.timing import Timing
 
@@ -41,6 +43,12 @@ class Turn:
             played; None: it says nothing, and the clock alone decides.
         keep_ms: how much of what was sent and not yet played is kept, to be sent again on another
             connection; None: the turn does not outlive its connection.
+        start_grace_s: how long after its first sound the platform may take to say that it is
+            heard; None: it says nothing, and the clock alone decides.
+        callbacks: what the program is told.
+
+    Attributes:
+        start: when it began to be heard.
     """
 
     # So many attributes are a dictionary of their own otherwise, for each of thousands of streams.
@@ -69,6 +77,7 @@ class Turn:
         "lateness",
         "request_id",
         "response_id",
+        "start",
     )
 
     def __init__(
@@ -85,11 +94,14 @@ class Turn:
         lateness: Lateness | None = None,
         grace_s: float | None = None,
         keep_ms: float | None = None,
+        start_grace_s: float | None = None,
+        callbacks: Callbacks = NO_CALLBACKS,
     ) -> None:
         self.request_id: str = request_id
         self.response_id: str = response_id
         self.interrupt_on_input: bool = interrupt_on_input
         self.lateness: Lateness = lateness or Lateness()
+        self.start: Start = Start(start_grace_s, callbacks.on_started)
         self._speaker = speaker
         self._format = sent
         self._paced = timing.paced
@@ -244,6 +256,7 @@ class Turn:
             self._room.set()
             return
         self._drops.is_on = False
+        self.start.taken_back()
         if self._timeline.take_back(self._loop.time()) and self._state == "closed":
             self._state = "finishing"
             self._closed.clear()
@@ -335,6 +348,8 @@ class Turn:
         """Send the front of the queue; False when the connection has no more room."""
         has_room = self._speaker.say(pcm)
         self._timeline.sent(now_s)
+        if not self.start.is_sent:
+            self.start.sent(now_s)
         if self._is_writer_waiting and self._timeline.has_room:
             self._is_writer_waiting = False
             self._room.set()
@@ -373,6 +388,7 @@ class Turn:
             reason = "lost"  # what was played to its end, if anything, was not all of the turn
         self._reason = reason
         self._timeline.forget()
+        self.start.end(self._loop.time(), was_played=reason in {"completed", "timed_out"})
         self._resolved.set()
         self._pacer.remove(self)
         if self._waiting_for_room is not None:
@@ -388,6 +404,7 @@ class Turn:
             sent_ms=self.sent_ms,
             dropped_ms=self._ms(written_samples - self._timeline.sent_samples),
             played_ms=self.position_ms,
+            started_ms=self.start.ms,
         )
 
     def _ms(self, samples: int) -> float:
