@@ -266,9 +266,9 @@ class Engine(Generic[ReceivedT]):
             return
         callback = running_callback()
         if self._stopping is None:
-            self._stopping = Stopping(
-                self._ports, self.lifecycle, self.ending, self._dialling, self._link
-            )
+            dialling, self._dialling = self._dialling, None
+            link, self._link = self._link, None
+            self._stopping = Stopping(self._ports, self.lifecycle, self.ending, dialling, link)
         elif callback is not None and callback is self._ports.reporter.farewell:
             return  # the stop waits for this very callback
         if callback is not None:

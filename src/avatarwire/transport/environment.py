@@ -25,6 +25,7 @@ __all__ = [
     "Proxy",
     "endpoint",
     "explain_tls",
+    "is_address",
     "is_loopback",
     "proxy_for",
     "refusal_of_proxy",
@@ -90,6 +91,11 @@ class Proxy:
 def endpoint(host: str, port: int) -> str:
     """Return ``host:port`` as a URL has it, and as errors name a peer."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is an address, and no name that may have several."""
+    return bool(_addresses(host))
 
 
 def is_loopback(host: str) -> bool:

@@ -111,6 +111,10 @@ class Incoming:
             else:
                 self._listener.received(messages)
 
+    def let_go(self) -> None:
+        """Let go of the owner, which holds this: nothing is parsed any more."""
+        del self._owner
+
     def end(self) -> None:
         """Tell the end, and let go of who has been told; without a consumer it waits."""
         listener, self._listener = self._listener, None

@@ -204,7 +204,7 @@ async def _open(
         handshake = await connect(
             url,
             proxy=None if proxy is None else _proxy_url(proxy),
-            **_side_by_side(),
+            **_side_by_side(host if proxy is None else proxy.host),
             **options,
         )
     except Exception as exc:  # it may quote the URL, whatever it is
@@ -219,8 +219,13 @@ class _ConnectOnce(_websockets_connect):
         return exc
 
 
-def _side_by_side() -> dict[str, Any]:
-    """Return what has the loop try several addresses of a name at a time; uvloop cannot."""
+def _side_by_side(host: str) -> dict[str, Any]:
+    """Return what has the loop try several addresses of a name at a time; uvloop cannot.
+
+    An address is one alone, and the race leaves a hundred objects to the garbage collector.
+    """
+    if environment.is_address(host):
+        return {}
     create_connection = asyncio.get_running_loop().create_connection
     if "happy_eyeballs_delay" in inspect.signature(create_connection).parameters:
         return {"happy_eyeballs_delay": NEXT_ADDRESS_S}

@@ -365,6 +365,8 @@ async def _try(
                 ) as response,
             ):
                 answer = await _read(response)
+            # It and its stream hold each other, and with them all that belongs to the call.
+            response.stream = httpx.ByteStream(b"")
         except (asyncio.CancelledError, TimeoutError, httpx.TimeoutException):
             client.gave_up(way)
             raise

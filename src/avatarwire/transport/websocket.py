@@ -11,7 +11,7 @@ from typing import cast
 
 from websockets.exceptions import ConnectionClosed, ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import Protocol, State
+from websockets.protocol import Protocol, Side, State
 
 from avatarwire.errors import SessionLostError
 from avatarwire.transport.closing import Closing
@@ -24,6 +24,8 @@ __all__ = ["WebSocketConnection"]
 
 _OPEN = State.OPEN
 _OF_MESSAGES = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+#: What every connection has in place of its protocol when it has ended.
+_ENDED = Protocol(Side.CLIENT, state=State.CLOSED)
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -93,6 +95,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._closing is not None:
             self._closing.stop()
         self._end = _ending(self._protocol.close_exc)
+        self._let_go()
         self._incoming.end()
         self.resume_writing()
         if self._end_waiter is not None:
@@ -240,6 +243,16 @@ class WebSocketConnection(asyncio.Protocol):
             self._fail("the peer is silent")
 
     # Helpers
+
+    def _let_go(self) -> None:
+        """Break the circles: what has ended goes at once, and is no work of a garbage collector.
+
+        A thousand connections that end together would have it hold up the event loop for long.
+        """
+        protocol, self._protocol = self._protocol, _ENDED
+        vars(protocol).clear()  # it and its parser hold each other
+        self._incoming.let_go()
+        del self._heartbeat
 
     def _lost(self) -> SessionLostError:
         end = self._end
