@@ -38,7 +38,7 @@ class Phase:
     Attributes:
         name: what the others did.
         took_s: until all of them had, in seconds.
-        late_ms: the latest write of any speaking session.
+        late_ms: the latest write of any speaking session so far.
         underruns: how often one of them ran out of sound.
         held_ms: the longest time that nothing else of the loop ran.
         held_cpu_ms: the most CPU that was spent meanwhile; less, where others have the processor.
@@ -170,7 +170,7 @@ class Storm:
 async def measure(others: int) -> bool:
     """Print the table as it comes; return whether the sound was in time."""
     print(f"{SPEAKING} sessions speak while {others:,} others …")
-    print("| | in | latest write | underruns | loop held for | CPU in it | collecting garbage |")
+    print("| | in | latest so far | underruns | loop held for | CPU in it | collecting garbage |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     is_in_time = True
     with drain(cpu=max(os.sched_getaffinity(0))) as base_url:

@@ -50,6 +50,63 @@ asyncio.run(main())
 """
 
 
+#: What the collector has to find of sessions that started, met a gap and were stopped.
+GARBAGE = f"""
+import asyncio, gc, sys
+from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, transport
+
+connections = []
+
+
+async def connect(url, **options):
+    connections.append(await transport.connect(url, **options))
+    return connections[-1]
+
+
+async def lead_a_life(config):
+    agent = AvatarAgent(config, AgentListener(), connect=connect)
+    await agent.start()
+    connections.pop().transport.abort()
+    while not connections:
+        await asyncio.sleep(0.01)
+    while not agent.stats().is_connected:
+        await asyncio.sleep(0.01)
+    connections.clear()
+    await agent.stop()
+
+
+async def main():
+    config = AvatarAgentConfig(
+        "any", "avatar", base_url=sys.argv[1], reconnect=True, reconnect_base_delay=0.01
+    )
+    first = AvatarAgent(config, AgentListener())
+    await first.start()
+    await lead_a_life(config)
+    await asyncio.sleep(0.2)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    for _ in range({SESSIONS}):
+        await lead_a_life(config)
+    await asyncio.sleep(0.2)
+    gc.collect()
+    print(len(gc.garbage), flush=True)
+    gc.set_debug(0)
+    await first.stop()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_session_leaves_nearly_no_garbage_in_circles(liveavatar_emulator) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", GARBAGE, liveavatar_emulator.base_url, stdout=subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    # Five for each of its two connections are of asyncio's transport.
+    assert int(output) / SESSIONS <= 16
+
+
 async def test_a_session_keeps_few_objects_and_little_memory(liveavatar_emulator) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, liveavatar_emulator.base_url, stdout=subprocess.PIPE

@@ -31,7 +31,15 @@ from websockets.asyncio.server import serve
 
 from avatarwire.errors import ConnectFailedError, SessionLostError
 from avatarwire.rfc6455.reader import BATCH
-from avatarwire.transport import closing, congestion, connect, environment, incoming, opening
+from avatarwire.transport import (
+    closing,
+    congestion,
+    connect,
+    environment,
+    incoming,
+    opening,
+    turnstile,
+)
 
 SECRET_PAYLOAD = b"the words of a customer"
 listeners = weakref.WeakKeyDictionary()
@@ -878,3 +886,25 @@ async def test_tls_that_is_not_trusted(server_tls, everything_logged):
             await connect(server.url("wss"), open_timeout_s=5)
         assert isinstance(failed.value.__cause__, ssl.SSLError)
         assert clean(failed.value, everything_logged)
+
+
+async def test_many_that_are_cut_off_together_are_told_a_few_at_a_time():
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            (await stack.enter_async_context(connected()))[0]
+            for _ in range(5 * turnstile.MOST_AT_ONCE)
+        ]
+        for client in clients:
+            client.transport.abort()
+        waiting = [asyncio.create_task(client.wait_closed()) for client in clients]
+        told_before = 0
+        while told_before < len(clients):
+            await asyncio.sleep(0)
+            told_now = sum(client.close_code is not None for client in clients)
+            assert told_now - told_before <= turnstile.MOST_AT_ONCE
+            told_before = told_now
+            for client in clients:
+                with pytest.raises(SessionLostError):  # whether told or not
+                    client.write_batch(frame(b"late"))
+        await asyncio.gather(*waiting)
+        assert all(listeners[client].ends == [1006] for client in clients)

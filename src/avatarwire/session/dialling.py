@@ -16,8 +16,8 @@ from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import Dial, End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
-from avatarwire.session.turnstile import pass_turnstile
 from avatarwire.transport import Connection, Link, Receiver
+from avatarwire.transport.turnstile import pass_turnstile
 
 __all__ = ["Dialling"]
 

@@ -228,7 +228,7 @@ class Engine(Generic[ReceivedT]):
 
     def link_ended(self, code: int, reason: str) -> None:
         """Take note that a connection has ended: dial another one, or tell the end."""
-        lost = SessionLostError(code, self._ports.dialect.redacted(reason))
+        lost = SessionLostError(code, reason and self._ports.dialect.redacted(reason))
         if self._dialling is not None:
             self._dialling.lost(code, lost.reason)
         now_s = asyncio.get_running_loop().time()

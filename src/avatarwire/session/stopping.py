@@ -9,8 +9,8 @@ from avatarwire.session.ending import Ending
 from avatarwire.session.lifecycle import End, Lifecycle, State
 from avatarwire.session.ports import Ports
 from avatarwire.session.tasks import keep
-from avatarwire.session.turnstile import pass_turnstile
 from avatarwire.transport import Link
+from avatarwire.transport.turnstile import pass_turnstile
 
 if TYPE_CHECKING:
     from avatarwire.session.callbacks import RunningCallback

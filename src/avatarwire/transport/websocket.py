@@ -19,6 +19,7 @@ from avatarwire.transport.congestion import Congestion
 from avatarwire.transport.connection import Listener
 from avatarwire.transport.heartbeat import Heartbeat
 from avatarwire.transport.incoming import Incoming
+from avatarwire.transport.turnstile import in_turn
 
 __all__ = ["WebSocketConnection"]
 
@@ -94,12 +95,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._heartbeat.stop()
         if self._closing is not None:
             self._closing.stop()
-        self._end = _ending(self._protocol.close_exc)
-        self._let_go()
-        self._incoming.end()
+        end, self._protocol = _taken_apart(self._protocol), _ENDED
+        self._incoming.let_go()
+        del self._heartbeat
         self.resume_writing()
-        if self._end_waiter is not None:
-            self._end_waiter.set_result(None)
+        in_turn(lambda: self._tell_end(end))
 
     def data_received(self, data: bytes) -> None:
         """Note that the peer is there, and take what it says."""
@@ -147,22 +147,22 @@ class WebSocketConnection(asyncio.Protocol):
     def write_batch(self, wire: bytes) -> bool:
         """Write complete, masked frames in one transport write; see ``Connection``."""
         if self._protocol.state is not _OPEN:
-            raise self._lost()
+            raise _lost(self._end)
         transport = self.transport
         transport.write(wire)
         if transport.is_closing():
             # The write met a dead socket: these bytes went nowhere, and the caller must know.
-            raise self._lost()
+            raise _lost(self._end)
         return self._congestion is None
 
     async def writable(self) -> None:
         """Return when the write buffer has room; see ``Connection``."""
         if self._protocol.state is not _OPEN:
-            raise self._lost()
+            raise _lost(self._end)
         if self._congestion is not None:
             await self._congestion.wait()
             if self._protocol.state is not _OPEN:
-                raise self._lost()
+                raise _lost(self._end)
 
     def listen(self, listener: Listener) -> None:
         """Hand messages on from now; see ``Connection``."""
@@ -244,21 +244,11 @@ class WebSocketConnection(asyncio.Protocol):
 
     # Helpers
 
-    def _let_go(self) -> None:
-        """Break the circles: what has ended goes at once, and is no work of a garbage collector.
-
-        A thousand connections that end together would have it hold up the event loop for long.
-        """
-        protocol, self._protocol = self._protocol, _ENDED
-        vars(protocol).clear()  # it and its parser hold each other
-        self._incoming.let_go()
-        del self._heartbeat
-
-    def _lost(self) -> SessionLostError:
-        end = self._end
-        if end is None:
-            return SessionLostError(CloseCode.ABNORMAL_CLOSURE, "the connection is closing")
-        return SessionLostError(end.code, end.reason)
+    def _tell_end(self, end: SessionLostError) -> None:
+        self._end = end
+        self._incoming.end()
+        if self._end_waiter is not None:
+            self._end_waiter.set_result(None)
 
     def _write_answers(self) -> int:
         """Write what the library has to say, while it can leave; return how many bytes it was."""
@@ -291,9 +281,22 @@ class WebSocketConnection(asyncio.Protocol):
                 self._closing.expect_hang_up()
 
 
-def _ending(exc: ConnectionClosed) -> SessionLostError:
-    """Return the end that whoever closed first decided; its code is 1006 when no one closed."""
+def _taken_apart(protocol: Protocol) -> SessionLostError:
+    """Return the end that whoever closed first decided; its code is 1006 when no one closed.
+
+    The protocol is emptied: it and its parser hold each other, and a thousand of them that end
+    together would keep the garbage collector, and with it the event loop, busy for long.
+    """
+    exc: ConnectionClosed = protocol.close_exc
+    vars(protocol).clear()
     first = exc.sent if exc.rcvd is None or exc.rcvd_then_sent is False else exc.rcvd
     if first is None:
         return SessionLostError(int(CloseCode.ABNORMAL_CLOSURE))
     return SessionLostError(int(first.code), first.reason)
+
+
+def _lost(end: SessionLostError | None) -> SessionLostError:
+    """Return an error of the caller's own; before the end is known 1006 stands in for it."""
+    if end is None:
+        return SessionLostError(CloseCode.ABNORMAL_CLOSURE, "the connection is closing")
+    return SessionLostError(end.code, end.reason)

@@ -1,9 +1,10 @@
 import asyncio
+import itertools
 
 import pytest
 
-from avatarwire.session import turnstile
-from avatarwire.session.turnstile import MOST_AT_ONCE, pass_turnstile
+from avatarwire.transport import turnstile
+from avatarwire.transport.turnstile import MOST_AT_ONCE, in_turn, pass_turnstile
 
 MANY = 5 * MOST_AT_ONCE
 
@@ -33,6 +34,20 @@ async def test_few_pass_at_once_the_others_in_order():
     iterations = [iteration for _, iteration in crowd.passed]
     assert max(map(iterations.count, iterations)) == MOST_AT_ONCE
     assert len(set(iterations)) == MANY / MOST_AT_ONCE
+
+
+async def test_what_is_called_in_turn_waits_its_turn_too():
+    called = []
+    for number in range(MANY):
+        in_turn(lambda number=number: called.append(number))
+    assert called == list(range(MOST_AT_ONCE))
+    counts = []
+    while len(called) < MANY:
+        await asyncio.sleep(0)
+        counts.append(len(called))
+    assert called == list(range(MANY))
+    steps = [after - before for before, after in itertools.pairwise([MOST_AT_ONCE, *counts])]
+    assert max(steps) == MOST_AT_ONCE
 
 
 async def test_one_alone_waits_for_nothing():
