@@ -61,6 +61,7 @@ class FakeSpeaker:
         self.room = asyncio.Event()
         self.room.set()
         self.is_lost = False
+        self.can_pause = True
         self._begun = None
         self._finished = False
 
@@ -74,6 +75,12 @@ class FakeSpeaker:
     def restart(self):
         self._finished = False
         return self._note("restart")
+
+    def pause(self):
+        if not self.can_pause:
+            return False
+        self._note("pause")
+        return True
 
     def say(self, pcm):
         return self._note("say", bytes(pcm))

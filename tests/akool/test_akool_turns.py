@@ -3,12 +3,14 @@
 import array
 import asyncio
 import itertools
+import json
 import math
 import random
 import struct
 import sys
 import time
 
+import pauses
 import pybase64
 import pytest
 from recording import AGORA, client_for
@@ -81,6 +83,75 @@ async def test_it_has_begun_when_its_first_sound_is_sent(client):
         assert await turn.wait_started(0)
         await asyncio.wait_for(begun.wait(), 5)
     assert 0 <= (await turn.wait_playout(10)).started_ms < 100
+
+
+async def test_pauses_at_twenty_places(emulator):
+    async def turn(chance):
+        client = client_for(emulator, session_id=f"session-{chance.random()}")
+        await client.connect()
+        session = next(s for s in emulator.sessions if s.session_id == client.session_id)
+        pcm = chance.randbytes(round(pauses.SOUND_S * 32_000))
+        stream = client.audio_stream(buffer_ms=9000)
+        paused_s, playout = await pauses.pause_once(stream, pcm, chance, ready)
+        assert playout == Playout("completed", 2000, 2000, 0, 2000)
+        assert stream.underruns == 0
+        await client.disconnect()
+        received = [
+            (entry.time_s, json.loads(entry.data))
+            for entry in session.transcript
+            if entry.direction == "received"
+        ]
+        said = [
+            (at_s, pybase64.b64decode(message["pld"]["audio"]))
+            for at_s, message in received
+            if message["type"] == "chat"
+        ]
+        (stopped_s,) = [
+            at_s
+            for at_s, message in received
+            if message["type"] == "command" and message["pld"].get("cmd") == "interrupt"
+        ]
+        pauses.check_what_was_heard(pcm, 32_000, said, stopped_s, paused_s)
+
+    ready = asyncio.Barrier(20)
+    async with asyncio.TaskGroup() as turns:
+        for chance in pauses.places(20):
+            turns.create_task(turn(chance))
+
+
+@pytest.mark.parametrize("how", ["interrupt", "cut", "stop"])
+async def test_what_ends_a_pause(client, session, how):
+    async with client.audio_stream() as turn:
+        await turn.write(sound(1.5))
+        await asyncio.sleep(0.5)
+        turn.pause()
+        position_ms = turn.position_ms
+        await asyncio.sleep(0.1)
+        if how == "interrupt":
+            turn.interrupt_nowait()
+        elif how == "stop":
+            await client.disconnect()
+        else:
+            session.cut()
+            await client.wait_closed()
+    playout = await turn.wait_playout(5)
+    assert playout.reason == ("interrupted" if how == "interrupt" else "lost")
+    assert playout.played_ms == pytest.approx(position_ms)
+    assert playout.sent_ms == pytest.approx(position_ms)
+
+
+async def test_a_pause_ends_what_still_plays_before_it(client):
+    """The interrupt stops all."""
+    async with client.audio_stream() as first:
+        await first.write(sound(0.4))
+    async with client.audio_stream() as second:
+        with pytest.raises(RuntimeError, match="is open"):
+            first.pause()
+        await second.write(sound(0.5))
+        second.pause()
+        assert (await first.wait_playout(0)).reason == "interrupted"
+        second.resume()
+    assert (await second.wait_playout(5)).sent_ms == 500
 
 
 async def test_it_is_paced(client, session):
@@ -346,6 +417,19 @@ async def test_the_flat_form_drops_what_is_queued_and_says_what_it_cannot(flat, 
     await flat.disconnect()
     assert playout.sent_ms * 32 == len(emulator.sessions[0].pcm)
     assert {m["type"] for m in emulator.sessions[0].messages} == {"auth", "ping", "audio_data"}
+
+
+async def test_the_flat_form_plays_what_it_has_before_a_pause(flat, emulator):
+    pcm = sound(1)
+    async with flat.audio_stream() as turn:
+        await turn.write(pcm)
+        turn.pause()
+        await asyncio.sleep(0.6)
+        assert turn.position_ms == turn.sent_ms < 500
+        turn.resume()
+    assert (await turn.wait_playout(5)).sent_ms == 1000
+    assert turn.underruns == 0
+    assert bytes(emulator.sessions[0].pcm) == pcm
 
 
 async def test_the_flat_forms_client_drops_what_is_queued_too(flat):

@@ -107,6 +107,54 @@ async def test_an_idle_long_before_the_end_tells_that_it_was_stopped(speaker):
 
 
 @virtual
+async def test_an_idle_of_a_pause_ends_nothing(speaker):
+    """However late it comes: here behind the SPEAKING of what followed, all of which is sent."""
+    async with new_stream(speaker) as stream:
+        evidence = Evidence(stream)
+        await stream.write(sound(500))
+        evidence.speaking()
+        await asyncio.sleep(0.1)
+        stream.pause()
+        evidence.paused()
+        stream.resume()
+        await stream.finish()
+        evidence.idle()
+        assert not stream.is_resolved
+        evidence.speaking()
+        await asyncio.sleep(0.35)
+        evidence.idle()
+        assert (await stream.wait_playout(0)).reason == "completed"
+
+
+@virtual
+async def test_a_platform_that_says_nothing_of_a_pause(speaker):
+    async with new_stream(speaker) as stream:
+        evidence = Evidence(stream)
+        await stream.write(sound(500))
+        evidence.speaking()
+        stream.pause()
+        evidence.paused()
+        stream.resume()
+    await asyncio.sleep(0.4)
+    evidence.idle()
+    assert (await stream.wait_playout(0)).reason == "completed"
+
+
+@virtual
+async def test_of_the_words_that_a_turn_was_stopped_each_pause_takes_one(speaker):
+    async with new_stream(speaker) as stream:
+        evidence = Evidence(stream)
+        assert not evidence.is_of_pause()
+        evidence.paused()
+        evidence.paused()
+        assert [evidence.is_of_pause() for _ in range(3)] == [True, True, False]
+        evidence.paused()
+        evidence.forget()
+        assert not evidence.is_of_pause()
+        await stream.interrupt()
+
+
+@virtual
 async def test_what_was_heard_on_a_lost_connection_proves_nothing_on_another(speaker):
     async with new_stream(speaker, keep_ms=2000) as stream:
         evidence = Evidence(stream)

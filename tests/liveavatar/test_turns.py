@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 
+import pauses
 import pytest
 from agents import config_for
 
@@ -106,6 +107,98 @@ async def test_where_the_platform_is_silent_it_has_begun_when_it_is_sent(emulato
         await turn.write(sound(1))
         assert await turn.wait_started(0)
         assert (await turn.interrupt()).started_ms < 100
+
+
+async def test_pauses_at_twenty_places(emulator):
+    async def turn(chance):
+        async with AvatarAgent(config_for(emulator), AgentListener()) as agent:
+            session = next(s for s in emulator.sessions if s.session_id == agent.session_id)
+            pcm = chance.randbytes(round(pauses.SOUND_S * 48_000))
+            stream = agent.audio_stream(buffer_ms=9000)
+            paused_s, playout = await pauses.pause_once(stream, pcm, chance, ready)
+            assert playout == Playout("completed", 2000, 2000, 0, 2000)
+            assert stream.underruns == 0
+        said = [
+            (entry.time_s, AudioFrame.unpack(entry.data).payload)
+            for entry in session.transcript
+            if entry.kind == "binary"
+        ]
+        (stopped_s,) = [
+            entry.time_s for entry in session.transcript if "control.interrupt" in str(entry.data)
+        ]
+        pauses.check_what_was_heard(pcm, 48_000, said, stopped_s, paused_s)
+        assert [heard.outcome for heard in session.turns] == ["interrupted", "finished"]
+        assert {heard.stale_frames for heard in session.turns} == {0}
+        assert len({heard.response_id for heard in session.turns}) == 1
+
+    ready = asyncio.Barrier(20)
+    async with asyncio.TaskGroup() as turns:
+        for chance in pauses.places(20):
+            turns.create_task(turn(chance))
+
+
+@pytest.mark.parametrize("how", ["interrupt", "cut", "stop"])
+async def test_what_ends_a_pause(emulator, how):
+    config = config_for(emulator, reconnect=True, on_gap="resume")
+    pcm = sound(1.5)
+    async with AvatarAgent(config, AgentListener()) as agent:
+        (session,) = emulator.sessions
+        async with agent.audio_stream() as turn:
+            await turn.write(pcm)
+            await asyncio.sleep(0.5)
+            turn.pause()
+            position_ms = turn.position_ms
+            await asyncio.sleep(0.3)
+            assert not turn.is_resolved  # the platform has told that it stopped
+            if how == "interrupt":
+                await turn.interrupt()
+            elif how == "stop":
+                await agent.stop()
+            else:
+                session.cut()
+                while not agent.stats().reconnects:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                assert turn.is_paused
+                turn.resume()
+        playout = await turn.wait_playout(10)
+        if how == "cut":
+            assert playout == Playout("completed", 1500, 1500, 0, 1500)
+            assert bytes(session.turns[-1].pcm) == pcm[round(position_ms * 24) * 2 :]
+        else:
+            assert playout.reason == {"interrupt": "interrupted", "stop": "lost"}[how]
+            assert playout.played_ms == pytest.approx(position_ms)
+            assert playout.sent_ms == pytest.approx(position_ms)
+            assert len(session.turns) == 1
+
+
+async def test_a_tail_is_not_paused_while_another_turn_is_open(agent):
+    async with agent.audio_stream() as first:
+        await first.write(sound(0.4))
+    async with agent.audio_stream() as second:
+        if not first.is_resolved:
+            with pytest.raises(RuntimeError, match=f"audio stream '{second.response_id}' is open"):
+                first.pause()
+        second.pause()
+        with pytest.raises(RuntimeError, match="is open"):
+            async with agent.audio_stream():
+                pass
+        second.resume()
+
+
+async def test_music_is_paused_by_itself(agent, session):
+    async with agent.external_audio_stream() as music:
+        await music.write(sound(1))
+        await asyncio.sleep(0.2)
+        music.pause()
+        position_ms = music.position_ms
+        await asyncio.sleep(0.2)
+        music.resume()
+    await settled(session, agent)
+    (interrupt,) = [e for e in session.events if e["event"] == "control.interrupt"]
+    assert interrupt["data"] == {"interruptScope": "BGM_ONLY"}
+    received = b"".join(frame.payload for frame in session.external_frames)
+    assert received.endswith(sound(1)[round(position_ms * 24) * 2 :])
+    assert (await music.wait_playout(5)).reason == "completed"
 
 
 async def test_three_turns_in_any_pieces_over_the_wraps(agent, session):

@@ -80,6 +80,10 @@ class ToySpeaker(SoundLine):
         self._connection = self._outbox.connection
         return self._outbox.write_text_now(b"turn")
 
+    def pause(self):
+        self._outbox.write_text_now(b"silence")
+        return True
+
     def say(self, pcm):
         return self._outbox.write_now(client_message(pcm), BINARY)
 

@@ -362,6 +362,58 @@ def test_what_cannot_have_been_played_is_taken_back(piece_ms, keep_ms, played_ms
     assert take(made, len(whole), 9.0) == whole[sent_bytes:]
 
 
+@pytest.mark.parametrize("piece_ms", [1, 7, 90, 5000])
+@pytest.mark.parametrize(("played_ms", "again_ms"), [(0, 400), (1, 399), (150, 250), (999, 0)])
+def test_what_is_taken_back_exactly_begins_with_the_sample_that_is_due(
+    piece_ms, played_ms, again_ms
+):
+    whole = numbered(5000)
+    made = timeline(keep_ms=480)
+    for at in range(0, len(whole), piece_ms * MS):
+        made.put(whole[at : at + piece_ms * MS])
+    take(made, 400 * MS, 1.0)
+    assert made.take_back(1.0 + played_ms / 1000, exact=True) == again_ms * MS
+    assert take(made, 100 * MS, 9.0) == whole[(400 - again_ms) * MS :][: 100 * MS]
+
+
+def test_the_clock_stands_still_in_a_pause():
+    made = timeline(keep_ms=480)
+    made.put(bytes(5000 * MS))
+    take(made, 400 * MS, 1.0)
+    assert made.take_back(1.1, exact=True) == 300 * MS
+    made.pause(1.1)
+    assert made.position_s(7.0) == pytest.approx(0.1)
+    made.resume(8.1)
+    take(made, 400 * MS, 8.1)
+    assert made.position_s(8.15) == pytest.approx(0.15)
+    assert made.ends_at_s(8.1) == pytest.approx(8.5)
+    assert made.underruns == 0
+
+
+def test_a_pause_in_an_underrun_is_no_part_of_it():
+    made = timeline()
+    send_ms(made, 400, 1.0)
+    made.pause(1.5)
+    made.resume(8.5)
+    send_ms(made, 400, 8.7)
+    assert made.underruns == 1
+    assert made.underrun_s == pytest.approx(0.1 + 0.2)
+
+
+def test_what_was_not_taken_back_plays_on_in_a_pause():
+    made = timeline()
+    send_ms(made, 400, 1.0)
+    made.pause(1.1)
+    assert made.position_s(1.3) == pytest.approx(0.3)
+    made.resume(1.3)  # nothing had run out
+    assert made.ends_at_s(1.3) == pytest.approx(1.4)
+    made.pause(1.3)
+    made.resume(9.4)
+    send_ms(made, 400, 9.4)
+    assert made.ends_at_s(9.4) == pytest.approx(9.8)
+    assert made.underruns == 0
+
+
 def test_a_turn_of_which_nothing_was_heard_begins_anew():
     made = timeline(keep_ms=2000)
     made.put(bytes(5000 * MS))
@@ -493,6 +545,7 @@ class Model:
         self.waiting = self.kept = b""
         self.sent_bytes = self.underruns = self.offered_bytes = 0
         self.begun_s = None
+        self.paused_s = 0.0
         self.is_over = False
 
     def end_s(self, now_s):
@@ -529,18 +582,29 @@ class Model:
         gap_s = now_s - self.end_s(now_s)
         if gap_s > 0 and self.sent_bytes:
             self.begun_s += gap_s
-            self.underruns += 1
+            self.underruns += gap_s > 1e-6
         self.sent_bytes += len(pcm)
 
-    def take_back(self, now_s):
-        ahead_bytes = round(max(0, self.end_s(now_s) - now_s) * 48000)
-        size = min(-(-ahead_bytes // (40 * MS)) * 40 * MS, self.keep_bytes, len(self.kept))
+    def take_back(self, now_s, exact=False):
+        ahead_s = max(0, self.end_s(now_s) - now_s)
+        if exact:
+            ahead_bytes = int(ahead_s * 24000 + 0.5) * 2
+        else:
+            ahead_bytes = -(-round(ahead_s * 48000) // (40 * MS)) * 40 * MS
+        size = min(ahead_bytes, self.keep_bytes, len(self.kept))
         self.waiting = self.kept[len(self.kept) - size :] + self.waiting
         self.kept = b""
         self.sent_bytes -= size
         self.begun_s = now_s - self.sent_bytes / 48000 if self.sent_bytes else None
         self.offered_bytes = 0
         return size
+
+    def pause(self, now_s):
+        self.paused_s = now_s
+
+    def resume(self, now_s):
+        if self.begun_s is not None:
+            self.begun_s += max(0, now_s - max(self.end_s(now_s), self.paused_s))
 
     def skip(self, size_bytes):
         self.waiting, self.kept = self.waiting[size_bytes:], b""
@@ -577,9 +641,9 @@ class Twins:
             else:
                 self.call("put", pcm)
 
-    def call(self, name, *arguments):
-        given = getattr(self.made, name)(*arguments)
-        expected = getattr(self.model, name)(*arguments)
+    def call(self, name, *arguments, **options):
+        given = getattr(self.made, name)(*arguments, **options)
+        expected = getattr(self.model, name)(*arguments, **options)
         assert (bytes(given or b"") if isinstance(expected, bytes) else given) == expected
 
     def check(self):
@@ -650,7 +714,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.twins.put(sizes)
 
     @rule(after_ms=st.sampled_from([1, 39, 40, 160, 200, 201, 400, 5000]))
-    def pause(self, after_ms):
+    def wait(self, after_ms):
         self.twins.now_s += after_ms / 1000
 
     @rule(is_sent=st.booleans())
@@ -670,9 +734,17 @@ class AnyOrder(RuleBasedStateMachine):
     def sent(self):
         self.twins.call("sent", self.twins.now_s)
 
+    @rule(exact=st.booleans())
+    def take_back(self, exact):
+        self.twins.call("take_back", self.twins.now_s, exact=exact)
+
     @rule()
-    def take_back(self):
-        self.twins.call("take_back", self.twins.now_s)
+    def pause(self):
+        self.twins.call("pause", self.twins.now_s)
+
+    @rule()
+    def resume(self):
+        self.twins.call("resume", self.twins.now_s)
 
     @rule(size=SIZES)
     def skip(self, size):

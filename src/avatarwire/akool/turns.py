@@ -199,7 +199,15 @@ class _AkoolSpeaker(SoundLine):
         return True
 
     def restart(self) -> bool:
-        raise SessionLostError(reason="no turn outlives its connection")
+        return True  # after a pause: no turn outlives its connection, and nothing is said to begin
+
+    def pause(self) -> bool:
+        if not isinstance(self._wire, EnvelopeWire):
+            return False
+        self._turns.paused(self.stream)
+        self._turns.interrupted(by=self.stream)
+        self._outbox.write_text_now(self._wire.interrupt().json)
+        return True
 
     def say(self, pcm: bytes | memoryview) -> bool:
         audio, size_bytes = self._wire.audio, self._message_bytes

@@ -21,12 +21,15 @@ class Evidence:
         stream: the turn.
     """
 
-    __slots__ = ("_others_end_at_s", "_spoke", "_stream")
+    __slots__ = ("_idles", "_interrupts", "_others_end_at_s", "_spoke", "_stream")
 
     def __init__(self, stream: AudioStream) -> None:
         self._stream = stream
         self._spoke = False
         self._others_end_at_s: float | None = None
+        # What a platform may still say of our own pauses.
+        self._idles = 0
+        self._interrupts = 0
 
     def behind(self, others_end_at_s: float) -> None:
         """Note that the avatar spoke before this turn, with sound until then (loop time)."""
@@ -38,6 +41,17 @@ class Evidence:
             self._spoke = True
             self._stream.start.said(asyncio.get_running_loop().time())
 
+    def paused(self) -> None:
+        """Note that the platform was told to stop, because the turn is paused."""
+        self._idles += 1
+        self._interrupts += 1
+
+    def is_of_pause(self) -> bool:
+        """Return whether the platform's word that the turn was stopped is of a pause."""
+        is_of_pause = self._interrupts > 0
+        self._interrupts -= is_of_pause
+        return is_of_pause
+
     def idle(self, *, shared: bool = False) -> None:
         """End the turn if the avatar, idle now, has spoken for it.
 
@@ -45,6 +59,9 @@ class Evidence:
             shared: an earlier turn was playing too, so that it may be the one that is meant.
         """
         stream = self._stream
+        # As far as is known; some platforms may not say so.
+        is_of_pause = self._idles > 0
+        self._idles -= is_of_pause
         if stream.sends:
             self._spoke = False
             return
@@ -55,6 +72,7 @@ class Evidence:
             # No new SPEAKING: it plays behind what was playing.
             left_s += max(0.0, self._others_end_at_s - stream.begins_at_s)
             shared = True
+        shared = shared or is_of_pause
         if left_s <= (CLOCK_TOLERANCE_S if shared else STOPPED_EARLY_S):
             stream.end("completed")
         elif not shared:
@@ -63,3 +81,4 @@ class Evidence:
     def forget(self) -> None:
         """Forget what was noted: another connection tells its own states."""
         self._spoke, self._others_end_at_s = False, None
+        self._idles = self._interrupts = 0

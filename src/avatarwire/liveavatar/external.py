@@ -125,6 +125,10 @@ class _Player(SoundLine):
             raise SessionLostError(reason="the connection is being restored")
         return True
 
+    def pause(self) -> bool:
+        self._outbox.write_event_now(MessageBuilder.control_interrupt(interrupt_scope=MUSIC_ONLY))
+        return True
+
     def say(self, pcm: bytes | memoryview) -> bool:
         # Sent now or never: kept in the backlog, it would overtake what is resumed.
         return self._music.send(pcm, 0, self._format, self._outbox.write_now)

@@ -128,6 +128,11 @@ class Turns(TurnRegister, Part[Received]):
             if stream is not besides and request_id in {None, stream.request_id}:
                 stream.end("interrupted", notify=False)
 
+    def paused(self, stream: AudioStream) -> None:
+        """Note that ``stream`` was stopped at the platform, whose words of that end no turn."""
+        super().paused(stream)
+        self._evidence[stream].paused()
+
     def gap(self, lost: SessionLostError) -> None:
         """Do what ``on_gap`` says to the turns: the connection is lost, another may follow."""
         del lost
@@ -167,7 +172,10 @@ class Turns(TurnRegister, Part[Received]):
         if reason is None:
             return
         for stream in self.playing:
-            if stream.response_id == event.response_id:
+            if stream.response_id != event.response_id:
+                continue
+            is_ours = event.reason in {"COMPLETED", "DEVELOPER_COMMAND_INTERRUPT"}
+            if not (is_ours and self._evidence[stream].is_of_pause()):
                 stream.end(reason, notify=False)
 
     def _notice_state(self, state: SessionState) -> None:
@@ -255,6 +263,16 @@ class _LiveSpeaker(SoundLine):
 
     def restart(self) -> bool:
         return self._open()
+
+    def pause(self) -> bool:
+        self._turns.paused(self.stream)
+        events = [MessageBuilder.control_interrupt(self._interrupted_request)]
+        if self._is_open:
+            events.append(self._finish)
+        self._is_open = False
+        self._turns.interrupted(self._interrupted_request, None, besides=self.stream)
+        self._outbox.write_texts_now(list(map(encode, events)))
+        return True
 
     def say(self, pcm: bytes | memoryview) -> bool:
         wire, frames, messages = framed_audio(

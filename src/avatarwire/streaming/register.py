@@ -122,6 +122,16 @@ class TurnRegister(StreamRegister):
         super().opened(stream)
         self._open = stream
 
+    def paused(self, stream: AudioStream) -> None:
+        """Note that ``stream`` sends again what it has sent; it is the open one, or becomes it.
+
+        Raises:
+            RuntimeError: another turn is open.
+        """
+        if self._open is not stream:
+            self.require_none("pause of an earlier turn")
+        self._open = stream
+
     def closed(self, stream: AudioStream) -> None:
         """Note that ``stream`` sends nothing more."""
         if self._open is stream:
@@ -151,6 +161,6 @@ class TurnRegister(StreamRegister):
             # Before it goes on: it may be complete, and tell so, at once.
             self._resuming = stream
             stream.go_on()
-            if self._resuming is not stream or stream.sends:
+            if self._resuming is not stream or (stream.sends and not stream.is_paused):
                 return
             self._resuming = None

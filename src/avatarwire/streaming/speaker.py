@@ -9,8 +9,9 @@ class Speaker(Protocol):
     """Says one turn on one platform.
 
     Every call writes at once, in the order of the calls, and returns False when the connection's
-    buffer is over its high water: what was written is accepted, but ``writable()`` should be
-    awaited before more audio. Each raises ``ConnectionError`` when nothing can be sent any more.
+    buffer is over its high water (``pause`` says something else): what was written is accepted, but
+    ``writable()`` should be awaited before more audio. Each raises ``ConnectionError`` when nothing
+    can be sent any more.
     None may call back into the turn's stream.
     """
 
@@ -26,7 +27,18 @@ class Speaker(Protocol):
         ...
 
     def restart(self) -> bool:
-        """Open the turn again, on another connection."""
+        """Open the turn again, on another connection or after a pause."""
+        ...
+
+    def pause(self) -> bool:
+        """Stop what is playing; the turn stays open here, and goes on by ``restart``.
+
+        It returns whether the platform drops what it has not played:
+        False: it plays on, and nothing was said.
+
+        Raises:
+            RuntimeError: another turn is open; nothing was sent.
+        """
         ...
 
     def say(self, pcm: bytes | memoryview) -> bool:

@@ -265,10 +265,6 @@ class AudioStream(Turn):
             pass
         return self._playout()
 
-    def _require_entered(self) -> None:
-        if self._state == "new":
-            raise RuntimeError("the stream is not open: use it in an async with statement")
-
     async def __aenter__(self) -> Self:
         if self._state != "new":
             raise RuntimeError("a stream is one turn: make another one")

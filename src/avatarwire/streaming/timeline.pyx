@@ -76,6 +76,7 @@ cdef class Timeline:
     cdef double lead_s
     cdef double begun_s
     cdef double due_s
+    cdef double paused_s
     cdef bint has_begun
     cdef bint is_finishing
     cdef bint has_deadline
@@ -237,16 +238,21 @@ cdef class Timeline:
         if gap_s > 0:
             # Shifted, not restarted: the sum of many durations would drift.
             self.begun_s += gap_s
+        if gap_s > EPSILON_S:
             self.underruns += 1
             self.lacking_s += gap_s
         self.total_bytes += size
 
     @cython.critical_section
-    def take_back(self, double now_s):
+    def take_back(self, double now_s, *, bint exact=False):
         """Queue again what was sent, is kept and cannot have been played.
 
-        It begins with a whole frame: what is played of that is heard again rather than lost. The
-        sound sent before it counts as played.
+        The sound sent before it counts as played.
+
+        Args:
+            now_s: The time, in seconds of any clock.
+            exact: It begins with the sample that is due to be played; otherwise with a whole frame:
+                what is played of that is heard again rather than lost.
 
         Returns:
             How much that is, in bytes.
@@ -255,9 +261,13 @@ cdef class Timeline:
         cdef Py_ssize_t ahead
         cdef double ahead_s = self.end_s(now_s) - now_s
         if ahead_s < self.seconds(size):
-            ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes + 0.5)
-            ahead += self.frame_bytes - 1
-            size = min(size, ahead - ahead % self.frame_bytes)
+            if exact:
+                ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate + 0.5) * self.sample_bytes
+            else:
+                ahead = <Py_ssize_t> (max(0, ahead_s) * self.rate * self.sample_bytes + 0.5)
+                ahead += self.frame_bytes - 1
+                ahead -= ahead % self.frame_bytes
+            size = min(size, ahead)
         self.has_deadline = False
         self.offered_bytes = 0
         self.queued_bytes += size
@@ -272,6 +282,19 @@ cdef class Timeline:
             self.view = None
         self.keep_nothing()
         return size
+
+    @cython.critical_section
+    def pause(self, double now_s):
+        """Note that nothing leaves from now on, and that none of it is late."""
+        self.has_deadline = False
+        self.paused_s = now_s
+
+    @cython.critical_section
+    def resume(self, double now_s):
+        """Let the clock go on that has stood still since the pause, or since the sound ran out."""
+        cdef double stood_still_s = now_s - max(self.end_s(now_s), self.paused_s)
+        if self.has_begun and stood_still_s > 0:
+            self.begun_s += stood_still_s
 
     # When it is played
 

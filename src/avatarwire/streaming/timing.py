@@ -5,8 +5,9 @@ from numbers import Integral
 
 from avatarwire._checks import is_any_real
 
-__all__ = ["Timing"]
+__all__ = ["MAX_MS", "Timing"]
 
+#: The longest duration there is.
 MAX_MS = 3_600_000
 
 

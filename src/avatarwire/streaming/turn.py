@@ -16,7 +16,7 @@ from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.start import Start
 from avatarwire.streaming.telling import NO_CALLBACKS, Callbacks
 from avatarwire.streaming.timeline import Timeline
-from avatarwire.streaming.timing import Timing
+from avatarwire.streaming.timing import MAX_MS, Timing
 
 __all__ = ["Turn"]
 
@@ -24,6 +24,8 @@ logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 #: What leaves unpaced before others have their turn: about a millisecond's work.
 UNPACED_BYTES = 1_000_000
+#: What is left of a turn's sound, and is as good as heard: no platform stops within it.
+HEARD_S = 0.001
 
 
 class Turn:
@@ -60,6 +62,8 @@ class Turn:
         "_grace_s",
         "_intake",
         "_is_held",
+        "_is_paused",
+        "_is_stopped",
         "_is_writer_waiting",
         "_loop",
         "_outlives",
@@ -108,10 +112,16 @@ class Turn:
         self._grace_s = grace_s
         self._outlives = keep_ms is not None
         self._intake = Intake(written, sent, converter, f"turn {response_id}")
-        self._timeline = Timeline(timing, sent, keep_ms=keep_ms or 0, lateness=self.lateness)
+        # What is ahead of playout outlives a pause.
+        kept_ms = min(MAX_MS, timing.lead_ms + 2 * timing.frame_ms) if timing.paced else 0
+        self._timeline = Timeline(
+            timing, sent, keep_ms=max(keep_ms or 0, kept_ms), lateness=self.lateness
+        )
         self._drops = Drops(self._intake, self._timeline, sent, timing.buffer_ms)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._is_held = False
+        self._is_paused = False
+        self._is_stopped = False  # at the platform, by a pause: it has to be opened again
         self._reason: PlayoutReason | None = None
         self._played_ms = 0.0
         self._room = asyncio.Event()
@@ -128,6 +138,11 @@ class Turn:
     def is_open(self) -> bool:
         """Whether ``write`` still takes sound."""
         return self._state == "open"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether ``pause`` holds it, until ``resume``."""
+        return self._is_paused
 
     @property
     def is_resolved(self) -> bool:
@@ -267,11 +282,12 @@ class Turn:
         """There is another connection: begin the turn anew, with what was held."""
         if self._reason is not None or self._state == "new":
             return
-        if self._state != "closed":
+        if self._state != "closed" and not self._is_paused:
             try:
                 self._speaker.restart()
             except ConnectionError:
                 return  # lost again; the session will say how it goes on
+        self._is_stopped = self._is_paused  # on this connection it has not begun
         self._is_held = self._drops.is_on = False
         self._room.set()
         if self._state != "closed":
@@ -285,6 +301,88 @@ class Turn:
         else:
             self._pacer.schedule(self, self._timeline.ends_at_s(now_s))
 
+    # What the program does to its clock
+
+    def pause(self) -> None:
+        """Stop the listener now; ``resume`` goes on with the first sample that was not heard.
+
+        The platform stops what plays, and what it has not played is queued again: ``queued_ms`` and
+        the turn's clock stand still, and nothing is sent, for as long as it takes. ``write`` takes
+        sound until ``buffer_ms`` is queued; ``finish`` and ``wait_playout`` wait on. The turn stays
+        the open one. A platform without an interrupt plays what it has, up to ``lead_ms``.
+
+        Another pause does nothing, and neither does one of a turn that has been heard to its end or
+        has ended otherwise. A gap between connections changes nothing, but for ``on_gap="drop"``,
+        which drops what is queued. An interrupt and the end of the session end a paused turn too.
+
+        Raises:
+            RuntimeError: the stream has not been entered, is not paced (what was sent of it is not
+                kept), or is still played while the next turn is open: pause that one.
+        """
+        self._require_entered()
+        if not self._paced:
+            raise RuntimeError("a stream that is not paced cannot be paused: leave out paced=False")
+        if self._reason is not None or self._is_paused:
+            return
+        now_s = self._loop.time()
+        is_heard = self._timeline.ends_at_s(now_s) - now_s < HEARD_S
+        if not is_heard and not self._is_held:
+            self._stop(now_s)
+        if self.sends:
+            self._is_paused = True
+            self._timeline.pause(now_s)
+            self._pacer.remove(self)
+
+    def resume(self) -> None:
+        """Go on after ``pause``; without one it does nothing.
+
+        Raises:
+            RuntimeError: the stream has not been entered.
+        """
+        self._require_entered()
+        if not self._is_paused:
+            return
+        self._is_paused = False
+        now_s = self._loop.time()
+        self._timeline.resume(now_s)
+        if self._is_held:
+            return  # the session will say when it goes on
+        if self._is_stopped:
+            try:
+                self._speaker.restart()
+            except ConnectionError:
+                self._cut()
+                return
+            self._is_stopped = False
+        self._pump(now_s)
+
+    def _stop(self, now_s: float) -> None:
+        """Have the platform stop what it plays, and take that back, unless it plays on."""
+        try:
+            if not self._speaker.pause():
+                return
+        except ConnectionError:
+            self._cut()
+            if self._reason is not None:
+                return
+        self._is_stopped = True
+        self.start.taken_back()
+        self._timeline.take_back(now_s, exact=True)
+        if self._state == "closed":
+            self._state = "finishing"
+            self._closed.clear()
+
+    def _cut(self) -> None:
+        """Nothing can be sent: the session will say whether there is another connection."""
+        if self._outlives:
+            self._is_held = True
+        else:
+            self.end("lost")
+
+    def _require_entered(self) -> None:
+        if self._state == "new":
+            raise RuntimeError("the stream is not open: use it in an async with statement")
+
     # Sending
 
     def tick(self, now_s: float) -> float | None:
@@ -297,10 +395,7 @@ class Turn:
         try:
             return self._send_due(now_s)
         except ConnectionError:
-            if self._outlives:
-                self._is_held = True  # the session will say whether there is another connection
-            else:
-                self.end("lost")
+            self._cut()
             return None
         except Exception:
             logger.exception("turn %s: sending failed unexpectedly: it ends", self.response_id)
@@ -310,14 +405,14 @@ class Turn:
             self._resolve("failed")
             return None
 
-    def _pump(self) -> None:
+    def _pump(self, now_s: float | None = None) -> None:
         """Do what is due, and have the pacer call for the rest."""
-        deadline_s = self.tick(self._loop.time())
+        deadline_s = self.tick(self._loop.time() if now_s is None else now_s)
         if deadline_s is not None:
             self._pacer.schedule(self, deadline_s)
 
     def _send_due(self, now_s: float) -> float | None:
-        if self._waiting_for_room is not None or self._is_held:
+        if self._waiting_for_room is not None or self._is_held or self._is_paused:
             return None
         if not self._paced:
             return self._send_unpaced(now_s)
@@ -387,6 +482,7 @@ class Turn:
         if reason in {"completed", "timed_out"} and self._drops.has_the_end:
             reason = "lost"  # what was played to its end, if anything, was not all of the turn
         self._reason = reason
+        self._is_paused = False
         self._timeline.forget()
         self.start.end(self._loop.time(), was_played=reason in {"completed", "timed_out"})
         self._resolved.set()
