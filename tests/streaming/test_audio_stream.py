@@ -187,6 +187,50 @@ def test_a_thread_that_writes_when_the_program_ends_is_told(speaker):
     assert results == [False]
 
 
+@virtual
+async def test_a_write_with_a_limit_waits_first(speaker):
+    loop = asyncio.get_running_loop()
+    async with new_stream(speaker, buffer_ms=1000) as stream:
+        begin = loop.time()
+        assert await stream.write(sound(2000), timeout=0.1)
+        assert loop.time() == begin
+        with pytest.raises(TimeoutError, match=r"within 0\.1 s: 1600 ms are queued.*nothing of it"):
+            await stream.write(sound(40), timeout=0.1)
+        assert loop.time() - begin == pytest.approx(0.1)
+        assert stream.written_ms == 2000
+        assert await stream.write(sound(40), timeout=5)
+        assert loop.time() - begin == pytest.approx(0.6, abs=0.005)
+    assert speaker.pcm == sound(2000) + sound(40)
+
+
+@pytest.mark.parametrize("waits_for", ["room", "a connection", "the end of a pause", "a gap"])
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_an_interrupt_ends_a_write_at_once(speaker, waits_for, timeout):
+    @virtual
+    async def test():
+        loop = asyncio.get_running_loop()
+        keep_ms = 0 if waits_for == "a gap" else 2000
+        async with new_stream(speaker, buffer_ms=500, keep_ms=keep_ms) as stream:
+            await stream.write(sound(400))
+            if waits_for == "the end of a pause":
+                stream.pause()
+            elif waits_for != "room":
+                stream.hold(drop=waits_for == "a gap")
+            await stream.write(sound(800), timeout=30)
+            writing = asyncio.create_task(stream.write(sound(2000), timeout=timeout))
+            await asyncio.sleep(0.05)
+            begin = loop.time()
+            assert not writing.done()
+            stream.interrupt_nowait()
+            assert await writing is False
+            assert loop.time() == begin
+        playout = await stream.wait_playout()
+        assert playout.written_ms == 3200
+        assert playout.written_ms == pytest.approx(playout.sent_ms + playout.dropped_ms)
+
+    test()
+
+
 # How it ends
 
 

@@ -41,13 +41,18 @@ class AudioStream(Turn):
 
     # Writing
 
-    async def write(self, pcm: "Buffer") -> bool:
+    async def write(self, pcm: "Buffer", *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Add sound, and wait while more than ``buffer_ms`` is queued.
+
+        Whatever it waits for, also another connection or the end of a pause, an interrupt and any
+        other end of the turn end the wait at once.
 
         Args:
             pcm: 16-bit little-endian samples, any number of bytes. ``bytes`` are kept by
                 reference, any other buffer is copied. What begins like a file, or like text, is
                 told in the log, once a turn.
+            timeout: seconds to wait at the most. The wait then comes first, until no more than
+                ``buffer_ms`` is queued, and the sound is added after it.
 
         Returns:
             False once the turn has ended: what was not sent is counted as dropped, and there is no
@@ -56,10 +61,13 @@ class AudioStream(Turn):
         Raises:
             TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
             RuntimeError: the stream has not been entered.
+            TimeoutError: there was no room in time; nothing of ``pcm`` was taken.
         """
         self._require_entered()
         if type(pcm) is not bytes:
             pcm = pcm_bytes(pcm)
+        if timeout is not None:
+            await self._room_within(timeout)
         if self._state != "open":
             self._intake.count(pcm)
             return False
@@ -73,13 +81,29 @@ class AudioStream(Turn):
         if not self._paced:
             # Nothing else makes a sender wait whose peer keeps up.
             await asyncio.sleep(0)
+        if timeout is None and (self._drops.is_on or not self._timeline.has_room):
+            await self._until_room()
+        return self._state == "open"
+
+    async def _until_room(self) -> None:
+        """Wait until a writer may add more, or the turn has ended."""
         while not self._timeline.has_room and self._state == "open":
             self._is_writer_waiting = True
             self._room.clear()
             await self._room.wait()
         if self._drops.is_on:
             await self._wait_while_dropping()
-        return self._state == "open"
+
+    async def _room_within(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._until_room()
+        except TimeoutError:
+            raise TimeoutError(
+                f"no room for more sound within {timeout_s:g} s: {self.queued_ms:.0f} ms are"
+                " queued, more than buffer_ms; nothing of it was taken, so write it again or"
+                " interrupt the turn"
+            ) from None
 
     async def _wait_while_dropping(self) -> None:
         while self._drops.is_on and self._state == "open":
