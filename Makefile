@@ -66,7 +66,7 @@ demo: $(COMMAND)  ## Stream a speech sample through a whole session
 
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
 	@echo "Testing on $$($(BIN)/python -V) of $(VENV)"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the folder PYTHONS=
 	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')

@@ -56,6 +56,7 @@ def test_unmasked(size):
         (client_message(b"x", text=True), "begins no masked message: 0x8181"),
         (client_message(b"xy")[:-1], "has 1 bytes of 2"),
     ],
+    ids=["unmasked", "text", "cut"],
 )
 def test_what_is_no_masked_message(wire, words):
     with pytest.raises(ValueError, match=words):

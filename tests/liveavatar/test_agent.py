@@ -597,7 +597,8 @@ async def test_no_key_and_no_token_in_any_log_or_repr(caplog, listener):
 
 
 async def test_hundred_sessions_share_one_http_client_and_leave_no_garbage(emulator):
-    agents = [AvatarAgent(config_for(emulator), AgentListener()) for _ in range(100)]
+    config = config_for(emulator, timeout=300)  # however busy the machine is
+    agents = [AvatarAgent(config, AgentListener()) for _ in range(100)]
     await asyncio.gather(*(agent.start() for agent in agents))
     assert [len(entries) for entries in transport_rest._clients.values()] == [1]
     await asyncio.gather(*(agent.stop() for agent in agents))
