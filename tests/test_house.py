@@ -23,6 +23,7 @@ FACES = [
     "avatarwire.emulator.akool",
     "avatarwire.emulator.liveavatar",
     "avatarwire.liveavatar",
+    "avatarwire.recording",
     "avatarwire.rfc6455",
     "avatarwire.transport",
 ]
@@ -90,7 +91,11 @@ def test_the_emulator_loads_nothing_that_runs_a_client():
         "print(*(m for m in sys.modules if m.partition('.')[0] in"
         " ('avatarwire', 'websockets', 'httpx')))"
     )
-    rooms = ("_", "audio", "codec", "emulator", "errors")
-    messages = {"akool", "akool.messages", "liveavatar", "liveavatar.messages"}
+    rooms = ("_", "audio", "codec", "emulator", "errors", "recording")
+    messages = {
+        f"{room}{name}"
+        for room in ("akool", "liveavatar")
+        for name in ("", ".messages", ".wording")
+    }
     names = [name.removeprefix("avatarwire.") for name in loaded.split() if name != "avatarwire"]
     assert [n for n in names if n not in messages and not n.startswith(rooms)] == []

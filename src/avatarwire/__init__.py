@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from avatarwire.liveavatar.listener import AgentListener
     from avatarwire.liveavatar.messages import EventType, MessageBuilder, SessionState
     from avatarwire.liveavatar.text_streams import PromptStream, ResponseStream
+    from avatarwire.recording.recorder import Recorder
     from avatarwire.session.session import Session
     from avatarwire.session.stats import AgentStats
     from avatarwire.transport.backoff import ExponentialBackoffStrategy
@@ -84,6 +85,7 @@ __all__ = [
     "PcmFramer",
     "PromptStream",
     "PromptStreamStateError",
+    "Recorder",
     "ResourceTransitionData",
     "ResponseStateEvent",
     "ResponseStream",
@@ -123,6 +125,7 @@ _HOMES = {
     "avatarwire.liveavatar.listener": "AgentListener",
     "avatarwire.liveavatar.messages": "EventType MessageBuilder SessionState",
     "avatarwire.liveavatar.agent": "AvatarAgent",
+    "avatarwire.recording.recorder": "Recorder",
     "avatarwire.session.session": "Session",
     "avatarwire.session.stats": "AgentStats",
     "avatarwire.liveavatar.text_streams": "PromptStream ResponseStream",

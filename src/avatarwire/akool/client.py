@@ -18,12 +18,15 @@ from avatarwire.akool.keepalive import Keepalive
 from avatarwire.akool.messages import EnvelopeWire, FlatWire, Wire
 from avatarwire.akool.reporter import Handler, HandlerReporter, retry_error
 from avatarwire.akool.turns import NO_INTERRUPT, Turns
+from avatarwire.akool.wording import wording_of
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import AvatarwireError, SessionLostError
+from avatarwire.recording import Observer, Wording
 from avatarwire.session.callbacks import running_callback
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
+from avatarwire.session.observing import Observers
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.stats import AgentStats, stats_of
 from avatarwire.streaming import AudioStream, Callbacks, Timing
@@ -140,12 +143,14 @@ class StreamingAvatarClient:
         self._dialect = AkoolDialect(self._config, self._wire, self._outbox)
         self._acks = self._dialect.acks
         self._reporter = HandlerReporter(self, self._config, self._dialect)
+        self._observers = Observers()
         self._turns = Turns(
             self._wire,
             self._outbox,
             self._acks,
             require_open=self._require_open,
             lost=self._lost,
+            observers=self._observers,
         )
         self._agora = AgoraChannel(
             self._config,
@@ -165,7 +170,7 @@ class StreamingAvatarClient:
             self._dialect,
             self._reporter,
             # The reporter before the acks: a handler begins before a call that waits returns.
-            (self._turns, self._agora, keepalive, self._reporter, self._acks),
+            (self._observers, self._turns, self._agora, keepalive, self._reporter, self._acks),
             outbox=self._outbox,
             connect=connect,
             logger=logger,
@@ -229,6 +234,18 @@ class StreamingAvatarClient:
         block; what it raises is logged. While nobody looks, nothing is spent on it.
         """
         return self._outbox.tap(look)
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell ``observer`` of messages, turns and connections; return what ends it.
+
+        It is called on the event loop, and must not block; what it raises is logged. While nobody
+        observes, nothing is spent on it. ``Recorder`` and ``recording.Live`` observe.
+        """
+        return self._observers.add(observer, self._outbox)
+
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
+        return wording_of("client", self._config, self._dialect.redacted)
 
     def get_connection_info(self) -> dict[str, Any]:
         """Return the state as a dict, with the published client's keys."""

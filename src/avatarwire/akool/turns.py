@@ -6,7 +6,7 @@ turn: it stops all that is playing.
 
 import logging
 from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avatarwire.akool.acks import Acks
 from avatarwire.akool.exceptions import AkoolStreamingAvatarError, AudioStreamError
@@ -16,7 +16,15 @@ from avatarwire.audio import Beginning, PcmFormat, converter_between, pcm_bytes
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import Outbox, SoundLine
-from avatarwire.streaming import AudioStream, Callbacks, Playout, Timing, TurnRegister
+from avatarwire.streaming import (
+    NO_OBSERVERS,
+    AudioStream,
+    Callbacks,
+    Playout,
+    Timing,
+    TurnObservers,
+    TurnRegister,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -42,6 +50,7 @@ class Turns(TurnRegister, Part[Received]):
         acks: sends a single message.
         require_open: raises ConnectionError when there is no connection.
         lost: returns why there is no connection any more.
+        observers: who looks at them.
 
     Attributes:
         interrupts: how often everything was interrupted.
@@ -55,8 +64,9 @@ class Turns(TurnRegister, Part[Received]):
         *,
         require_open: Callable[[], None],
         lost: Callable[[], AkoolStreamingAvatarError],
+        observers: TurnObservers[Any] = NO_OBSERVERS,
     ) -> None:
-        super().__init__()
+        super().__init__(observers)
         self.interrupts: int = 0
         self._wire = wire
         self._outbox = outbox
@@ -91,6 +101,7 @@ class Turns(TurnRegister, Part[Received]):
             response_id=f"turn-{self._made}",
             lateness=self.lateness,
             callbacks=callbacks,
+            observers=self.observers,
         )
         return speaker.stream
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -13,6 +13,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from avatarwire.audio import PcmFormat
 from avatarwire.emulator.slow_link import LinkTransport
 from avatarwire.emulator.transcript import Entry, Recording, printable
+from avatarwire.recording import Observer, Wording
 
 __all__ = ["RecordedSession"]
 
@@ -49,6 +50,7 @@ class RecordedSession(ABC, Generic[FaultsT]):
         self._seen: dict[str, int] = {}  # how many messages a wait for that name has looked at
         self._news = asyncio.Event()
         self._recording: Recording | None = None
+        self._observers: tuple[Observer, ...] = ()
 
     @property
     def is_connected(self) -> bool:
@@ -59,6 +61,22 @@ class RecordedSession(ABC, Generic[FaultsT]):
     @abstractmethod
     def audio_runs(self) -> list[tuple[PcmFormat, bytes]]:
         """All sound received, in the order of arrival, split wherever its format changed."""
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell ``observer`` of messages, turns and connections; return what ends it.
+
+        It is called on the event loop, and must not block.
+        """
+        self._observers = (*self._observers, observer)
+
+        def end() -> None:
+            self._observers = tuple(each for each in self._observers if each is not observer)
+
+        return end
+
+    @abstractmethod
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
 
     async def wait_closed(self, timeout_s: float = 5.0) -> int:
         """Wait for the connection's end and return its code.
@@ -101,6 +119,7 @@ class RecordedSession(ABC, Generic[FaultsT]):
         self._our_code = self.closed = None
         self._peers_code = CUT
         self._log("connected")
+        self._live("connected", {})
         try:
             await self._converse(socket, faults)
         except ConnectionError:
@@ -110,6 +129,7 @@ class RecordedSession(ABC, Generic[FaultsT]):
             self.closed = self._peers_code if self._our_code is None else self._our_code
             self._on_closed(self.closed, replaced=self._replaced is socket)
             self._log("closed with code %d", self.closed)
+            self._live("ended", {"code": self.closed})
             self._news.set()
 
     async def record(self, directory: Path) -> None:
@@ -178,6 +198,25 @@ class RecordedSession(ABC, Generic[FaultsT]):
     def _note(self, direction: Literal["received", "sent"], data: str | bytes) -> None:
         kind: Literal["text", "binary"] = "text" if isinstance(data, str) else "binary"
         self.transcript.append(Entry(direction, kind, data, time.monotonic()))
+        for observer in self._observers:
+            observer.message(direction, kind, data)
+
+    def _live(self, change: str, facts: Mapping[str, object]) -> None:
+        for observer in self._observers:
+            observer.life(change, facts)
+
+    def _show_turn(self, turn_id: str, change: str, facts: Mapping[str, object]) -> None:
+        for observer in self._observers:
+            observer.turn(turn_id, change, facts)
+
+    def _show_sound(self, turn_id: str, pcm: bytes, format_: PcmFormat, at_s: float) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for observer in self._observers:
+            observer.sound(turn_id, pcm, format_, at_s, now_s)
+
+    def _show_silence(self, turn_id: str, now_s: float) -> None:
+        for observer in self._observers:
+            observer.silence(turn_id, now_s)
 
     async def _wait_for_news(self) -> None:
         self._news.clear()

@@ -19,9 +19,12 @@ from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import EventOutbox
 from avatarwire.liveavatar.turns import FramerKeeper, Turns, kept_ms, new_stream
 from avatarwire.liveavatar.user_audio import UserAudio
+from avatarwire.liveavatar.wording import wording_of
+from avatarwire.recording import Observer, Wording
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
+from avatarwire.session.observing import Observers
 from avatarwire.session.stats import AgentStats, stats_of
 from avatarwire.streaming import AudioStream, Callbacks, Timing
 
@@ -63,7 +66,8 @@ class AvatarAgent(AgentCalls):
         self._dialect = LiveAvatarDialect(config)
         self._user_audio = UserAudios()
         self._reporter = ListenerReporter(listener, config, self._dialect, self._user_audio)
-        self._turns = Turns(config)
+        self._observers = Observers()
+        self._turns = Turns(config, self._observers)
         self._responses = Responses(self._outbox)
         self._partials = Partials(self._outbox)
         self._accompaniment = Accompaniment(config)
@@ -73,6 +77,7 @@ class AvatarAgent(AgentCalls):
             self._dialect,
             self._reporter,
             (
+                self._observers,
                 self._framers,
                 self._user_audio,
                 self._turns,
@@ -159,6 +164,18 @@ class AvatarAgent(AgentCalls):
             stop_looking = agent.tap(lambda direction, kind, data: print(direction, kind))
         """
         return self._outbox.tap(look)
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell ``observer`` of messages, turns and connections; return what ends it.
+
+        It is called on the event loop, and must not block; what it raises is logged. While nobody
+        observes, nothing is spent on it. ``Recorder`` and ``recording.Live`` observe.
+        """
+        return self._observers.add(observer, self._outbox)
+
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
+        return wording_of("client", self._config, self._dialect.redacted)
 
     async def start(self) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.

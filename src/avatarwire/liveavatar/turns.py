@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from avatarwire.audio import PcmFormat, converter_between
 from avatarwire.codec import PcmFramer
@@ -22,11 +23,13 @@ from avatarwire.liveavatar.sending import EventOutbox, Metadata, framed_audio
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import AUDIO, SoundLine
 from avatarwire.streaming import (
+    NO_OBSERVERS,
     AudioStream,
     Callbacks,
     PlayoutReason,
     StreamRegister,
     Timing,
+    TurnObservers,
     TurnRegister,
 )
 
@@ -91,10 +94,13 @@ class Turns(TurnRegister, Part[Received]):
 
     Args:
         config: whose ``on_gap`` decides what becomes of them in a gap.
+        observers: who looks at them.
     """
 
-    def __init__(self, config: AvatarAgentConfig) -> None:
-        super().__init__()
+    def __init__(
+        self, config: AvatarAgentConfig, observers: TurnObservers[Any] = NO_OBSERVERS
+    ) -> None:
+        super().__init__(observers)
         self._config = config
         self._speaking = False
         self._tells_states = False
@@ -396,5 +402,6 @@ def new_stream(
         lateness=turns.lateness,
         start_grace_s=PLAYOUT_GRACE_S,
         callbacks=callbacks,
+        observers=turns.observers,
     )
     return speaker.stream

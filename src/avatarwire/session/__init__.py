@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter, Tap
     from avatarwire.session.engine import Engine
     from avatarwire.session.lifecycle import End, Lifecycle, Retry, State
+    from avatarwire.session.observing import Observers
     from avatarwire.session.outbox import Outbox, SoundLine
     from avatarwire.session.session import Session
     from avatarwire.session.stats import AgentStats
@@ -26,6 +27,7 @@ __all__ = [
     "Endpoint",
     "Engine",
     "Lifecycle",
+    "Observers",
     "Outbox",
     "Part",
     "Reporter",
@@ -43,6 +45,7 @@ _HOMES = {
     "avatarwire.session.dialect": "Connect Dialect Endpoint Part Reporter Tap",
     "avatarwire.session.engine": "Engine",
     "avatarwire.session.lifecycle": "End Lifecycle Retry State",
+    "avatarwire.session.observing": "Observers",
     "avatarwire.session.outbox": "Outbox SoundLine",
     "avatarwire.session.session": "Session",
     "avatarwire.session.stats": "AgentStats",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from avatarwire.recording import Observer, Wording
 from avatarwire.session.dialect import Tap
 from avatarwire.session.lifecycle import End
 from avatarwire.session.stats import AgentStats
@@ -72,4 +73,12 @@ class Session(Protocol):
 
         It is called with ``"sent"`` or ``"received"``, ``"text"`` or ``"binary"``, and the message.
         """
+        ...
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell ``observer`` of messages, turns and connections; return what ends it."""
+        ...
+
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
         ...

@@ -6,6 +6,7 @@ What a turn needs of a platform is the small ``Speaker``; nothing here knows a p
 from avatarwire.streaming.intake import Converter
 from avatarwire.streaming.lane import Lane
 from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
+from avatarwire.streaming.observing import NO_OBSERVERS, TurnObserver, TurnObservers
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.register import StreamRegister, StreamTotals, TurnRegister
@@ -18,6 +19,7 @@ from avatarwire.streaming.timing import Timing
 __all__ = [
     "BOUNDS_MS",
     "NO_CALLBACKS",
+    "NO_OBSERVERS",
     "AudioStream",
     "Callbacks",
     "Converter",
@@ -32,6 +34,8 @@ __all__ = [
     "StreamTotals",
     "Timeline",
     "Timing",
+    "TurnObserver",
+    "TurnObservers",
     "TurnRegister",
     "running_pacer",
 ]

@@ -1,8 +1,9 @@
 """Which streams of one agent are not over yet, and which of them is open."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from avatarwire.streaming.lateness import Lateness
+from avatarwire.streaming.observing import NO_OBSERVERS, TurnObservers
 from avatarwire.streaming.stream import AudioStream
 
 __all__ = ["StreamRegister", "StreamTotals", "TurnRegister"]
@@ -92,10 +93,18 @@ class StreamRegister:
 
 
 class TurnRegister(StreamRegister):
-    """Streams of which one is open at a time; earlier ones may still be played."""
+    """Streams of which one is open at a time; earlier ones may still be played.
 
-    def __init__(self) -> None:
+    Args:
+        observers: who looks at them.
+
+    Attributes:
+        observers: who looks at them.
+    """
+
+    def __init__(self, observers: TurnObservers[Any] = NO_OBSERVERS) -> None:
         super().__init__()
+        self.observers: TurnObservers[Any] = observers
         self._open: AudioStream | None = None
         self._held: tuple[AudioStream, ...] = ()
         self._resuming: AudioStream | None = None

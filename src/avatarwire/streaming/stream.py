@@ -209,6 +209,7 @@ class AudioStream(Turn):
             self._state = "finishing"
             self._timeline.put(self._intake.finish())
             self._timeline.finish()
+            self.observers.change(self.response_id, "finishing")
             if self._drops.is_on:
                 self._drops.drop()
             self._pump()

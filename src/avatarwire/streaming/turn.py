@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import BacklogFullError
 from avatarwire.streaming.drops import Drops
 from avatarwire.streaming.intake import Converter, Intake
 from avatarwire.streaming.lateness import Lateness
+from avatarwire.streaming.observing import NO_OBSERVERS, TurnObservers
 from avatarwire.streaming.pacer import Pacer, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
 from avatarwire.streaming.speaker import Speaker
@@ -48,6 +49,7 @@ class Turn:
         start_grace_s: how long after its first sound the platform may take to say that it is
             heard; None: it says nothing, and the clock alone decides.
         callbacks: what the program is told.
+        observers: who looks at the turns of its session.
 
     Attributes:
         start: when it began to be heard.
@@ -79,6 +81,7 @@ class Turn:
         "_waiting_for_room",
         "interrupt_on_input",
         "lateness",
+        "observers",
         "request_id",
         "response_id",
         "start",
@@ -100,11 +103,14 @@ class Turn:
         keep_ms: float | None = None,
         start_grace_s: float | None = None,
         callbacks: Callbacks = NO_CALLBACKS,
+        observers: TurnObservers[Any] = NO_OBSERVERS,
     ) -> None:
         self.request_id: str = request_id
         self.response_id: str = response_id
         self.interrupt_on_input: bool = interrupt_on_input
         self.lateness: Lateness = lateness or Lateness()
+        self.observers: TurnObservers[Any] = observers
+        callbacks = observers.beside(callbacks, response_id)
         self.start: Start = Start(start_grace_s, callbacks.on_started)
         self._speaker = speaker
         self._format = sent
@@ -223,6 +229,7 @@ class Turn:
                     raise
             else:
                 self._state = "open"
+                self.observers.change(self.response_id, "opened", request_id=self.request_id)
 
     def end(
         self, reason: PlayoutReason, *, scope: str | None = None, notify: bool = True
@@ -272,6 +279,7 @@ class Turn:
             return
         self._drops.is_on = False
         self.start.taken_back()
+        self.observers.taken_back(self.response_id, self._loop.time())
         if self._timeline.take_back(self._loop.time()) and self._state == "closed":
             self._state = "finishing"
             self._closed.clear()
@@ -331,6 +339,7 @@ class Turn:
         if self.sends:
             self._is_paused = True
             self._timeline.pause(now_s)
+            self.observers.change(self.response_id, "paused")
             self._pacer.remove(self)
 
     def resume(self) -> None:
@@ -343,6 +352,7 @@ class Turn:
         if not self._is_paused:
             return
         self._is_paused = False
+        self.observers.change(self.response_id, "resumed")
         now_s = self._loop.time()
         self._timeline.resume(now_s)
         if self._is_held:
@@ -367,6 +377,7 @@ class Turn:
                 return
         self._is_stopped = True
         self.start.taken_back()
+        self.observers.taken_back(self.response_id, now_s)
         self._timeline.take_back(now_s, exact=True)
         if self._state == "closed":
             self._state = "finishing"
@@ -443,6 +454,8 @@ class Turn:
         """Send the front of the queue; False when the connection has no more room."""
         has_room = self._speaker.say(pcm)
         self._timeline.sent(now_s)
+        if self.observers.each:
+            self._show(pcm, now_s)
         if not self.start.is_sent:
             self.start.sent(now_s)
         if self._is_writer_waiting and self._timeline.has_room:
@@ -451,6 +464,11 @@ class Turn:
         if not has_room:
             self._waiting_for_room = asyncio.create_task(self._wait_for_room())
         return has_room
+
+    def _show(self, pcm: bytes | memoryview, now_s: float) -> None:
+        """Show what was sent, and when it is heard, to whoever looks."""
+        at_s = self._timeline.ends_at_s(now_s) - len(pcm) / self._format.bytes_per_second
+        self.observers.sound(self.response_id, pcm, self._format, at_s, now_s)
 
     async def _wait_for_room(self) -> None:
         try:
@@ -490,6 +508,8 @@ class Turn:
         if self._waiting_for_room is not None:
             self._waiting_for_room.cancel()
         logger.debug("turn %s: %s", self.response_id, self._playout())
+        if self.observers.each:
+            self.observers.resolved(self.response_id, self._playout(), self._loop.time())
 
     def _playout(self) -> Playout:
         """Return what became of the turn, by now."""

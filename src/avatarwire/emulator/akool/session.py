@@ -1,5 +1,6 @@
 """One session on the emulated Akool platform: its messages, and what it was told."""
 
+import asyncio
 import itertools
 import re
 from dataclasses import replace
@@ -10,15 +11,19 @@ from pybase64 import b64decode
 
 from avatarwire import _json
 from avatarwire.akool.messages import decode
+from avatarwire.akool.wording import wording_of
 from avatarwire.audio import PcmFormat
 from avatarwire.emulator.akool.faults import AkoolFaults
 from avatarwire.emulator.recorded_session import RecordedSession
 from avatarwire.emulator.server import is_same_key
 from avatarwire.emulator.transcript import Entry, printable
+from avatarwire.recording import Wording
 
 __all__ = ["AkoolSession", "kind_of"]
 
 FORMAT = PcmFormat(16000, 1)
+#: What is played is called so: Akool has no names for turns.
+VOICE = "voice"
 BAD_REQUEST = 4000
 BAD_KEY = 4001
 #: Agora's, in the parameters, and in the flat form the API key.
@@ -68,6 +73,7 @@ class AkoolSession(RecordedSession[AkoolFaults]):
         self._api_key = api_key
         self._faults = AkoolFaults()
         self._mids = itertools.count(1)
+        self._played_at_s = 0.0
 
     def __repr__(self) -> str:
         return f"<AkoolSession {self.session_id} closed={self.closed}>"
@@ -122,6 +128,13 @@ class AkoolSession(RecordedSession[AkoolFaults]):
         """
         return await self._next_named(kind, self.messages, kind_of, timeout_s)
 
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
+        key = self._api_key
+        return wording_of(
+            "platform", None, lambda words: words.replace(key, "***") if key else words
+        )
+
     async def _converse(self, socket: web.WebSocketResponse, faults: AkoolFaults) -> None:
         self._faults = faults
         self.connections += 1
@@ -175,6 +188,7 @@ class AkoolSession(RecordedSession[AkoolFaults]):
             case ("chat", {"pld": {"audio": str(audio)}}) | ("audio_data", {"data": str(audio)}):
                 await self._on_audio(audio)
             case "interrupt", _:
+                self._stop_playing()
                 await self._ack(mid)
             case "leave_channel", {"pld": {"reason": str(reason)}}:
                 self.left = reason
@@ -196,6 +210,14 @@ class AkoolSession(RecordedSession[AkoolFaults]):
             await self._on_bad(f"audio is not whole 16-bit samples: {len(pcm)} bytes")
             return
         self.pcm += pcm
+        # What follows before the last has been played is played after it.
+        at_s = max(asyncio.get_running_loop().time(), self._played_at_s)
+        self._played_at_s = at_s + len(pcm) / FORMAT.bytes_per_second
+        self._show_sound(VOICE, pcm, FORMAT, at_s)
+
+    def _stop_playing(self) -> None:
+        self._played_at_s = 0.0
+        self._show_silence(VOICE, asyncio.get_running_loop().time())
 
     async def _on_auth(self, token: str) -> None:
         if self._api_key is not None and not is_same_key(token, self._api_key):

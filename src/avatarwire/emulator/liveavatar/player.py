@@ -66,6 +66,7 @@ class Turn:
         stale_frames: audio frames that came after the turn was interrupted, before the next one.
         drift_ms: how far behind real time the last frame arrived, counted from the first;
             negative for a client that sends ahead.
+        ended_at_s: when it ended, by the clock; 0 before.
     """
 
     kind: Kind
@@ -82,6 +83,7 @@ class Turn:
     underrun_ms: float = 0.0
     stale_frames: int = 0
     drift_ms: float = 0.0
+    ended_at_s: float = 0.0
 
 
 class Player:
@@ -94,6 +96,7 @@ class Player:
         on_state: called at each change of state.
         on_turn: called when a turn has ended, however it did.
         on_begin: called when a turn begins.
+        on_play: called with a turn's sound, and when it is played by the clock.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Player:
         on_state: Callable[[SessionState], None],
         on_turn: Callable[[Turn], None],
         on_begin: Callable[[Turn], None] = lambda _: None,
+        on_play: Callable[[Turn, bytes, PcmFormat, float], None] | None = None,
     ) -> None:
         self.state: SessionState = SessionState.IDLE
         self.turns: list[Turn] = []
@@ -110,6 +114,7 @@ class Player:
         self._on_state = on_state
         self._on_turn = on_turn
         self._on_begin = on_begin
+        self._on_play = on_play
         self._turn: Turn | None = None
         self._interrupted: Turn | None = None
         self._first_at = 0.0
@@ -157,6 +162,8 @@ class Player:
             return
         seconds = len(pcm) / format_.bytes_per_second or frame.samples / format_.sample_rate
         self._play(turn, seconds)
+        if pcm and self._on_play is not None:
+            self._on_play(turn, pcm, format_, self._played_at - seconds)
         turn.frames += 1
         turn.pcm += pcm
         turn.format = turn.format or format_
@@ -253,6 +260,7 @@ class Player:
         if self._turn is not None:
             turn, self._turn = self._turn, None
             turn.outcome, turn.reason = outcome, reason
+            turn.ended_at_s = self._clock.time()
             self._interrupted = turn if outcome == "interrupted" else None
             self._on_turn(turn)
 

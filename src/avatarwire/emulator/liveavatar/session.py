@@ -19,6 +19,8 @@ from avatarwire.emulator.liveavatar.user import User
 from avatarwire.emulator.recorded_session import RecordedSession
 from avatarwire.emulator.transcript import printable
 from avatarwire.liveavatar.messages import Event, MessageBuilder, SessionState, decode, encode
+from avatarwire.liveavatar.wording import wording_of
+from avatarwire.recording import Wording
 
 __all__ = ["LiveSession"]
 
@@ -29,6 +31,8 @@ STOPPED_POLL_S = 0.05
 PING = bytes(125)
 #: How often pings leave, however many they are.
 PING_INTERVAL_S = 0.01
+#: How a turn ended, in the words of a ``Playout``.
+_REASONS = {"finished": "completed", "unfinished": "lost", "cancelled": "interrupted"}
 STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
@@ -91,7 +95,11 @@ class LiveSession(RecordedSession[Faults]):
         self._speaker: asyncio.Task[None] | None = None
         self._states = ResponseStates(session_id, self._post_event)
         self._player = Player(
-            asyncio.get_running_loop(), self._send_state, self._end_turn, self._states.begun
+            asyncio.get_running_loop(),
+            self._show_state,
+            self._end_turn,
+            self._begin_turn,
+            self._play,
         )
 
     def __repr__(self) -> str:
@@ -182,6 +190,10 @@ class LiveSession(RecordedSession[Faults]):
             TimeoutError: none came; the text names what did.
         """
         return await self._next_named(event_name, self.events, _name, timeout_s)
+
+    def wording(self) -> Wording:
+        """Return how the session's messages are read: what a recorder asks for."""
+        return wording_of("platform")
 
     def dispose(self) -> None:
         """Stop the avatar's clock; the emulator calls this at its end."""
@@ -335,8 +347,30 @@ class LiveSession(RecordedSession[Faults]):
             if message.label:
                 self._log("sent %s", message.label)
 
+    def _show_state(self, state: SessionState) -> None:
+        self._live("state", {"state": state.value})
+        self._send_state(state)
+
+    def _begin_turn(self, turn: Turn) -> None:
+        self._show_turn(turn.response_id, "opened", {"request_id": turn.request_id})
+        self._states.begun(turn)
+
+    def _play(self, turn: Turn, pcm: bytes, format_: PcmFormat, at_s: float) -> None:
+        if turn.frames == 0:
+            self._show_turn(turn.response_id, "started", {})
+        self._show_sound(turn.response_id, pcm, format_, at_s)
+
     def _end_turn(self, turn: Turn) -> None:
         self._states.ended(turn)
+        if turn.outcome != "finished":
+            self._show_silence(turn.response_id, turn.ended_at_s)
+        facts = {
+            "reason": _REASONS.get(turn.outcome, turn.outcome),
+            "underruns": turn.underruns,
+            "underrun_ms": turn.underrun_ms,
+            "stale_frames": turn.stale_frames,
+        }
+        self._show_turn(turn.response_id, "ended", facts)
         if turn.format is not None:
             seconds = turn.format.ms(len(turn.pcm)) / 1000
             what = f"{turn.frames} frames, {seconds:.2f} s of {turn.format}"

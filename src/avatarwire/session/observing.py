@@ -1,0 +1,45 @@
+"""Who looks at a session: what a recorder and a monitor are told, whatever the platform."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from avatarwire.errors import SessionLostError
+from avatarwire.recording import Observer
+from avatarwire.session.dialect import Part
+from avatarwire.session.outbox import Outbox
+from avatarwire.streaming import TurnObservers
+
+__all__ = ["Observers"]
+
+
+class Observers(TurnObservers[Observer], Part[Any]):
+    """The observers of one agent or client; a part of its sessions."""
+
+    __slots__ = ()
+
+    def add(self, observer: Observer, outbox: Outbox) -> Callable[[], None]:
+        """Show an observer what happens from now on; return what ends it."""
+        stop_looking = outbox.tap(observer.message)
+        self.each = (*self.each, observer)
+
+        def end() -> None:
+            stop_looking()
+            self.each = tuple(each for each in self.each if each is not observer)
+
+        return end
+
+    def connected(self) -> None:
+        """Tell that there is a connection."""
+        self._tell("connected", {})
+
+    def gap(self, lost: SessionLostError) -> None:
+        """Tell that the connection is lost, and another one may follow."""
+        self._tell("gap", {"code": lost.code, "reason": lost.reason})
+
+    def ended(self, lost: SessionLostError) -> None:
+        """Tell that the session has ended."""
+        self._tell("ended", {"code": lost.code, "reason": lost.reason})
+
+    def _tell(self, change: str, facts: Mapping[str, object]) -> None:
+        for observer in self.each:
+            self.tell(observer.life, change, facts)
