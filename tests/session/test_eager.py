@@ -9,7 +9,8 @@ from contextvars import ContextVar, copy_context
 import anyio
 import pytest
 
-from avatarwire.session.eager import SPARE_S, begin, dismiss_spare
+from avatarwire.session.carrier import SPARE_S
+from avatarwire.session.eager import begin, dismiss_spare
 
 number: ContextVar[int] = ContextVar("number", default=0)
 

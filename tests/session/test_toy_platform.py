@@ -149,7 +149,7 @@ class Heard(Caller):
         super().__init__(told.append)
 
     def hear(self, sound):
-        self.callbacks.queue("on_sound", self.react, [(list(sound),)])
+        self.callbacks.begin("on_sound", self.react, [(list(sound),)])
 
 
 async def test_sound_of_one_read_is_told_in_one_go_and_all_in_order():

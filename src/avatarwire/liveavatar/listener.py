@@ -140,7 +140,7 @@ class Callbacks(CallbackTasks):
                 " counted (dropped_audio_frames)"
             )
         if self._hearing is None or self._hearing.is_over:
-            self._hearing = self.queue("on_audio_frame", callback, lane.drain())
+            self._hearing = self.begin("on_audio_frame", callback, lane.drain())
 
     def cancel(self, keep: set[RunningCallback]) -> list[asyncio.Task[None]]:
         """Cancel what waits, except ``keep``, and what has not begun; return the tasks of it."""

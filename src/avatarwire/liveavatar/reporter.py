@@ -75,7 +75,8 @@ class ListenerReporter(Reporter[Received]):
 
     def hear(self, sound: Sequence[AudioFrame]) -> None:
         """Pass the user's sound to the iterations over it, and to ``on_audio_frame``."""
-        self._user_audio.hear(sound)
+        if self._user_audio.audios:
+            self._user_audio.hear(sound)
         self.callbacks.hear(sound)
 
     def start_callbacks(self) -> None:
@@ -159,11 +160,14 @@ class Scene(Part[Received]):
 
 
 class UserAudios(Part[Received]):
-    """The iterations over what the user says."""
+    """The iterations over what the user says.
+
+    Attributes:
+        audios: the iterations; weak, since one that was abandoned is not to be fed for ever.
+    """
 
     def __init__(self) -> None:
-        # Weak: an iteration that was abandoned is not to be fed for ever.
-        self._audios: tuple[weakref.ref[UserAudio], ...] = ()
+        self.audios: tuple[weakref.ref[UserAudio], ...] = ()
         #: How many frames their consumers were too slow for; read from any thread.
         self.dropped_frames: int = 0
 
@@ -173,16 +177,12 @@ class UserAudios(Part[Received]):
 
     def add(self, audio: UserAudio) -> None:
         """Feed another one, until the session ends."""
-        self._audios = (*self._audios, weakref.ref(audio))
+        self.audios = (*self.audios, weakref.ref(audio))
 
     def hear(self, frames: Sequence[AudioFrame]) -> None:
         """Pass the user's sound to those who listen."""
-        if self._audios:
-            for audio in self._alive():
-                before = audio.dropped_frames
-                for frame in frames:
-                    audio.push(frame)
-                self.dropped_frames += audio.dropped_frames - before
+        for audio in self._alive():
+            self.dropped_frames += audio.hear(frames)
 
     def ended(self, lost: SessionLostError) -> None:
         """End all iterations: there is nothing more to hear."""
@@ -191,10 +191,10 @@ class UserAudios(Part[Received]):
             before = audio.dropped_frames
             audio.close()
             self.dropped_frames += audio.dropped_frames - before
-        self._audios = ()
+        self.audios = ()
 
     def _alive(self) -> list[UserAudio]:
-        audios = [audio for ref in self._audios if (audio := ref()) is not None]
-        if len(audios) < len(self._audios):
-            self._audios = tuple(weakref.ref(audio) for audio in audios)
+        audios = [audio for ref in self.audios if (audio := ref()) is not None]
+        if len(audios) < len(self.audios):
+            self.audios = tuple(weakref.ref(audio) for audio in audios)
         return audios

@@ -1,9 +1,16 @@
 """The user's sound as a recogniser wants it: in order, decoded, at one rate."""
 
 import logging
+from collections.abc import Sequence
 from typing import Self
 
-from avatarwire.audio import Beginning, OpusDecoder, PcmFormat, Resampler
+from avatarwire.audio import (
+    Beginning,
+    OpusDecoder,
+    PcmFormat,
+    Resampler,
+    converter_between,
+)
 from avatarwire.audio.formats import SAMPLE_BYTES
 from avatarwire.codec import AudioFrame, Gap, JitterBuffer
 from avatarwire.codec.header import FRAME_RATES, OPUS, PCM
@@ -92,8 +99,15 @@ class UserAudio:
         return self._lane.dropped
 
     def push(self, frame: AudioFrame) -> None:
-        """Take a frame in; the session calls this."""
+        """Take a frame in."""
         self._queue(self._jitter.push(frame))
+
+    def hear(self, frames: Sequence[AudioFrame]) -> int:
+        """Take frames in, as the session does; return how many were dropped for them."""
+        dropped_before = self._lane.dropped
+        for frame in frames:
+            self._queue(self._jitter.push(frame))
+        return self._lane.dropped - dropped_before
 
     def close(self) -> None:
         """End the iteration, after what is still held back."""
@@ -107,8 +121,9 @@ class UserAudio:
 
     async def __anext__(self) -> bytes:
         while not self._is_drained:
+            lane = self._lane
             try:
-                item = await self._lane.get()
+                item = lane.take() if lane else await lane.get()
             except StopAsyncIteration:
                 self._is_drained = True
                 pcm = self._tail()
@@ -119,12 +134,14 @@ class UserAudio:
         raise StopAsyncIteration
 
     def _queue(self, items: list[AudioFrame | Gap]) -> None:
-        for item in items:
-            if not self._lane.put(item) and self._lane.dropped == 1:
-                logger.warning(
-                    "user_audio() is consumed slower than the user speaks: the oldest frames are"
-                    " dropped and counted (dropped_frames)"
-                )
+        lane = self._lane
+        dropped_before = lane.dropped
+        lane.extend(items)
+        if lane.dropped > dropped_before == 0:
+            logger.warning(
+                "user_audio() is consumed slower than the user speaks: the oldest frames are"
+                " dropped and counted (dropped_frames)"
+            )
 
     def _pcm(self, item: AudioFrame | Gap) -> bytes:
         if isinstance(item, Gap):
@@ -158,13 +175,11 @@ class UserAudio:
         channels = frame.channel + 1
         source = (frame.sample_rate, channels)
         tail = b""
-        if source != self._source or self._resampler is None:
+        if source != self._source:
             tail = self._tail_of_pcm()
             self._source = source
-            self._resampler = Resampler(
-                rate_in=FRAME_RATES[frame.sample_rate],
-                rate_out=self._format.sample_rate,
-                channels_in=channels,
+            self._resampler = converter_between(
+                PcmFormat(FRAME_RATES[frame.sample_rate], channels), self._format
             )
         pcm = frame.payload
         half_bytes = len(pcm) % (SAMPLE_BYTES * channels)
@@ -172,8 +187,9 @@ class UserAudio:
             # Kept, it would shift all that follows by a byte, which is noise.
             self._bad("it ends with half a sample", what="cut")
             pcm = pcm[:-half_bytes]
-        self._beginning.look_at(pcm)
-        return tail + self._resampler.push(pcm)
+        if not self._beginning.is_known:
+            self._beginning.look_at(pcm)
+        return tail + (pcm if self._resampler is None else self._resampler.push(pcm))
 
     def _decoded(self, frame: AudioFrame) -> bytes:
         # A key frame begins a stream, or begins it anew after a loss.
@@ -190,7 +206,7 @@ class UserAudio:
         return self._tail_of_pcm() + self._tail_of_opus()
 
     def _tail_of_pcm(self) -> bytes:
-        resampler, self._resampler = self._resampler, None
+        resampler, self._resampler, self._source = self._resampler, None, None
         return b"" if resampler is None else resampler.flush()
 
     def _tail_of_opus(self) -> bytes:

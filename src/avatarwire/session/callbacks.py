@@ -6,14 +6,13 @@ is limited, since a peer decides how many there are.
 """
 
 import asyncio
-import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
-from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
+from avatarwire.session.calling import RUNNING, call_each
 from avatarwire.session.eager import begin, dismiss_spare
 
 __all__ = ["CallbackTasks", "RunningCallback", "running_callback"]
@@ -23,8 +22,7 @@ NONE: frozenset[str] = frozenset()
 #: How many calls of one callback may wait at a time.
 MOST_WAITING = 250
 
-#: The callback that runs; tasks that a callback starts inherit it.
-_running: ContextVar["RunningCallback | None"] = ContextVar("avatarwire callback", default=None)
+_running: ContextVar["RunningCallback | None"] = RUNNING
 
 
 def running_callback() -> "RunningCallback | None":
@@ -32,22 +30,31 @@ def running_callback() -> "RunningCallback | None":
     return _running.get()
 
 
+_Due: TypeAlias = tuple[Callable[..., object], Iterable[tuple[object, ...]], Context]
+
+
 class RunningCallback:
     """One call of a callback.
 
     Args:
         name: of the callback.
+        callback: what to call.
+        calls: the arguments of each call; a second one is made when the first has ended.
 
     Attributes:
         name: of the callback.
+        due: what is called, with which arguments, in which context; None when it has begun.
         task: what goes on with it when it has waited; None before that, and when it has ended.
         is_over: it has ended.
     """
 
-    __slots__ = ("_ended", "is_over", "name", "task")
+    __slots__ = ("_ended", "due", "is_over", "name", "task")
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, callback: Callable[..., object], calls: Iterable[tuple[object, ...]]
+    ) -> None:
         self.name: str = name
+        self.due: _Due | None = (callback, calls, copy_context())
         self.task: asyncio.Task[None] | None = None
         self.is_over: bool = False
         self._ended: asyncio.Future[None] | None = None
@@ -63,16 +70,10 @@ class RunningCallback:
     def end(self) -> None:
         """Take note that it has ended."""
         self.is_over = True
+        self.due = None
         self.task = None  # which may hold this in turn
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
-
-
-class _Due(NamedTuple):
-    running: RunningCallback
-    callback: Callable[..., object]
-    calls: Iterable[tuple[object, ...]]
-    context: Context
 
 
 class CallbackTasks:
@@ -88,7 +89,7 @@ class CallbackTasks:
     def __init__(self, logger: logging.Logger) -> None:
         self.dropped_calls: int = 0
         self._logger = logger
-        self._queue: deque[_Due] = deque()
+        self._queue: deque[RunningCallback] = deque()
         self._is_start_due = False
         self._is_starting = False
         self._waiting: dict[str, set[RunningCallback]] = {}
@@ -119,8 +120,16 @@ class CallbackTasks:
             callback: what to call.
             calls: the arguments of each call; a second one is made when the first has ended.
         """
-        running = RunningCallback(name)
-        self._queue.append(_Due(running, callback, calls, copy_context()))
+        running = RunningCallback(name, callback, calls)
+        self._queue.append(running)
+        return running
+
+    def begin(
+        self, name: str, callback: Callable[..., object], calls: Iterable[tuple[object, ...]]
+    ) -> RunningCallback:
+        """Start a callback now, after what is queued; see ``queue``."""
+        running = self.queue(name, callback, calls)
+        self.start()
         return running
 
     def start(self) -> None:
@@ -143,7 +152,7 @@ class CallbackTasks:
     def cancel(self, keep: set[RunningCallback]) -> list[asyncio.Task[None]]:
         """Cancel what waits, except ``keep``, and what has not begun; return the tasks of it."""
         while self._queue:
-            self._queue.popleft().running.end()
+            self._queue.popleft().end()
         doomed = [
             running.task
             for waiting in self._waiting.values()
@@ -167,15 +176,18 @@ class CallbackTasks:
         self._is_start_due = False
         self.start()
 
-    def _begin(self, due: _Due) -> None:
-        running = due.running
+    def _begin(self, running: RunningCallback) -> None:
+        due, running.due = running.due, None  # whose context holds the call in turn
+        if due is None:
+            return
+        callback, calls, context = due
         waiting = self._waiting.get(running.name)
         if waiting is None:
             waiting = self._waiting[running.name] = set()
         elif len(waiting) >= MOST_WAITING:
             self._drop(running)
             return
-        running.task = begin(self._run(running, due.callback, due.calls), due.context)
+        running.task = begin(call_each(running, callback, calls, self._fail), context)
         if running.task is None:
             running.end()
             return
@@ -200,28 +212,12 @@ class CallbackTasks:
             )
         running.end()
 
-    async def _run(
-        self,
-        running: RunningCallback,
-        callback: Callable[..., object],
-        calls: Iterable[tuple[object, ...]],
-    ) -> None:
-        _running.set(running)
-        for args in calls:
-            try:
-                result = callback(*args)
-                # The type first: it is what nearly every callback returns, and asked fastest.
-                if type(result) is CoroutineType or inspect.isawaitable(result):
-                    await result
-            except Exception as exc:
-                if (
-                    isinstance(exc, TypeError)
-                    and exc.__traceback__
-                    and not exc.__traceback__.tb_next
-                ):
-                    self._tell_misfit(running.name, exc)
-                else:
-                    self._logger.exception("%s raised", running.name)
+    def _fail(self, running: RunningCallback, exc: Exception) -> None:
+        traceback = exc.__traceback__
+        if isinstance(exc, TypeError) and traceback is not None and traceback.tb_next is None:
+            self._tell_misfit(running.name, exc)
+        else:
+            self._logger.error("%s raised", running.name, exc_info=exc)
 
     def _tell_misfit(self, name: str, exc: TypeError) -> None:
         """Log a method that could not be called at all: a program's own, of another meaning."""

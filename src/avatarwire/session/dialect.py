@@ -161,7 +161,10 @@ class Reporter(Part[ReceivedT]):
         """The session has ended, for good."""
 
     def hear(self, sound: Sequence[Any]) -> None:
-        """Take the user's sound, as the dialect's ``hear`` has returned it."""
+        """Take the user's sound, as the dialect's ``hear`` has returned it.
+
+        Nobody else is told of it, so callbacks may begin.
+        """
 
     def start_callbacks(self) -> None:
         """Start what has been queued: each part has been told of it by now."""

@@ -43,13 +43,16 @@ class Inbox(Generic[ReceivedT]):
         taps = ports.outbox.taps
         # Whoever looks is shown each message before what it means is told.
         sound = ports.dialect.hear(messages, start, 1 if taps else MOST_AT_ONCE)
-        if sound:
-            self.payload_bytes += sum(map(len, messages[start : start + len(sound)]))
+        heard = len(sound)
+        if heard == 1:
+            self.payload_bytes += len(messages[start])
             if taps:
                 ports.outbox.show("received", BINARY, messages[start])
+        elif heard:
+            self.payload_bytes += sum(map(len, messages[start : start + heard]))
+        if heard:
             ports.reporter.hear(sound)
-            ports.reporter.start_callbacks()
-        return len(sound)
+        return heard
 
     def take(self, message: str | bytes) -> ReceivedT | None:
         """Return what a message means; None when there is nothing to tell."""

@@ -24,7 +24,7 @@ class Lane(Generic[T]):
         self._items: deque[T] = deque()
         self._limit = limit
         self._closed = False
-        self._news = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self.dropped: int = 0
 
     def __len__(self) -> int:
@@ -37,17 +37,20 @@ class Lane(Generic[T]):
             self._items.popleft()
             self.dropped += 1
         self._items.append(item)
-        self._news.set()
+        if self._waiting:
+            self._wake()
         return not full
 
     def extend(self, items: Sequence[T]) -> None:
         """Add ``items``, no more than the lane holds; the oldest go for them where they must."""
         over = len(self._items) + len(items) - self._limit
-        for _ in range(over):
-            self._items.popleft()
-        self.dropped += max(0, over)
+        if over > 0:
+            for _ in range(over):
+                self._items.popleft()
+            self.dropped += over
         self._items.extend(items)
-        self._news.set()
+        if self._waiting:
+            self._wake()
 
     def drain(self) -> Iterator[tuple[T]]:
         """Take item after item, each as the arguments of a call, until there is none."""
@@ -67,15 +70,24 @@ class Lane(Generic[T]):
         while not self._items:
             if self._closed:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        return self.take()
+            news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(news)
+            try:
+                await news
+            finally:
+                self._waiting.remove(news)
+        return self._items.popleft()
 
     def close(self) -> None:
         """End it: what is in it can still be taken."""
         self._closed = True
-        self._news.set()
+        self._wake()
 
     def clear(self) -> None:
         """Forget what is in it."""
         self._items.clear()
+
+    def _wake(self) -> None:
+        for news in self._waiting:
+            if not news.done():
+                news.set_result(None)

@@ -89,9 +89,16 @@ class Incoming:
 
     def take(self, data: bytes) -> None:
         """Take what has been read."""
-        self._reader.feed(data)
-        if not self._is_held_up:
-            self._read()
+        reader = self._reader
+        reader.feed(data)
+        if self._is_held_up:
+            return
+        found = reader.next()
+        # Nearly every read is whole messages, and few of them: short is the way that they go.
+        if type(found) is list and self._listener is not None and not reader.unread_bytes:
+            self._listener.received(found)
+        else:
+            self._go_on(found)
 
     def give_up(self) -> None:
         """Take nothing more for a message: the parser listens no more."""
@@ -125,10 +132,13 @@ class Incoming:
         """Hand on what is here, until nothing is left, nobody wants it or the time is up."""
         self._step = None
         messages, self._messages = self._messages, None
-        if messages is not None and not self._hand_on(messages):
-            return
+        if messages is None or self._hand_on(messages):
+            self._go_on(self._reader.next())
+
+    def _go_on(self, found: list[str | bytes] | bytes | None) -> None:
+        """Hand on what has been found, and what comes behind it."""
         until_s: float | None = None
-        while (found := self._reader.next()) is not None:
+        while found is not None:
             if not self._hand_on(found if isinstance(found, list) else self._parsed(found)):
                 return
             if not self._reader.unread_bytes:
@@ -139,6 +149,7 @@ class Incoming:
                 self._hold_up()
                 self._read_soon()
                 return
+            found = self._reader.next()
         self._let_go_on()
 
     def _hand_on(self, messages: list[str | bytes]) -> bool:

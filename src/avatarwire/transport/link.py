@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import groupby
 from typing import Protocol
 
@@ -121,18 +121,10 @@ class Link:
 
     def received(self, messages: list[str | bytes]) -> None:
         """Deliver messages."""
-        if len(messages) == 1:
-            self._deliver(messages)
-            return
-        for kind, following in groupby(messages, key=type):
-            if kind is str:
-                for text in following:
-                    self._deliver([text])
-            else:
-                self._deliver(list(following))
-
-    def _deliver(self, messages: list[str | bytes]) -> None:
-        if self._receiver is not None:
+        if len(messages) > 1 and str in map(type, messages):
+            for batch in _apart(messages):
+                self.received(batch)
+        elif self._receiver is not None:
             try:
                 self._receiver.receive(messages)
             except Exception:
@@ -159,3 +151,13 @@ class Link:
                 receiver.link_ended(code, reason)
             except Exception:
                 _log.exception("the handler of the connection's end failed")
+
+
+def _apart(messages: list[str | bytes]) -> Iterator[list[str | bytes]]:
+    """Yield text by text, and binary messages that followed one another together."""
+    for kind, following in groupby(messages, key=type):
+        if kind is str:
+            for text in following:
+                yield [text]
+        else:
+            yield list(following)

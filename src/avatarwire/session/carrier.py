@@ -1,80 +1,27 @@
-"""Coroutines that begin at once, and need a task of their own only when they wait.
-
-asyncio has this from Python 3.12 on, for a task made anew each time. Here a spare task stands by
-for each event loop: a coroutine runs as that task up to its first wait, and only one that does wait
-keeps it. The current task is switched as asyncio documents it for other implementations of tasks
-("Extending": ``_enter_task`` and ``_leave_task``), on each Python alike.
-"""
+"""A task that stands by for coroutines that begin at once; see ``eager``."""
 
 import asyncio
-import threading
-from asyncio import _enter_task, _leave_task
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import coroutine
 from typing import Any
 
-__all__ = ["begin", "dismiss_spare"]
+__all__ = ["SPARE_S", "Carrier"]
 
 #: A spare task is replaced after this time: it is seen among all tasks, and what a coroutine that
 #: did not wait has attached to it ends with it.
 SPARE_S = 0.1
 
 
-class _Spare(threading.local):
-    """The spare task of the event loop that runs in this thread."""
-
-    carrier: "_Carrier | None" = None
-
-
-_here = _Spare()
-
-
-def begin(work: Coroutine[Any, Any, None], context: Context) -> asyncio.Task[None] | None:
-    """Run a coroutine up to its first wait; return the task that goes on with it then.
-
-    Up to there and beyond, ``asyncio.current_task()`` is that very task, which can be cancelled at
-    any time, so that ``asyncio.timeout()`` and what else needs a task works from the first line on.
-    What the coroutine raises is raised here if it has not waited, except that it was cancelled.
+class Carrier:
+    """A task that stands by, until it is given a coroutine that has begun.
 
     Args:
-        work: what to run. Another one that ends without waiting may see the same task.
-        context: what it runs in, from its first line to its last; not that of a running call.
+        loop: whose task.
 
-    Returns:
-        None when it has ended.
+    Attributes:
+        task: the task, until it is given something.
     """
-    loop = asyncio.get_running_loop()
-    # Taken, so that what begins meanwhile has one of its own.
-    carrier, _here.carrier = _here.carrier, None
-    if carrier is None or not carrier.stands_by(loop):
-        carrier = _Carrier(loop)
-    task, outer = carrier.task, asyncio.current_task(loop)
-    if outer is not None:
-        _leave_task(loop, outer)
-    _enter_task(loop, task)
-    try:
-        waits_for = context.run(work.send, None)
-    except (StopIteration, asyncio.CancelledError):
-        _here.carrier = carrier
-        return None
-    finally:
-        _leave_task(loop, task)
-        if outer is not None:
-            _enter_task(loop, outer)
-    carrier.take_over(work, waits_for, context)
-    return task
-
-
-def dismiss_spare() -> None:
-    """End the spare task of the running event loop, in its next turn."""
-    carrier, _here.carrier = _here.carrier, None
-    if carrier is not None:
-        carrier.dismiss()
-
-
-class _Carrier:
-    """A task that stands by, until it is given a coroutine that has begun."""
 
     __slots__ = ("_cancelled", "_context", "_given", "_timer", "_waits_for", "_work", "task")
 
