@@ -85,6 +85,21 @@ async def test_it_has_begun_when_its_first_sound_is_sent(client):
     assert 0 <= (await turn.wait_playout(10)).started_ms < 100
 
 
+async def test_what_was_heard_of_an_interrupted_turn(client):
+    marks, runs = [], []
+    stream = client.audio_stream(on_mark=marks.append, on_progress=runs.append)
+    async with stream as turn:
+        await turn.write(sound(0.4), text="Hello there, ")
+        turn.mark("first")
+        await turn.write(sound(2), words=[("how", 0), ("are", 1000), ("you?", 1500)])
+        await asyncio.sleep(0.7)
+        playout = turn.interrupt_nowait()
+    assert (playout.heard, playout.heard_text) == (("first",), "Hello there, how")
+    await asyncio.sleep(0)
+    assert marks == ["first"]
+    assert sum(run.to_ms - run.from_ms for run in runs) == pytest.approx(playout.played_ms, abs=0.1)
+
+
 async def test_pauses_at_twenty_places(emulator):
     async def turn(chance):
         client = client_for(emulator, session_id=f"session-{chance.random()}")

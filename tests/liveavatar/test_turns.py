@@ -109,6 +109,23 @@ async def test_where_the_platform_is_silent_it_has_begun_when_it_is_sent(emulato
         assert (await turn.interrupt()).started_ms < 100
 
 
+async def test_what_was_heard_of_an_interrupted_turn(agent):
+    marks, runs = [], []
+    async with agent.audio_stream(on_mark=marks.append, on_progress=runs.append) as turn:
+        await turn.write(sound(0.4), text="Hello there, ")
+        turn.mark("first")
+        await turn.write(sound(2), words=[("how", 0), ("are", 1000), ("you?", 1500)])
+        turn.mark("second")
+        await asyncio.sleep(0.7)
+        playout = await turn.interrupt()
+    assert (playout.heard, playout.heard_text) == (("first",), "Hello there, how")
+    await asyncio.sleep(0)
+    assert marks == ["first"]
+    assert runs[0].from_ms == 0
+    assert runs[-1].to_ms == pytest.approx(playout.played_ms, abs=0.1)
+    assert all(run.to_ms == after.from_ms for run, after in itertools.pairwise(runs))
+
+
 async def test_pauses_at_twenty_places(emulator):
     async def turn(chance):
         async with AvatarAgent(config_for(emulator), AgentListener()) as agent:

@@ -29,7 +29,7 @@ from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.observing import Observers
 from avatarwire.session.outbox import Outbox
 from avatarwire.session.stats import AgentStats, stats_of
-from avatarwire.streaming import AudioStream, Callbacks, Timing
+from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 from avatarwire.transport import as_secret
 
 if TYPE_CHECKING:
@@ -434,6 +434,8 @@ class StreamingAvatarClient:
         buffer_ms: float = 2000,
         paced: bool = True,
         on_started: Callable[[], object] | None = None,
+        on_mark: Callable[[str], object] | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -464,6 +466,9 @@ class StreamingAvatarClient:
             buffer_ms: how much may be queued before ``write`` waits.
             paced: False: as fast as the connection takes it.
             on_started: called when the turn begins to be heard: as its first sound is sent.
+            on_mark: called with the name of each mark when the listener has passed it.
+            on_progress: called with each run of sound that was heard, so that it can no longer be
+                taken back: a ``Progress``, some time after it and in order.
 
         Raises:
             TypeError, ValueError: an argument that cannot work.
@@ -476,7 +481,7 @@ class StreamingAvatarClient:
             buffer_ms=buffer_ms,
             paced=paced,
         )
-        callbacks = Callbacks(on_started=on_started)
+        callbacks = Callbacks(on_started, on_mark, on_progress)
         return self._turns.new_stream(PcmFormat(sample_rate, channels), timing, callbacks)
 
     async def interrupt(self) -> None:

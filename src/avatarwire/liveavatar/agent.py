@@ -26,7 +26,7 @@ from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.observing import Observers
 from avatarwire.session.stats import AgentStats, stats_of
-from avatarwire.streaming import AudioStream, Callbacks, Timing
+from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 
 if TYPE_CHECKING:
     from avatarwire.liveavatar.protocol import Received
@@ -287,6 +287,8 @@ class AvatarAgent(AgentCalls):
         interrupt_on_input: bool = False,
         metadata: Mapping[str, Any] | None = None,
         on_started: Callable[[], object] | None = None,
+        on_mark: Callable[[str], object] | None = None,
+        on_progress: Callable[[Progress], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -316,6 +318,9 @@ class AvatarAgent(AgentCalls):
                 stops its playback then.
             metadata: for the start event.
             on_started: called when the turn begins to be heard, as ``wait_started`` tells.
+            on_mark: called with the name of each mark when the listener has passed it.
+            on_progress: called with each run of sound that was heard, so that it can no longer be
+                taken back: a ``Progress``, some time after it and in order.
 
         Raises:
             TypeError, ValueError: an argument that the platform or the framing cannot take.
@@ -340,7 +345,7 @@ class AvatarAgent(AgentCalls):
             interrupt_on_input=interrupt_on_input,
             metadata=metadata,
             keep_ms=kept_ms(self._config),
-            callbacks=Callbacks(on_started=on_started),
+            callbacks=Callbacks(on_started, on_mark, on_progress),
         )
 
     def user_audio(

@@ -7,7 +7,7 @@ from avatarwire.recording import Observer, Wording
 from avatarwire.session.dialect import Tap
 from avatarwire.session.lifecycle import End
 from avatarwire.session.stats import AgentStats
-from avatarwire.streaming import AudioStream
+from avatarwire.streaming import AudioStream, Progress
 
 __all__ = ["Session"]
 
@@ -60,6 +60,8 @@ class Session(Protocol):
         buffer_ms: float = ...,
         paced: bool = ...,
         on_started: Callable[[], object] | None = ...,
+        on_mark: Callable[[str], object] | None = ...,
+        on_progress: Callable[[Progress], object] | None = ...,
     ) -> AudioStream:
         """Make one turn of speech: 16-bit little-endian PCM, at ``sample_rate`` Hz, interleaved."""
         ...

@@ -9,6 +9,7 @@ from avatarwire.streaming.lateness import BOUNDS_MS, Lateness
 from avatarwire.streaming.observing import NO_OBSERVERS, TurnObserver, TurnObservers
 from avatarwire.streaming.pacer import Pacer, Punctual, running_pacer
 from avatarwire.streaming.playout import Playout, PlayoutReason
+from avatarwire.streaming.progress import Progress
 from avatarwire.streaming.register import StreamRegister, StreamTotals, TurnRegister
 from avatarwire.streaming.speaker import Speaker
 from avatarwire.streaming.stream import AudioStream
@@ -28,6 +29,7 @@ __all__ = [
     "Pacer",
     "Playout",
     "PlayoutReason",
+    "Progress",
     "Punctual",
     "Speaker",
     "StreamRegister",

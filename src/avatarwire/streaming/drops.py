@@ -18,6 +18,7 @@ class Drops:
 
     Attributes:
         is_on: there is a gap, and what is queued is dropped.
+        samples: how much was dropped in all.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Drops:
         "_timeline",
         "_up_to_bytes",
         "is_on",
+        "samples",
     )
 
     def __init__(
@@ -42,6 +44,7 @@ class Drops:
         self._dropped_bytes = 0  # since the gap began
         self._up_to_bytes = 0  # of what was written, when the last was dropped
         self.is_on: bool = False
+        self.samples: int = 0
 
     @property
     def has_the_end(self) -> bool:
@@ -65,6 +68,7 @@ class Drops:
         self._timeline.skip(whole_bytes)
         if whole_bytes:
             self._dropped_bytes += whole_bytes
+            self.samples += whole_bytes // self._sent.frame_bytes
             self._up_to_bytes = self._intake.whole_bytes
 
     def wait_s(self, now_s: float) -> float:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from avatarwire.audio import PcmFormat
@@ -97,7 +97,7 @@ class TurnObservers(Generic[ObserverT]):
             self.change(turn_id, "started")
             return None if callbacks.on_started is None else callbacks.on_started()
 
-        return Callbacks(on_started=started)
+        return replace(callbacks, on_started=started)
 
     def tell(self, call: Callable[..., None], *args: object) -> None:
         """Call an observer; what it raises is logged."""

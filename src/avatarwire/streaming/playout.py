@@ -25,6 +25,9 @@ class Playout:
         started_ms: from the first write until the turn began to be heard; None: it did not, as far
             as is known. That is by the platform's word; where it gives none, and the turn was
             played nevertheless, by the clock.
+        heard: the names of the marks that the listener has passed.
+        heard_text: the words of what was heard, as far as the stream was told them: by the clock,
+            a word counts when it has begun.
     """
 
     reason: PlayoutReason
@@ -33,3 +36,5 @@ class Playout:
     dropped_ms: float
     played_ms: float
     started_ms: float | None = field(default=None, kw_only=True, compare=False)
+    heard: tuple[str, ...] = field(default=(), kw_only=True)
+    heard_text: str = field(default="", kw_only=True)

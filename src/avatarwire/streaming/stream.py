@@ -2,13 +2,14 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from avatarwire.audio import is_one_piece, pcm_bytes, pieces_of
 from avatarwire.streaming.playout import Playout
 from avatarwire.streaming.turn import Turn
+from avatarwire.streaming.words import checked_text, checked_words
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -41,7 +42,14 @@ class AudioStream(Turn):
 
     # Writing
 
-    async def write(self, pcm: "Buffer", *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+    async def write(
+        self,
+        pcm: "Buffer",
+        *,
+        text: str | None = None,
+        words: Sequence[tuple[str, float]] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> bool:
         """Add sound, and wait while more than ``buffer_ms`` is queued.
 
         Whatever it waits for, also another connection or the end of a pause, an interrupt and any
@@ -51,6 +59,10 @@ class AudioStream(Turn):
             pcm: 16-bit little-endian samples, any number of bytes. ``bytes`` are kept by
                 reference, any other buffer is copied. What begins like a file, or like text, is
                 told in the log, once a turn.
+            text: what is said in it; ``Playout.heard_text`` gives what was heard of it, spread
+                evenly over the sound by its characters. Spaces are kept as they are.
+            words: in place of ``text``, each word with the milliseconds at which it begins, counted
+                from the beginning of ``pcm``. A space is put between two words that have none.
             timeout: seconds to wait at the most. The wait then comes first, until no more than
                 ``buffer_ms`` is queued, and the sound is added after it.
 
@@ -59,13 +71,17 @@ class AudioStream(Turn):
             use in writing more.
 
         Raises:
-            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
+            TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers, or the
+                words are none.
+            ValueError: both ``text`` and ``words`` are given, the words do not follow each other,
+                or the turn has a million characters of them; nothing was taken.
             RuntimeError: the stream has not been entered.
             TimeoutError: there was no room in time; nothing of ``pcm`` was taken.
         """
         self._require_entered()
         if type(pcm) is not bytes:
             pcm = pcm_bytes(pcm)
+        said = None if text is None and words is None else _said(text, words)
         if timeout is not None:
             await self._room_within(timeout)
         if self._state != "open":
@@ -73,9 +89,12 @@ class AudioStream(Turn):
             return False
         if not self.start.is_written:
             self.start.written(self._loop)
-        self._timeline.put(self._intake.take(pcm))
+        if said is None:
+            self._timeline.put(self._intake.take(pcm))
+        else:
+            self._take(pcm, said)
         if self._drops.is_on:
-            self._drops.drop()
+            self._drop()
         else:
             self._pump()
         if not self._paced:
@@ -84,6 +103,36 @@ class AudioStream(Turn):
         if timeout is None and (self._drops.is_on or not self._timeline.has_room):
             await self._until_room()
         return self._state == "open"
+
+    def _take(self, pcm: bytes, said: str | list[tuple[str, float]]) -> None:
+        """Queue sound, and note what is said in it."""
+        hearing, start = self._hear(), self._place()
+        hearing.require_room(said)
+        self._timeline.put(self._intake.take(pcm))
+        if isinstance(said, str):
+            hearing.text(start, self._place(), said)
+        else:
+            hearing.words(start, said)
+
+    def mark(self, name: str) -> None:
+        """Mark the place between the last write and the next one.
+
+        ``Playout.heard`` has the names of the marks that the listener passed, and ``on_mark`` is
+        called at each. On a turn that takes no more sound it does nothing.
+
+        Args:
+            name: any text; marks may have the same.
+
+        Raises:
+            TypeError: ``name`` is no text.
+            ValueError: the turn has a million characters of marks and words.
+            RuntimeError: the stream has not been entered.
+        """
+        self._require_entered()
+        if not isinstance(name, str):
+            raise TypeError(f"name must be str, not {type(name).__name__}")
+        if self._state == "open":
+            self._hear().mark(self._place(), name)
 
     async def _until_room(self) -> None:
         """Wait until a writer may add more, or the turn has ended."""
@@ -210,8 +259,11 @@ class AudioStream(Turn):
             self._timeline.put(self._intake.finish())
             self._timeline.finish()
             self.observers.change(self.response_id, "finishing")
+            if self._hearing is not None:
+                timeline = self._timeline
+                self._hearing.finished(timeline.sent_samples + timeline.queued_samples)
             if self._drops.is_on:
-                self._drops.drop()
+                self._drop()
             self._pump()
 
     async def interrupt(self, *, scope: str | None = None, notify: bool = True) -> Playout:
@@ -310,3 +362,14 @@ class AudioStream(Turn):
                 raise
         else:
             self.end("interrupted")
+
+
+def _said(
+    text: str | None, words: Sequence[tuple[str, float]] | None
+) -> str | list[tuple[str, float]]:
+    """Return what is said in a piece of sound, checked."""
+    if words is None:
+        return checked_text(text)
+    if text is not None:
+        raise ValueError("text and words say the same: give one of them")
+    return checked_words(words)

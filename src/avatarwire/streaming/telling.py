@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+from avatarwire.streaming.progress import Progress
+
 __all__ = ["NO_CALLBACKS", "Callbacks", "tell"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.streaming")
@@ -20,9 +22,13 @@ class Callbacks:
 
     Attributes:
         on_started: the turn has begun to be heard.
+        on_mark: a mark has been passed; its name.
+        on_progress: a run of sound that has been heard.
     """
 
     on_started: Callable[[], object] | None = None
+    on_mark: Callable[[str], object] | None = None
+    on_progress: Callable[[Progress], object] | None = None
 
     def __post_init__(self) -> None:
         for each in fields(self):

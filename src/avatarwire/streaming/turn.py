@@ -8,6 +8,7 @@ from typing import Any, Literal
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import BacklogFullError
 from avatarwire.streaming.drops import Drops
+from avatarwire.streaming.hearing import Hearing
 from avatarwire.streaming.intake import Converter, Intake
 from avatarwire.streaming.lateness import Lateness
 from avatarwire.streaming.observing import NO_OBSERVERS, TurnObservers
@@ -62,6 +63,7 @@ class Turn:
         "_drops",
         "_format",
         "_grace_s",
+        "_hearing",
         "_intake",
         "_is_held",
         "_is_paused",
@@ -124,6 +126,9 @@ class Turn:
             timing, sent, keep_ms=max(keep_ms or 0, kept_ms), lateness=self.lateness
         )
         self._drops = Drops(self._intake, self._timeline, sent, timing.buffer_ms)
+        self._hearing: Hearing | None = None
+        if callbacks.on_mark is not None or callbacks.on_progress is not None:
+            self._hear(callbacks)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
         self._is_held = False
         self._is_paused = False
@@ -274,12 +279,11 @@ class Turn:
             self._waiting_for_room = None
         self._is_held = True
         if drop:
-            self._drops.begin(self._loop.time())
+            self._drop()
             self._room.set()
             return
         self._drops.is_on = False
-        self.start.taken_back()
-        self.observers.taken_back(self.response_id, self._loop.time())
+        self._before_taken_back(self._loop.time())
         if self._timeline.take_back(self._loop.time()) and self._state == "closed":
             self._state = "finishing"
             self._closed.clear()
@@ -354,6 +358,8 @@ class Turn:
         self._is_paused = False
         self.observers.change(self.response_id, "resumed")
         now_s = self._loop.time()
+        if self._hearing is not None:
+            self._hearing.before_sent(now_s)
         self._timeline.resume(now_s)
         if self._is_held:
             return  # the session will say when it goes on
@@ -376,12 +382,17 @@ class Turn:
             if self._reason is not None:
                 return
         self._is_stopped = True
-        self.start.taken_back()
-        self.observers.taken_back(self.response_id, now_s)
+        self._before_taken_back(now_s)
         self._timeline.take_back(now_s, exact=True)
         if self._state == "closed":
             self._state = "finishing"
             self._closed.clear()
+
+    def _before_taken_back(self, now_s: float) -> None:
+        self.start.taken_back()
+        self.observers.taken_back(self.response_id, now_s)
+        if self._hearing is not None:
+            self._hearing.stopped(now_s)
 
     def _cut(self) -> None:
         """Nothing can be sent: the session will say whether there is another connection."""
@@ -453,7 +464,13 @@ class Turn:
     def _send(self, pcm: bytes | memoryview, now_s: float) -> bool:
         """Send the front of the queue; False when the connection has no more room."""
         has_room = self._speaker.say(pcm)
-        self._timeline.sent(now_s)
+        hearing = self._hearing
+        if hearing is None:
+            self._timeline.sent(now_s)
+        else:
+            hearing.before_sent(now_s)
+            self._timeline.sent(now_s)
+            hearing.sent(now_s)
         if self.observers.each:
             self._show(pcm, now_s)
         if not self.start.is_sent:
@@ -501,6 +518,9 @@ class Turn:
             reason = "lost"  # what was played to its end, if anything, was not all of the turn
         self._reason = reason
         self._is_paused = False
+        if self._hearing is not None:
+            played = round(self._played_ms * self._format.sample_rate / 1000)
+            self._hearing.ended(self._loop.time(), played)
         self._timeline.forget()
         self.start.end(self._loop.time(), was_played=reason in {"completed", "timed_out"})
         self._resolved.set()
@@ -514,6 +534,7 @@ class Turn:
     def _playout(self) -> Playout:
         """Return what became of the turn, by now."""
         written_samples = self._intake.samples
+        hearing, now_s = self._hearing, self._loop.time()
         return Playout(
             reason=self._reason or "timed_out",
             written_ms=self._ms(written_samples),
@@ -521,7 +542,31 @@ class Turn:
             dropped_ms=self._ms(written_samples - self._timeline.sent_samples),
             played_ms=self.position_ms,
             started_ms=self.start.ms,
+            heard=() if hearing is None else hearing.passed(now_s),
+            heard_text="" if hearing is None else hearing.heard_text(now_s),
         )
+
+    def _hear(self, callbacks: Callbacks = NO_CALLBACKS) -> Hearing:
+        """Return what follows the turn's marks and words; make it when it is needed."""
+        if self._hearing is None:
+            name = f"turn {self.response_id}"
+            self._hearing = Hearing(self._timeline, self._format.sample_rate, callbacks, name)
+        return self._hearing
+
+    def _place(self) -> int:
+        """Return how much sound is before what is written next, without what a gap dropped."""
+        return self._intake.samples - self._drops.samples
+
+    def _drop(self) -> None:
+        """Drop what is queued, in a gap."""
+        before, now_s = self._drops.samples, self._loop.time()
+        if self._drops.is_on:
+            self._drops.drop()
+        else:
+            self._drops.begin(now_s)
+        size = self._drops.samples - before
+        if self._hearing is not None and size:
+            self._hearing.dropped(self._timeline.sent_samples, size, now_s)
 
     def _ms(self, samples: int) -> float:
         return samples * 1000 / self._format.sample_rate
