@@ -18,7 +18,7 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	packed wheel wheels clean compare history test-nogil
+	packed wheel wheels clean compare history test-nogil test-frameworks
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,29 @@ test: $(INSTALLED) $(SEEDS)  ## Run the tests
 test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the folder PYTHONS=
 	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')
 
+# Heavy, and not to decide the versions of anything else: each in an environment of its own.
+FRAMEWORKS := livekit
+$(FRAMEWORKS:%=.venv-%/.installed): .venv-%/.installed: pyproject.toml setup.py $(NATIVE)
+	@echo 'Setting up .venv-$*'
+	@test -d .venv-$* || $(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install -qq --upgrade 'pip>=25.1'
+	@.venv-$*/bin/python -m pip install -qq --group frameworks --editable '.[emulator,$*]'
+	@touch $@
+
+# Neither has wheels for the newest Python.
+ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 15))'),True)
+test-frameworks: $(FRAMEWORKS:%=.venv-%/.installed)  ## Test the adapters, each beside its framework
+	@for framework in $(FRAMEWORKS); do \
+		echo "Testing with $$framework"; \
+		bin=.venv-$$framework/bin; \
+		$$bin/mypy src/avatarwire/$$framework/*.py examples/$${framework}_*.py && \
+		$$bin/python -m pytest tests/with_$$framework || exit 1; \
+	done
+else
+test-frameworks:
+	@echo 'LiveKit Agents and Pipecat need a Python before 3.15: nothing is tested'
+endif
+
 # Its tests alone, each in four threads at once; importing a module that is not declared safe would
 # turn the lock on, which is an error here.
 test-nogil:  ## Test the codec on a free-threaded CPython, where one is found as for test-pythons
@@ -111,8 +134,8 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	$(BIN)/python tools/examples.py build/examples $(PAGES)
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal > build/types.txt \
-	|| { cat build/types.txt; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal --outputjson \
+	> build/types.json; $(BIN)/python tools/known_types.py < build/types.json
 	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.rfc6455 avatarwire.streaming.lateness \
 		avatarwire.streaming.timeline avatarwire.session.calling avatarwire.session.eager \
 		--ignore-disjoint-bases

@@ -1,8 +1,15 @@
 """What tests of every platform use."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from avatarwire import transport
+
+#: Tests of adapters run where their framework is (make test-frameworks).
+collect_ignore = [
+    f"with_{framework}" for framework in ("livekit", "pipecat") if find_spec(framework) is None
+]
 
 
 class Dials:

@@ -79,10 +79,13 @@ def test_every_example_is_listed_and_tested() -> None:
     here = Path(__file__).read_text("utf-8")
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     names = sorted(path.name for path in EXAMPLES.glob("*.py"))
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
-        assert f'"{name}"' in here
         assert f"| `{name}` |" in listed
+        # An example for a framework is tested beside it.
+        framework, _, _ = name.partition("_")
+        beside = Path(__file__).parent / f"with_{framework}" / f"test_{framework}_example.py"
+        assert f'"{name}"' in (beside.read_text("utf-8") if beside.exists() else here)
 
 
 async def test_a_text_agent() -> None:

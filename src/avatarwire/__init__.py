@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SessionLostError,
         SettingError,
         SettingTypeError,
+        UnsupportedVersionError,
     )
     from avatarwire.liveavatar.agent import AvatarAgent
     from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
@@ -99,6 +100,7 @@ __all__ = [
     "SessionState",
     "SettingError",
     "SettingTypeError",
+    "UnsupportedVersionError",
     "UnusableAnswerError",
     "__version__",
     "client_message",
@@ -114,7 +116,7 @@ _HOMES = {
     "avatarwire.errors": (
         "AlreadyStartedError AudioFormatError AvatarwireError BacklogFullError ConnectFailedError"
         " HandshakeTimeoutError MissingExtraError NotConnectedError RestError SessionLost"
-        " SessionLostError SettingError SettingTypeError"
+        " SessionLostError SettingError SettingTypeError UnsupportedVersionError"
     ),
     "avatarwire.liveavatar.config": "AvatarAgentConfig SessionStartResult",
     "avatarwire.liveavatar.errors": (

@@ -12,7 +12,8 @@
     ├── SettingError                       also ValueError: a setting that cannot work
     ├── SettingTypeError                   also TypeError: a setting of the wrong type
     ├── AudioFormatError                   also ValueError: sound of another shape than is taken
-    └── MissingExtraError                  also ImportError: an optional dependency is not installed
+    ├── MissingExtraError                  also ImportError: an optional dependency is not installed
+    └── UnsupportedVersionError            also ImportError: it is, in a version that will not do
 
 A platform's own are in ``avatarwire.liveavatar.errors`` and ``avatarwire.akool.exceptions``. Each
 has ``setting``: the name of the setting to blame, such as ``"base_url"``, or None. Beside all of
@@ -135,3 +136,7 @@ class MissingExtraError(AvatarwireError, ImportError):
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...], dict[str, Any]]:
         return type(self), (self.feature, self.extra), vars(self)
+
+
+class UnsupportedVersionError(AvatarwireError, ImportError):
+    """A framework is installed in a version that its adapter does not know."""

@@ -708,3 +708,26 @@ async def test_stop_from_another_loop_says_where_it_belongs(agent):
     agent.call_threadsafe(agent.stop())
     async with asyncio.timeout(5):
         await agent.wait_closed()
+
+
+async def test_another_listener_is_called_until_it_is_taken_away(agent, session, listener):
+    other = Recorder()
+    stop_listening = agent.add_listener(other)
+    await session.send_text("Hello", "r1")
+    await other.wait_for("on_text_input")
+    assert await listener.wait_for("on_text_input") == ("Hello", "r1")
+    stop_listening()
+    stop_listening()
+    await session.send_text("Hello again", "r2")
+    await listener.wait_for("on_text_input", 2)
+    assert other.named("on_text_input") == [("Hello", "r1")]
+
+
+async def test_another_listener_outlives_a_session(agent, emulator):
+    other = Recorder()
+    agent.add_listener(other)
+    await agent.stop()
+    assert other.named("on_closed") == [(1000, "")]
+    await agent.start()
+    await emulator.sessions[-1].send_text("Hello", "r1")
+    assert await other.wait_for("on_text_input") == ("Hello", "r1")

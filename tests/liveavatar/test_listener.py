@@ -173,3 +173,33 @@ async def test_a_task_knows_the_callback_that_started_it():
     await settled(callbacks)
     assert seen == [task]
     assert running_callback() is None
+
+
+async def test_onlookers_are_called_besides_but_not_for_sound():
+    called = []
+
+    class Listener:
+        def __init__(self, name):
+            self.name = name
+
+        def on_text_input(self, text, request_id):
+            called.append((self.name, text))
+
+        def on_closed(self, code, reason):
+            called.append((self.name, code))
+
+        def on_audio_frame(self, frame):
+            called.append((self.name, "sound"))
+
+    callbacks = Callbacks(Listener("listener"), (Listener("onlooker"), AgentListener()))
+    callbacks.add("on_text_input", "Hello", "r1")
+    callbacks.hear([AudioFrame()])
+    callbacks.start()
+    await callbacks.call("on_closed", 1000, "").ended()
+    assert called == [
+        ("onlooker", "Hello"),
+        ("listener", "Hello"),
+        ("listener", "sound"),
+        ("onlooker", 1000),
+        ("listener", 1000),
+    ]

@@ -177,6 +177,18 @@ class AvatarAgent(AgentCalls):
         """Return how the session's messages are read: what a recorder asks for."""
         return wording_of("client", self._config, self._dialect.redacted)
 
+    def add_listener(self, listener: object) -> Callable[[], None]:
+        """Call another object too, beside the listener; return what ends it.
+
+        It has any of an ``AgentListener``'s methods. Only ``on_audio_frame`` and ``on_wire`` are
+        for the listener alone; ``user_audio()`` and ``tap()`` are for others.
+
+        Example::
+
+            stop_listening = agent.add_listener(Transcript())
+        """
+        return self._reporter.add(listener)
+
     async def start(self) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.
 

@@ -97,10 +97,19 @@ class AgentListener:
 
 
 class Callbacks(CallbackTasks):
-    """Calls one listener, for one session."""
+    """Calls one listener, and those that look on, for one session.
 
-    def __init__(self, listener: object) -> None:
+    Args:
+        listener: the program's.
+        onlookers: who else is called; neither ``on_audio_frame`` nor ``on_wire`` is.
+
+    Attributes:
+        onlookers: as given; others may take their place at any time.
+    """
+
+    def __init__(self, listener: object, onlookers: tuple[object, ...] = ()) -> None:
         super().__init__(logger)
+        self.onlookers: tuple[object, ...] = onlookers
         self._listener = listener
         self._frames: Lane[AudioFrame] | None = None  # until there is one
         self._hearing: RunningCallback | None = None
@@ -116,11 +125,19 @@ class Callbacks(CallbackTasks):
 
     def call(self, name: str, *args: object) -> RunningCallback | None:
         """Start a callback in the event loop's next turn; None when the listener has none."""
+        for onlooker in self.onlookers:
+            callback = self._callback_of(onlooker, name)
+            if callback is not None:
+                self.run(name, callback, *args)
         callback = self._callback(name)
         return None if callback is None else self.run(name, callback, *args)
 
     def add(self, name: str, *args: object) -> RunningCallback | None:
         """Queue a callback for ``start``; None when the listener does not have it."""
+        for onlooker in self.onlookers:
+            callback = self._callback_of(onlooker, name)
+            if callback is not None:
+                self.queue(name, callback, (args,))
         callback = self._callback(name)
         return None if callback is None else self.queue(name, callback, (args,))
 
@@ -149,7 +166,10 @@ class Callbacks(CallbackTasks):
         return super().cancel(keep)
 
     def _callback(self, name: str) -> Callable[..., object] | None:
-        callback = self.look_up(self._listener, name)
+        return self._callback_of(self._listener, name)
+
+    def _callback_of(self, listener: object, name: str) -> Callable[..., object] | None:
+        callback = self.look_up(listener, name)
         if callback is None or getattr(callback, "__func__", None) is getattr(AgentListener, name):
             return None
         return callback if callable(callback) else None

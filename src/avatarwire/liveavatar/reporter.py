@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import SessionLostError
@@ -57,9 +57,20 @@ class ListenerReporter(Reporter[Received]):
 
     def begin(self) -> None:
         """Forget the last session."""
-        self.callbacks = Callbacks(self._listener)
+        self.callbacks = Callbacks(self._listener, self.callbacks.onlookers)
         self.on_session_init = self._on_closed = None
         self._connections = 0
+
+    def add(self, onlooker: object) -> Callable[[], None]:
+        """Call another object's methods too; return what ends it."""
+        self.callbacks.onlookers = (*self.callbacks.onlookers, onlooker)
+
+        def remove() -> None:
+            self.callbacks.onlookers = tuple(
+                each for each in self.callbacks.onlookers if each is not onlooker
+            )
+
+        return remove
 
     @property
     def farewell(self) -> RunningCallback | None:

@@ -1,7 +1,9 @@
 """One engine for the sessions of every platform: their life, what they send, what they tell.
 
-``Session`` is what all of them can do. The rest is for writing a platform: a ``Dialect`` has its
-words, a ``Part`` knows what happens, a ``Reporter`` tells the program, and an ``Engine`` runs them.
+``Session`` is what all of them can do, ``Conversation`` what those can that carry the user too;
+``Utterance`` and ``SceneGate`` are for adapters. The rest is for writing a platform: a ``Dialect``
+has its words, a ``Part`` knows what happens, a ``Reporter`` tells the program, and an ``Engine``
+runs them.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from avatarwire._lazy import lazy_names
 
 if TYPE_CHECKING:
     from avatarwire.session.callbacks import CallbackTasks, RunningCallback, running_callback
+    from avatarwire.session.conversation import Conversation, SceneGate
     from avatarwire.session.dialect import Connect, Dialect, Endpoint, Part, Reporter, Tap
     from avatarwire.session.engine import Engine
     from avatarwire.session.lifecycle import End, Lifecycle, Retry, State
@@ -17,11 +20,13 @@ if TYPE_CHECKING:
     from avatarwire.session.outbox import Outbox, SoundLine
     from avatarwire.session.session import Session
     from avatarwire.session.stats import AgentStats
+    from avatarwire.session.utterance import Utterance
 
 __all__ = [
     "AgentStats",
     "CallbackTasks",
     "Connect",
+    "Conversation",
     "Dialect",
     "End",
     "Endpoint",
@@ -33,15 +38,18 @@ __all__ = [
     "Reporter",
     "Retry",
     "RunningCallback",
+    "SceneGate",
     "Session",
     "SoundLine",
     "State",
     "Tap",
+    "Utterance",
     "running_callback",
 ]
 
 _HOMES = {
     "avatarwire.session.callbacks": "CallbackTasks RunningCallback running_callback",
+    "avatarwire.session.conversation": "Conversation SceneGate",
     "avatarwire.session.dialect": "Connect Dialect Endpoint Part Reporter Tap",
     "avatarwire.session.engine": "Engine",
     "avatarwire.session.lifecycle": "End Lifecycle Retry State",
@@ -49,6 +57,7 @@ _HOMES = {
     "avatarwire.session.outbox": "Outbox SoundLine",
     "avatarwire.session.session": "Session",
     "avatarwire.session.stats": "AgentStats",
+    "avatarwire.session.utterance": "Utterance",
 }
 
 if not TYPE_CHECKING:  # a type checker shall know a misspelt name
