@@ -161,6 +161,10 @@ class SlowLink(asyncio.Protocol):
         self._stalls = [stall for stall in self._stalls if stall[1] > now_s]
         self._stalls.append((now_s, now_s + duration_s))
 
+    def spare(self) -> None:
+        """Let all pass at once from now on: who is there is no client of the platform."""
+        self._faults, self._stalls = LinkFaults, []
+
     def read_on_demand(self, *, is_wanted: bool) -> None:
         """Hand on nothing, or go on, as the server asks."""
         self._is_paused_by_server = not is_wanted
@@ -277,6 +281,10 @@ class LinkTransport(asyncio.Transport):
     def stall(self, duration_s: float) -> None:
         """Let nothing pass from now on, in either direction, for so long."""
         self._link.stall(duration_s)
+
+    def spare(self) -> None:
+        """Let all pass at once from now on: who is there is no client of the platform."""
+        self._link.spare()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data when the link has carried it."""

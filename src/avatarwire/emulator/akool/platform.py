@@ -11,8 +11,10 @@ from typing import Literal, Self
 
 from aiohttp import web
 
+from avatarwire.emulator.akool.controls import AkoolControls
 from avatarwire.emulator.akool.faults import AkoolFaults, DiscoveryFault
 from avatarwire.emulator.akool.session import AkoolSession
+from avatarwire.emulator.playground import Playground
 from avatarwire.emulator.server import Server, close_on_demand, is_same_key, new_socket
 
 __all__ = ["AkoolEmulator", "AkoolInstance"]
@@ -70,6 +72,8 @@ class AkoolEmulator:
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
             connection ends, called after its id, numbered where that name is taken; made when
             missing. Tokens are not written down.
+        playground: serve a page at ``playground_url`` that shows the sessions in a browser, and
+            lets whoever opens it, without a key, break things.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Attributes:
@@ -91,6 +95,7 @@ class AkoolEmulator:
         instances: Sequence[AkoolInstance] | None = None,
         discovery: Literal["instances", "services"] = "instances",
         record_dir: str | PathLike[str] | None = None,
+        playground: bool = False,
         faults: AkoolFaults | None = None,
     ) -> None:
         self.faults: AkoolFaults = faults or AkoolFaults()
@@ -101,6 +106,7 @@ class AkoolEmulator:
         self.discovery_queries: list[dict[str, str]] = []
         self._api_key = api_key
         self._discovery = discovery
+        self._has_playground = playground
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._news = asyncio.Event()
 
@@ -114,10 +120,17 @@ class AkoolEmulator:
         """What a client takes as its server URL: the first instance that is not dead."""
         return self._server.url
 
+    @property
+    def playground_url(self) -> str:
+        """Where a browser finds the page, if there is one."""
+        return self._server.url + "/"
+
     async def __aenter__(self) -> Self:
         async with self._server.opening():
             app = web.Application()
             app.router.add_get(DISCOVERY_PATH, self._discover)
+            if self._has_playground:
+                Playground(AkoolControls(self.sessions, lambda: self.faults)).add_to(app)
             has_instance = False
             for instance in self.instances:
                 if instance.dead:

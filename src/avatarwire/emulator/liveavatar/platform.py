@@ -13,9 +13,11 @@ from aiohttp import web
 
 from avatarwire._json import loads
 from avatarwire.audio import read
+from avatarwire.emulator.liveavatar.controls import LiveAvatarControls
 from avatarwire.emulator.liveavatar.faults import Faults, StartFault
 from avatarwire.emulator.liveavatar.session import FINAL_CODES, LiveSession
 from avatarwire.emulator.liveavatar.user import USER_FORMAT, User
+from avatarwire.emulator.playground import Playground
 from avatarwire.emulator.server import HTML, Server, close_on_demand, is_same_key, new_socket
 from avatarwire.errors import AudioFormatError
 
@@ -51,6 +53,8 @@ class LiveAvatarEmulator:
             frames, the client gets voice, partial and final events and an ``input.text``.
         record_dir: where each session's sound (WAV) and transcript (JSON lines) go when its
             connection ends; made when missing.
+        playground: serve a page at ``playground_url`` that shows the sessions in a browser, and
+            lets whoever opens it, without a key, type, speak and break things as the user.
         faults: what goes wrong; also the ``faults`` attribute, at any time.
 
     Raises:
@@ -72,6 +76,7 @@ class LiveAvatarEmulator:
         user_audio: str | PathLike[str] | bytes | None = None,
         user_transcript: str | None = None,
         record_dir: str | PathLike[str] | None = None,
+        playground: bool = False,
         faults: Faults | None = None,
     ) -> None:
         self.faults: Faults = faults or Faults()
@@ -83,6 +88,7 @@ class LiveAvatarEmulator:
             raise ValueError("user_transcript is what is said in user_audio: give both")
         self._user = User(spoken, user_transcript)
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
+        self._has_playground = playground
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
 
@@ -91,11 +97,18 @@ class LiveAvatarEmulator:
         """What a client takes as the platform's base URL."""
         return self._server.url
 
+    @property
+    def playground_url(self) -> str:
+        """Where a browser finds the page, if there is one."""
+        return self._server.url + "/"
+
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/session/start", self._start)
         app.router.add_post("/v1/session/stop", self._stop)
         app.router.add_get(AGENT_PATH, self._connect)
+        if self._has_playground:
+            Playground(LiveAvatarControls(self.sessions, lambda: self.faults)).add_to(app)
         async with self._server.opening():
             await self._server.open(app)
         return self

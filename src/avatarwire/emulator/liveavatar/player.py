@@ -188,6 +188,11 @@ class Player:
         self._end("interrupted", USER)
         self._show(SessionState.LISTENING)
 
+    def unheard(self) -> None:
+        """Wait no longer for the user, whose words nobody has recognised."""
+        if self.state is SessionState.LISTENING:
+            self._show(SessionState.IDLE)
+
     def think(self) -> None:
         """Clear what was playing, because the user's words have gone to the client."""
         self._end("interrupted", USER)

@@ -13,6 +13,7 @@ from avatarwire.audio import PcmFormat
 from avatarwire.codec import AudioFrame, ExternalAudioFrame, FrameType, ImageFrame, frame_type
 from avatarwire.emulator.liveavatar.faults import Faults
 from avatarwire.emulator.liveavatar.message_faults import Fault, MessageFaults
+from avatarwire.emulator.liveavatar.microphone import Microphone
 from avatarwire.emulator.liveavatar.player import Player, Turn
 from avatarwire.emulator.liveavatar.response_states import ResponseStates
 from avatarwire.emulator.liveavatar.user import User
@@ -140,6 +141,22 @@ class LiveSession(RecordedSession[Faults]):
         await self._send(encode(event).decode(), _label(event))
         if event.get("event") == "input.text":
             self._player.think()
+
+    def interrupt(self) -> None:
+        """Let the user interrupt the avatar: what was playing is cleared, and the client is told.
+
+        It is told as by a platform that heard the user say a word, and nothing after it.
+        """
+        request_id = str(uuid.uuid4())
+        self._post_event(MessageBuilder.input_voice_start(request_id))
+        self._player.listen()
+        self._post_event(MessageBuilder.control_interrupt())
+        self._post_event(MessageBuilder.input_voice_finish(request_id))
+        self._player.unheard()
+
+    def open_microphone(self) -> Microphone:
+        """Return the user's microphone: what it is given goes to the client, in frames."""
+        return Microphone(self._post_event, self._post_frame, self._player)
 
     async def send_response_state(
         self,
@@ -280,9 +297,7 @@ class LiveSession(RecordedSession[Faults]):
         if self._greeting is not None:
             self._post_event(MessageBuilder.input_text(str(uuid.uuid4()), self._greeting))
             self._player.think()
-        speech = self._user.speech(
-            self._post_event, lambda frame: self._post(_Outgoing(frame, "")), self._player
-        )
+        speech = self._user.speech(self._post_event, self._post_frame, self._player)
         if speech is not None:
             self._speaker = asyncio.ensure_future(speech)
 
@@ -319,6 +334,9 @@ class LiveSession(RecordedSession[Faults]):
 
     def _post_event(self, event: Event) -> None:
         self._post(_Outgoing(encode(event).decode(), _label(event)))
+
+    def _post_frame(self, frame: bytes) -> None:
+        self._post(_Outgoing(frame, ""))
 
     def _post(self, message: _Outgoing) -> None:
         """Queue a message; one writer keeps them in order, whoever sends."""
