@@ -12,6 +12,8 @@ CHECK = Path(__file__).parents[1] / "tools" / "check_wheel.py"
 GOOD = {
     "avatarwire/__init__.py": "",
     "avatarwire/py.typed": "",
+    "avatarwire/emulator/playground/static/index.html": "",
+    "avatarwire/emulator/playground/static/playground.js": "",
     "avatarwire/codec/_bits.pxd": "",
     "avatarwire/codec/frames.pxd": "from avatarwire.codec._bits cimport AudioHeader\n",
     "avatarwire/codec/frames.pyi": "",
@@ -68,6 +70,10 @@ def test_what_is_too_much_is_named(wheel, faults, name, fault):
     ("name", "fault"),
     [
         ("avatarwire/py.typed", "avatarwire/py.typed is missing"),
+        (
+            "avatarwire/emulator/playground/static/playground.js",
+            "avatarwire/emulator/playground/static/playground.js is missing",
+        ),
         ("avatarwire/codec/gaps.pxd", "avatarwire/codec/gaps.pxd is missing"),
         ("avatarwire-0.1.0.dist-info/licenses/LICENSE", "the licence is missing"),
         ("avatarwire/codec/images.pyi", "avatarwire/codec/images is compiled and has no stub"),

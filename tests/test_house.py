@@ -25,6 +25,7 @@ FACES = [
     "avatarwire.emulator.akool",
     "avatarwire.emulator.liveavatar",
     "avatarwire.liveavatar",
+    "avatarwire.monitor",
     "avatarwire.recording",
     "avatarwire.rfc6455",
     "avatarwire.transport",
@@ -94,7 +95,7 @@ def test_the_emulator_loads_nothing_that_runs_a_client():
         "print(*(m for m in sys.modules if m.partition('.')[0] in"
         " ('avatarwire', 'websockets', 'httpx')))"
     )
-    rooms = ("_", "audio", "codec", "emulator", "errors", "recording")
+    rooms = ("_", "audio", "codec", "emulator", "errors", "monitor", "recording")
     messages = {
         f"{room}{name}"
         for room in ("akool", "liveavatar")

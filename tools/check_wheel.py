@@ -9,9 +9,13 @@ from pathlib import Path, PurePosixPath
 PACKAGE = "avatarwire"
 NATIVE = {".so", ".pyd"}
 SHIPPED = {".py", ".pyi", ".pxd", *NATIVE}
+#: What others than Python read.
+DATA = {".json", ".html", ".css", ".js", ".svg"}
 REQUIRED = [
     f"{PACKAGE}/__init__.py",
     f"{PACKAGE}/py.typed",
+    f"{PACKAGE}/emulator/playground/static/index.html",
+    f"{PACKAGE}/emulator/playground/static/playground.js",
     *(f"{PACKAGE}/codec/{name}.pxd" for name in ("frames", "images", "gaps")),
 ]
 CIMPORT = re.compile(rf"^from ({PACKAGE}\.\S+) cimport", re.MULTILINE)
@@ -41,7 +45,7 @@ def _unwanted(names: set[str]) -> Iterator[str]:
         if path.parts[0] != PACKAGE:
             # Repairing puts borrowed libraries beside the package; we borrow none.
             yield f"{name} is outside {PACKAGE}/"
-        elif path.suffix not in SHIPPED and path.name != "py.typed":
+        elif path.suffix not in SHIPPED | DATA and path.name != "py.typed":
             yield f"{name} is no file that users need"
         elif "tests" in path.parts or path.name.startswith(("test_", "conftest")):
             yield f"{name} is a test"

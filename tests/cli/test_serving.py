@@ -157,6 +157,7 @@ def test_a_greeting_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         "port": 8080,
         "allowed_hosts": (),
         "record_dir": None,
+        "playground": True,
         "greeting": None,
         "user_audio": b"",
         "faults": Faults(),

@@ -26,6 +26,11 @@ class Emulator(AbstractAsyncContextManager[object], Protocol):
         """The sessions so far."""
         ...
 
+    @property
+    def playground_url(self) -> str:
+        """Where a browser finds its page."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -38,7 +43,8 @@ class Platform:
         checks: the names of the doctor's checks, in order.
         check: makes them, with a test tone of so many samples a second.
         emulator: makes the platform that ``serve`` runs from ``host``, ``port``,
-            ``allowed_hosts``, ``record_dir``, ``faults`` and the parameters of ``serve_options``.
+            ``allowed_hosts``, ``record_dir``, ``playground``, ``faults`` and the parameters of
+            ``serve_options``.
         introduce: returns a running platform's URL, and the ways to point a client at it.
         port: which port ``serve`` listens on by default.
         new_faults: makes the faults of an emulator, none of them asked for.

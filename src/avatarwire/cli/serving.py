@@ -35,6 +35,7 @@ def serve_command(name: str, platform: Platform) -> click.Command:
                 port=port,
                 allowed_hosts=allowed_host,
                 record_dir=record,
+                playground=True,
                 faults=faults,
                 **own,
             )
@@ -108,6 +109,7 @@ async def _serve(emulator: Emulator, platform: Platform, *, loopback: bool) -> N
                 click.echo("Other machines can reach it, without a key.")
             if asked_for := click.get_current_context().meta[ASKED_FOR]:
                 click.echo(f"It misbehaves as asked: {', '.join(asked_for)}")
+            click.echo(f"See, hear and talk in a browser: {emulator.playground_url}")
             click.echo("Point a client at it, with any key and any avatar:")
             for way in ways:
                 click.echo(f"  {way}")

@@ -119,6 +119,7 @@ async def test_it_is_served() -> None:
     assert lines == [
         "Toy platform at toy: (Ctrl-C ends it)",
         "It misbehaves as asked: squeak=C",
+        "See, hear and talk in a browser: toy:page",
         "Point a client at it, with any key and any avatar:",
         "  ToyClient('blue')",
         "",

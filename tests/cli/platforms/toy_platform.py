@@ -24,6 +24,7 @@ class ToyEmulator:
     def __init__(self, **options: Any) -> None:
         self.options: Mapping[str, Any] = options
         self.sessions: list[object] = []
+        self.playground_url: str = "toy:page"
 
     async def __aenter__(self) -> Self:
         return self
