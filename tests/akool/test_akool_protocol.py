@@ -79,3 +79,9 @@ def test_what_is_no_message_is_counted_and_told_once(protocol, caplog):
 
 def test_a_received_message_is_in_no_repr(protocol):
     assert "secret" not in repr(protocol.receive(text("chat", audio="secret")))
+
+
+def test_what_calls_wait_for_outlives_the_connection(protocol):
+    protocol.expect("two")
+    protocol.begin()
+    assert protocol.receive(text("ack", original_mid="two")).done == {"two"}

@@ -403,7 +403,8 @@ async def test_cancel_in_the_tick_in_which_start_succeeds(emulator, listener):
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
     await asyncio.sleep(0)  # the first step of start() has run
-    (connecting,) = (task for task in tasks._kept if task.get_name() == "avatarwire connect")
+    (kept,) = tasks._kept.values()
+    (connecting,) = (task for task in kept if task.get_name() == "avatarwire connect")
     connecting.add_done_callback(lambda _: start.cancel())
     with pytest.raises(asyncio.CancelledError):
         await start

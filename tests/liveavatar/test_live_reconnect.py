@@ -1,6 +1,7 @@
 """A lost connection, and the next one of the same session."""
 
 import asyncio
+import dataclasses
 import json
 import random
 import time
@@ -553,3 +554,81 @@ async def test_a_listener_that_raises_changes_nothing():
             await listener.wait_for("on_reconnected")
             assert agent.is_running
     assert listener.named("on_closed") == [(1000, "")]
+
+
+async def test_text_that_waits_for_a_connection_is_bounded(agent, session, monkeypatch):
+    asked, answer = asyncio.Event(), asyncio.Event()
+    start = rest.SessionApi.start
+
+    async def slow_start(self, session_id=None, *, asking=None):
+        asked.set()
+        await answer.wait()
+        return await start(self, session_id, asking=asking)
+
+    monkeypatch.setattr(rest.SessionApi, "start", slow_start)
+    agent._responses.limit_bytes = 2000
+    async with asyncio.timeout(10), agent.response_stream("r") as stream:
+        await arrived(session, "response.start")
+        session.cut()
+        await asked.wait()
+        writing = asyncio.create_task(stream.send_chunk("a" * 1000))
+        await asyncio.sleep(0)
+        with pytest.raises(BacklogFullError):
+            await stream.send_chunk("b" * 1000)
+        answer.set()
+        await writing
+        await stream.send_chunk("c")
+    await arrived(session, "response.done")
+    assert texts(session, stream.response_id) == [
+        "start", "start", "a" * 1000, "c", "done",
+    ]  # fmt: skip
+
+
+async def test_a_start_in_the_gap_that_a_stop_overtakes_is_waited_for(
+    emulator, agent, session, listener, monkeypatch
+):
+    # The platform may give another id, and that one is to be stopped.
+    asked, answer = asyncio.Event(), asyncio.Event()
+    stopped = []
+
+    async def start(self, session_id=None, *, asking=None):
+        asking()
+        asked.set()
+        await answer.wait()
+        return dataclasses.replace(agent._dialect.result, session_id="another")
+
+    async def stop(self, session_id):
+        stopped.append(session_id)
+
+    monkeypatch.setattr(rest.SessionApi, "start", start)
+    monkeypatch.setattr(rest.SessionApi, "stop", stop)
+    session.cut()
+    await asyncio.wait_for(asked.wait(), 5)
+    stopping = asyncio.create_task(agent.stop())
+    await asyncio.sleep(0.05)
+    assert not stopped
+    answer.set()
+    await stopping
+    assert stopped == ["another"]
+
+
+async def test_the_session_of_after_a_gap_is_the_one_that_is_stopped(
+    agent, session, listener, monkeypatch
+):
+    stopped = []
+    start = rest.SessionApi.start
+
+    async def renamed(self, session_id=None, *, asking=None):
+        result = await start(self, session_id, asking=asking)
+        return dataclasses.replace(result, session_id="another")
+
+    async def stop(self, session_id):
+        stopped.append(session_id)
+
+    monkeypatch.setattr(rest.SessionApi, "start", renamed)
+    monkeypatch.setattr(rest.SessionApi, "stop", stop)
+    session.cut()
+    await listener.wait_for("on_reconnected")
+    assert agent.session_id == "another"
+    await agent.stop()
+    assert stopped == ["another"]

@@ -1,6 +1,7 @@
 """A session's life, against a platform in memory: stopped and cancelled at every await."""
 
 import asyncio
+import contextlib
 import gc
 import inspect
 
@@ -8,11 +9,11 @@ import pytest
 from toy import Toy, ToyDialect
 
 from avatarwire.errors import AvatarwireError, ConnectFailedError, SessionLostError
-from avatarwire.session import Engine, Lifecycle, State
+from avatarwire.session import Engine, Lifecycle, State, stopping
 from avatarwire.session.dialling import Dialling
 from avatarwire.session.ending import Ending
 from avatarwire.session.stopping import Stopping
-from avatarwire.session.tasks import _kept
+from avatarwire.session.tasks import _kept, keep
 
 LIMIT_S = 30
 #: More than a whole life takes.
@@ -54,7 +55,7 @@ async def left():
     """Return what still runs of sessions, once what ends by itself has ended."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LIMIT_S):
-        while kept := {task for task in _kept if task.get_loop() is loop}:
+        while kept := set(_kept.get(loop, ())):
             await asyncio.wait(kept)
         await turns(5)
     return {task for task in asyncio.all_tasks() if "avatarwire" in task.get_name()}
@@ -275,3 +276,41 @@ async def test_an_idle_session_keeps_nothing_of_its_start():
 @pytest.mark.parametrize("each", [Engine, Dialling, Ending, Stopping, Lifecycle])
 def test_a_class_that_supervises_has_two_hundred_and_fifty_lines_at_most(each):
     assert len(inspect.getsource(each).splitlines()) <= 250
+
+
+async def test_a_connect_that_ignores_its_cancellation_does_not_hold_up_the_stop(monkeypatch):
+    monkeypatch.setattr(stopping, "STOP_LIMIT_S", 0.05)
+    let_go = asyncio.Event()
+
+    class Stubborn(Toy):
+        async def connect(self, url, **options):
+            while not let_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await let_go.wait()
+            return await super().connect(url, **options)
+
+    toy = Stubborn()
+    starting = asyncio.create_task(toy.start())
+    await turns(5)
+    await asyncio.wait_for(toy.engine.stop(), 5)
+    assert toy.engine.lifecycle.state is State.NEW
+    assert toy.told.events == [1000]
+    let_go.set()
+    with pytest.raises((SessionLostError, asyncio.CancelledError)):
+        await asyncio.wait_for(starting, 5)
+    await left()
+    assert toy.told.events == [1000]  # nothing that came of it was heard
+    assert toy.platforms[0].close_code is not None
+
+
+def test_what_a_loop_that_was_closed_by_hand_left_is_let_go():
+    async def wait():
+        keep(asyncio.create_task(asyncio.sleep(3600)))
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(wait())
+    (task,) = _kept[loop]
+    loop.close()
+    task._log_destroy_pending = False  # asyncio would tell it, and rightly
+    asyncio.run(wait())
+    assert loop not in _kept

@@ -53,6 +53,7 @@ async def test_clear():
     lane.put(1)
     lane.clear()
     assert len(lane) == 0
+    assert lane.dropped == 1
 
 
 def test_several_at_once_are_as_one_after_the_other():

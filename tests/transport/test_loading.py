@@ -3,9 +3,11 @@
 import asyncio
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from avatarwire.errors import ConnectFailedError
 from avatarwire.transport import loading
 
 PROGRAM = """
@@ -72,3 +74,13 @@ async def test_a_second_time_takes_no_thread(monkeypatch):
     await loading.load()
     monkeypatch.setattr(asyncio, "to_thread", None)
     await loading.load()
+
+
+async def test_libraries_that_never_load_are_waited_for_no_longer_than_that(monkeypatch):
+    goes_on = threading.Event()
+    monkeypatch.setattr(loading, "_LIBRARIES", ("there_is_none",))
+    monkeypatch.setattr(loading, "_load", goes_on.wait)
+    monkeypatch.setattr(loading, "LOAD_LIMIT_S", 0.05)
+    with pytest.raises(ConnectFailedError, match=r"did not load within 0\.05 s"):
+        await loading.load()
+    goes_on.set()

@@ -598,3 +598,15 @@ async def test_after_many_of_them_another_client_takes_over(monkeypatch):
         (second,) = client._ways.values()
         assert second is not first
         assert not second.client.is_closed
+
+
+async def test_certificates_that_are_never_read_are_part_of_the_call_s_time(monkeypatch):
+    async def never(ssl_context):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(rest.environment, "trust", never)
+    async with shared_client() as client:
+        with pytest.raises(RestError, match=r"no answer from 127\.0\.0\.1:443 within 0\.05 s"):
+            await asyncio.wait_for(
+                post_json(client, "https://127.0.0.1", {}, headers=HEADERS, timeout_s=0.05), 5
+            )

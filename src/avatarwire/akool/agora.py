@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from avatarwire._checks import is_whole
+from avatarwire._tasks import begin_later
 from avatarwire.akool.acks import Acks
 from avatarwire.akool.config import ClientConfig
 from avatarwire.akool.exceptions import (
@@ -80,7 +81,7 @@ class AgoraChannel(Part[Received]):
     def connected(self) -> None:
         """Set the channel again on a new connection."""
         if self._is_restoring and self._params is not None:
-            keep(asyncio.create_task(self._restore(), name="avatarwire restore"))
+            keep(begin_later(self._restore(), name="avatarwire restore"))
         self._is_restoring = False
 
     def ended(self, lost: SessionLostError) -> None:

@@ -61,12 +61,11 @@ class AkoolProtocol:
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last connection; a new one begins."""
+        """Forget the last connection; a new one begins. What calls wait for is theirs to forget."""
         self.is_connected: bool = False
         self.is_agora_connected: bool = False
         self.refusal: ServerError | None = None
         self.ignored.clear()
-        self._waiting.clear()
 
     def expect(self, what: str) -> None:
         """Note that a call waits: for the ack of a mid, or one of this module's constants."""

@@ -246,6 +246,7 @@ class AvatarAgent(AgentCalls):
         self._scene.begin()
         self._user_audio.begin()
         self._responses.resume = config.reconnect and config.on_gap == "resume"
+        self._responses.limit_bytes = config.reconnect_buffer_bytes
         if self._wire_tap is not None:
             self._wire_tap()
             self._wire_tap = None
@@ -370,8 +371,10 @@ class AvatarAgent(AgentCalls):
             async for pcm in agent.user_audio():
                 recogniser.feed(pcm)
 
-        It holds what comes from this call on and ends with the session; see ``UserAudio`` for what
-        it counts. ``on_audio_frame`` gets the frames as they come, whatever happens here.
+        It holds what comes from this call on, and ends with the session; see ``UserAudio`` for what
+        it counts. Called within ``on_audio_frame``, it leaves out what was read together with that
+        frame, up to 63 others. ``on_audio_frame`` gets the frames as they come, whatever happens
+        here.
 
         Args:
             sample_rate: of what comes out, in Hz, 4000 to 192000.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from avatarwire import transport
+from avatarwire._tasks import begin_later
 from avatarwire.codec import AudioFrame
 from avatarwire.errors import ConnectFailedError, RestError, SessionLostError
 from avatarwire.liveavatar.config import AvatarAgentConfig, SessionStartResult
@@ -83,8 +84,7 @@ class LiveAvatarDialect(Dialect[Received]):
         """
         config = self._config
         if again and self._client is not None:
-            self._offered = await SessionApi(self._client, config).start(self.session_id)
-            self._started_id = self._offered.session_id
+            self._offered = await self._start_once(self.session_id)
         else:
             self._offered = await start_patiently(self._start_once, config.start_retries)
         url = _checked_url(self._offered.agent_ws_url, config.base_url)
@@ -169,15 +169,15 @@ class LiveAvatarDialect(Dialect[Received]):
         finally:
             await transport.return_client(client, self._config.ssl_context)
 
-    async def _start_once(self) -> SessionStartResult:
+    async def _start_once(self, session_id: str | None = None) -> SessionStartResult:
         # One HTTP client for the whole session: a second one for the stop would cost a handshake.
         if self._client is None:
             self._client = await self._borrow_client()
         # Its own task: a start that is abandoned while the platform works on it still makes a
         # session, and only its answer tells which one to stop.
         asked = asyncio.Event()
-        start = SessionApi(self._client, self._config).start(asking=asked.set)
-        self._rest_start = starting = keep(asyncio.create_task(start))
+        start = SessionApi(self._client, self._config).start(session_id, asking=asked.set)
+        self._rest_start = starting = keep(begin_later(start, name="avatarwire REST start"))
         try:
             result = await asyncio.shield(starting)
         except SessionStartError:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from avatarwire.errors import AvatarwireError, SessionLostError
+from avatarwire.errors import AvatarwireError, BacklogFullError, SessionLostError
 from avatarwire.liveavatar.errors import PromptStreamStateError, ResponseStreamStateError
 from avatarwire.liveavatar.events import ResponseStateEvent
-from avatarwire.liveavatar.messages import Event, MessageBuilder
+from avatarwire.liveavatar.messages import Event, MessageBuilder, encode
 from avatarwire.liveavatar.protocol import Received
 from avatarwire.liveavatar.sending import EventOutbox, Metadata
 from avatarwire.liveavatar.token_joiner import split_half
@@ -43,7 +43,8 @@ class StreamedResponse:
         is_prompt: it is a prompt, not an answer.
         resumes: what was sent of it on a lost connection is sent again on the next one; what has
             not been begun waits for a connection in any case.
-        hold: called when it begins to wait for a connection.
+        hold: told of an event that waits for a connection, and whether it is the last one; raises
+            BacklogFullError where too much does.
 
     Attributes:
         request_id: what it answers.
@@ -61,7 +62,7 @@ class StreamedResponse:
         *,
         is_prompt: bool = False,
         resumes: bool,
-        hold: Callable[["StreamedResponse"], None],
+        hold: Callable[["StreamedResponse", Event, bool], None],
     ) -> None:
         self.request_id = request_id
         self.response_id = response_id
@@ -87,17 +88,23 @@ class StreamedResponse:
         ends = self.is_written or self.is_settled
         return self._is_begun and not self.is_held and not ends
 
-    def send(self, outbox: EventOutbox, event: Event) -> bool:
+    def send(self, outbox: EventOutbox, event: Event, *, is_end: bool = False) -> bool:
         """Write the next of its events; False: wait for room, or for another connection.
+
+        Args:
+            outbox: where it goes.
+            event: what is written, or kept for another connection.
+            is_end: it completes the response: it is kept however much waits already.
 
         Raises:
             NotConnectedError, SessionLostError: it cannot be sent, and will not be.
+            BacklogFullError: too much waits for another connection already; nothing was kept.
             ResponseStreamStateError, PromptStreamStateError: the connection was lost in the middle
                 of it, and it does not resume.
         """
-        if self._resumes or not self._is_begun:
-            self._events.append(event)
         if self.is_held:
+            self._hold(self, event, is_end)
+            self._events.append(event)
             return False
         try:
             has_room = outbox.write_event_now(event)
@@ -109,8 +116,11 @@ class StreamedResponse:
                 self.cut_off()
                 self.require_alive()
             # At once: its stream may be complete, and gone, before the gap is told.
-            self._hold(self)
+            self._hold(self, event, is_end)
+            self._events.append(event)
             return False
+        if self._resumes or not self._is_begun:
+            self._events.append(event)
         self._is_begun = True
         return has_room
 
@@ -217,12 +227,15 @@ class Responses(Part[Received]):
     Attributes:
         resume: streams that are open when the connection is lost are sent again on the next one;
             False: they fail.
+        limit_bytes: how much of the streams may be written while there is no connection.
     """
 
     def __init__(self, outbox: EventOutbox) -> None:
-        self.resume = False
+        self.resume: bool = False
+        self.limit_bytes: int = 0
         self._outbox = outbox
         self._held: list[StreamedResponse] = []
+        self._held_bytes = 0
         self._active: dict[str, _Active] = {}  # by request, the oldest first
         self._named: dict[str, dict[str, _Active]] = {}  # by response id, then by request
         self._has_forgotten = False
@@ -412,7 +425,7 @@ class Responses(Part[Received]):
             if not response.is_under_way:
                 continue
             if self.resume:
-                self._hold(response)
+                self._keep(response)
                 continue
             response.cut_off()
             active = self._active.get(response.request_id)
@@ -422,6 +435,7 @@ class Responses(Part[Received]):
     def connected(self) -> None:
         """Send what was held from its start, under the same ids: there is a connection again."""
         held, self._held = self._held, []
+        self._held_bytes = 0
         for index, response in enumerate(held):
             try:
                 response.send_again(self._outbox)
@@ -429,10 +443,18 @@ class Responses(Part[Received]):
                 self._held = held[index:]
                 return
 
-    def _hold(self, response: StreamedResponse) -> None:
+    def _hold(self, response: StreamedResponse, event: Event, is_end: bool) -> None:
+        size_bytes = len(encode(event))
+        if not is_end and self._held_bytes + size_bytes > self.limit_bytes:
+            raise BacklogFullError(self._held_bytes, self.limit_bytes)
+        self._held_bytes += size_bytes
+        self._keep(response)
+
+    def _keep(self, response: StreamedResponse) -> None:
         # Strongly: its stream may be complete, and gone, before there is a connection.
-        response.is_held = True
-        self._held.append(response)
+        if not response.is_held:
+            response.is_held = True
+            self._held.append(response)
 
     def ended(self, lost: SessionLostError) -> None:
         """End all streams: nothing can be sent, and the platform says nothing more."""
@@ -443,6 +465,7 @@ class Responses(Part[Received]):
             response.lose(lost)  # also where the platform has had its say: its stream may be open
         self._awaited = _NONE
         self._held.clear()
+        self._held_bytes = 0
 
     def _enter(self, active: _Active) -> None:
         """Make ``active`` the one response of its request."""

@@ -139,10 +139,11 @@ class _TextStream(ABC):
         if isinstance(text, str):
             text, half = split_half(self._half + text)
         chunk = self._chunk(text, timestamp, metadata)  # refuses what it cannot hold
-        self._half = half
         if half and not text and not metadata:
+            self._half = half
             return True
         has_room = self._send(chunk)
+        self._half = half
         self._next_seq += 1
         return has_room
 
@@ -153,11 +154,11 @@ class _TextStream(ABC):
             self._send(self._chunk(half, time.time_ns() // 1_000_000, None))
             self._next_seq += 1
 
-    def _send(self, event: Event) -> bool:
+    def _send(self, event: Event, *, is_end: bool = False) -> bool:
         """Write at once, or hold for another connection; False when either takes a wait."""
         if self._response is None:
             raise self._refusal("write to", "it has not been entered: use async with")
-        return self._response.send(self._outbox, event)
+        return self._response.send(self._outbox, event, is_end=is_end)
 
     @abstractmethod
     def _chunk(self, text: str, timestamp: int, metadata: Metadata, /) -> Event:
@@ -244,7 +245,7 @@ class ResponseStream(_TextStream):
         self._require_open("complete")
         event = MessageBuilder.response_done(self.request_id, self.response_id, metadata)
         self._write_half()
-        has_room = self._send(event)
+        has_room = self._send(event, is_end=True)
         self._close()
         if not has_room:
             await self._outbox.writable()
@@ -354,7 +355,7 @@ class PromptStream(_TextStream):
         self._require_open("complete")
         event = MessageBuilder.system_prompt_done(self.request_id, self.response_id)
         self._write_half()
-        has_room = self._send(event)
+        has_room = self._send(event, is_end=True)
         self._close()
         if not has_room:
             await self._outbox.writable()

@@ -5,6 +5,7 @@ import logging
 from typing import Generic, TypeVar
 
 from avatarwire import transport
+from avatarwire._tasks import begin_later
 from avatarwire.errors import (
     AvatarwireError,
     ConnectFailedError,
@@ -74,7 +75,7 @@ class Dialling(Generic[ReceivedT]):
         self._endpoint: Endpoint | None = None
         self._confirmation: asyncio.Future[None] | None = None
         work = self._run(dial)
-        self.task: asyncio.Task[None] = keep(asyncio.create_task(work, name="avatarwire connect"))
+        self.task: asyncio.Task[None] = keep(begin_later(work, name="avatarwire connect"))
 
     @property
     def is_under_way(self) -> bool:
@@ -107,11 +108,19 @@ class Dialling(Generic[ReceivedT]):
         # Nobody waits for it when the attempt has already failed for another cause.
         self._confirmation.exception()
 
-    async def give_up(self) -> bool:
-        """Cancel what is under way; return whether it, or someone else, was in time for that."""
+    async def give_up(self, limit_s: float) -> bool:
+        """Cancel what is under way; return whether it, or someone else, was in time for that.
+
+        What does not end within ``limit_s`` seconds, as a program's own ``connect`` may not, is
+        left to itself: nothing that comes of it is heard.
+        """
         if self.is_under_way:
             self.task.cancel()
-            await asyncio.wait([self.task])
+            await asyncio.wait([self.task], timeout=limit_s)
+            if self.is_under_way:
+                if self.link is not None:
+                    self.link.abandon(NORMAL_CLOSURE)
+                return True
         return self.task.cancelled()
 
     # The work

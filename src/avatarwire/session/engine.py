@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import SessionLostError
 from avatarwire.session.callbacks import running_callback
 from avatarwire.session.dialect import Connect, Dialect, Part, Reporter
@@ -216,7 +217,7 @@ class Engine(Generic[ReceivedT]):
         self.lifecycle.closing()
         self.ending.refuse(SessionLostError(NORMAL_CLOSURE, "the platform is closing the session"))
         if (link := self._link_of_now) is not None:
-            keep(asyncio.create_task(link.close(), name="avatarwire close"))
+            keep(begin_later(link.close(), name="avatarwire close"))
 
     # What ends
 

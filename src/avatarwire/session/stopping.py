@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import SessionLostError
 from avatarwire.session.dialling import Dialling
 from avatarwire.session.ending import Ending
@@ -70,7 +71,7 @@ class Stopping(Generic[ReceivedT]):
         lifecycle.stop()
         ending.refuse(SessionLostError(NORMAL_CLOSURE, "stop() was called"))
         work = self._run(dialling, link, was_open=was_open)
-        self.task: asyncio.Task[None] = keep(asyncio.create_task(work, name="avatarwire stop"))
+        self.task: asyncio.Task[None] = keep(begin_later(work, name="avatarwire stop"))
 
     @property
     def is_under_way(self) -> bool:
@@ -84,7 +85,7 @@ class Stopping(Generic[ReceivedT]):
             await pass_turnstile()
             # From here on: the wait for a turn is ours, and none of the platform's time.
             deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
-            was_given_up = dialling is not None and await dialling.give_up()
+            was_given_up = dialling is not None and await dialling.give_up(STOP_LIMIT_S)
             if link is not None:
                 await self._close(link, was_open=was_open)
             if link is not None or was_given_up:
@@ -109,7 +110,7 @@ class Stopping(Generic[ReceivedT]):
 
     async def _release(self, deadline_s: float) -> None:
         work = self._ports.dialect.release()
-        release = keep(asyncio.create_task(work, name="avatarwire release"))
+        release = keep(begin_later(work, name="avatarwire release"))
         # A platform that takes its time is told in the background; ours is not to wait for it.
         limit_s = max(MIN_RELEASE_S, deadline_s - asyncio.get_running_loop().time())
         done, _ = await asyncio.wait([release], timeout=limit_s)

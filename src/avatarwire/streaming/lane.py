@@ -17,7 +17,7 @@ class Lane(Generic[T]):
         limit: how many items it holds.
 
     Attributes:
-        dropped: how many items were dropped because nobody took them in time.
+        dropped: how many items were dropped: nobody took them in time, or before it was cleared.
     """
 
     def __init__(self, limit: int) -> None:
@@ -84,7 +84,8 @@ class Lane(Generic[T]):
         self._wake()
 
     def clear(self) -> None:
-        """Forget what is in it."""
+        """Drop what is in it, and count it."""
+        self.dropped += len(self._items)
         self._items.clear()
 
     def _wake(self) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Any, Literal
 
+from avatarwire._tasks import begin_later
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import BacklogFullError
 from avatarwire.streaming.drops import Drops
@@ -479,7 +480,7 @@ class Turn:
             self._is_writer_waiting = False
             self._room.set()
         if not has_room:
-            self._waiting_for_room = asyncio.create_task(self._wait_for_room())
+            self._waiting_for_room = begin_later(self._wait_for_room(), name="avatarwire room")
         return has_room
 
     def _show(self, pcm: bytes | memoryview, now_s: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import groupby
 from typing import Protocol
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import NotConnectedError, SessionLostError
 from avatarwire.transport import loop_end
 from avatarwire.transport.connection import Connection
@@ -74,7 +75,7 @@ class Link:
         dial, self._dial = self._dial, None
         if dial is None:
             raise RuntimeError("a link opens once")
-        task = self._dialling = asyncio.create_task(self._run(dial), name="avatarwire dial")
+        task = self._dialling = begin_later(self._run(dial), name="avatarwire dial")
         del dial
         try:
             await asyncio.wait([task])
@@ -110,7 +111,7 @@ class Link:
     def abandon(self, code: int) -> None:
         """Deliver nothing more and tell no end; close with ``code`` without being waited for."""
         self._receiver = None
-        self._abandoning = asyncio.create_task(self.close(code), name="avatarwire abandon")
+        self._abandoning = begin_later(self.close(code), name="avatarwire abandon")
 
     async def _run(self, dial: Callable[[], Awaitable[Connection]]) -> None:
         self._connection = await dial()

@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from avatarwire.errors import ConnectFailedError
+
 if TYPE_CHECKING:
     from avatarwire.transport.websocket import WebSocketConnection
 
@@ -25,10 +27,26 @@ _LIBRARIES = (
 )
 
 
+#: How long that may take: a disk that is gone is no reason to wait for ever.
+LOAD_LIMIT_S = 30.0
+
+
 async def load() -> None:
-    """Return when the network libraries are loaded."""
-    if not all(name in sys.modules for name in _LIBRARIES):
-        await asyncio.to_thread(_load)
+    """Return when the network libraries are loaded.
+
+    Raises:
+        ConnectFailedError: they are not after ``LOAD_LIMIT_S``.
+    """
+    if all(name in sys.modules for name in _LIBRARIES):
+        return
+    try:
+        async with asyncio.timeout(LOAD_LIMIT_S):
+            await asyncio.to_thread(_load)
+    except TimeoutError:
+        raise ConnectFailedError(
+            f"the network libraries did not load within {LOAD_LIMIT_S:g} s: can the disk that"
+            " Python's packages are on be read?"
+        ) from None
 
 
 def _load() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Protocol
 
+from avatarwire._tasks import begin_later
+
 __all__ = ["Open", "watch"]
 
 
@@ -21,9 +23,7 @@ class LoopEnd:
     def __init__(self) -> None:
         self._open: set[Open] = set()
         self._is_empty = asyncio.get_running_loop().create_future()
-        self.task: asyncio.Task[None] = asyncio.create_task(
-            self._run(), name="avatarwire end of the loop"
-        )
+        self.task: asyncio.Task[None] = begin_later(self._run(), name="avatarwire end of the loop")
 
     def add(self, one: Open) -> None:
         """Close this one when the loop ends."""

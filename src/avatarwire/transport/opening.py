@@ -195,7 +195,8 @@ async def _open(
         proxy = environment.proxy_for("wss" if secure else "ws", host, port)
         trust = None
         if secure or (proxy is not None and proxy.scheme == "https"):
-            trust = await environment.trust(ssl_context)
+            async with asyncio.timeout(open_timeout_s):
+                trust = await environment.trust(ssl_context)
         if secure:
             options["ssl"] = trust
         if proxy is not None and proxy.scheme == "https":

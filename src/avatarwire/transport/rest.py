@@ -344,35 +344,36 @@ async def _try(
 ) -> Response | _Failure:
     import httpx  # noqa: PLC0415 - see loading.py
 
-    proxy = None
+    proxy = way = None
     try:
         target = httpx.URL(url)
         if target.scheme not in {"http", "https"} or not target.host:
             return _Failure(_NO_URL)
-        way = await client.towards(target)
-        proxy = way.proxy
-        way.calls += 1
         try:
-            async with (
-                asyncio.timeout(timeout_s),
-                way.client.stream(
+            # Certificates may have to be read first, which is part of the call's time.
+            async with asyncio.timeout(timeout_s):
+                way = await client.towards(target)
+                proxy = way.proxy
+                way.calls += 1
+                async with way.client.stream(
                     method,
                     target,
                     headers=headers,
                     timeout=timeout_s,
                     follow_redirects=False,
                     **what,
-                ) as response,
-            ):
-                answer = await _read(response)
+                ) as response:
+                    answer = await _read(response)
             # It and its stream hold each other, and with them all that belongs to the call.
             response.stream = httpx.ByteStream(b"")
         except (asyncio.CancelledError, TimeoutError, httpx.TimeoutException):
-            client.gave_up(way)
+            if way is not None:
+                client.gave_up(way)
             raise
         finally:
-            way.calls -= 1
-            await client.left(way)
+            if way is not None:
+                way.calls -= 1
+                await client.left(way)
     except (TimeoutError, SettingError, httpx.InvalidURL, httpx.HTTPError) as exc:
         return _explain(exc, url, proxy, timeout_s)
     if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy is not None:
