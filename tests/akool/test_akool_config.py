@@ -84,7 +84,7 @@ def test_a_url_is_not_quoted_by_the_error_that_refuses_it():
 )
 def test_discovery_is_asked_at_the_origin_of_its_url(env, query):
     expected = "https://api.akool.test:9/streamingAvatar/service_status"
-    for url in (URL, "https://api.akool.test:9", "https://api.akool.test:9/other/?x=1"):
+    for url in (URL, "https://api.akool.test:9", "https://api.akool.test:9/other/"):
         assert config(env=env, discovery_url=url).discovery_request() == (expected, query)
 
 
@@ -153,6 +153,23 @@ def test_the_key_is_in_no_repr():
     client = StreamingAvatarClient(KEY, "avatar-1")
     assert KEY not in repr(client)
     assert repr(client).startswith("<StreamingAvatarClient 'avatar-1' not connected, session ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"discovery_url": "https://host/path?api_key=pass-word"},
+        {"discovery_url": "https://host/#pass-word"},
+        {"server_url": "wss://host:81/?token=pass-word"},
+        {"server_url": "host:81?pass-word"},
+    ],
+)
+def test_a_url_with_a_query_is_refused_and_not_quoted(changes):
+    (name,) = changes
+    with pytest.raises(ConfigurationError, match=rf"{name} has a \? or a #") as caught:
+        config(**changes).direct_instance()
+    assert caught.value.setting == name
+    assert "pass-word" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

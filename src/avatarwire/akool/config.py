@@ -181,8 +181,8 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
     """Take a URL apart.
 
     Raises:
-        ConfigurationError: not a URL of those schemes with a host, or one with a name or a
-            password; it is not quoted, since it may hold one.
+        ConfigurationError: not a URL of those schemes with a host, or one with a name, a password
+            or a query; it is not quoted, since it may hold one.
     """
     parts = None
     try:
@@ -203,6 +203,13 @@ def _split(url: object, name: str, schemes: set[str]) -> SplitResult:
         raise ConfigurationError(
             f"{name} has a name or a password before its host: leave them out, the platform is told"
             " the API key",
+            setting=name,
+        )
+    if usable and isinstance(url, str) and set("?#") & set(url):
+        # Nothing of it is sent, and what is there may be a key: a repr would show it.
+        raise ConfigurationError(
+            f"{name} has a ? or a #: leave out what begins there, only the host and the port are"
+            " used",
             setting=name,
         )
     if parts is None or not usable:
