@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -297,3 +298,20 @@ def test_a_wav_of_other_samples_without_a_length_is_read_to_its_end(tmp_path: Pa
     path.write_bytes(content[:4] + b"\xff" * 4 + content[8:at] + b"\xff" * 4 + content[at + 4 :])
     assert b"".join(read(path)[0]) == expected
     assert b"".join(read(path.read_bytes())[0]) == expected
+
+
+@pytest.mark.parametrize("name", ["a.opus", "a.webm"])
+def test_sound_that_damage_has_swallowed_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    path = encode(tmp_path / name, "libopus", rate=48000, seconds=4)
+    content = bytearray(path.read_bytes())
+    half = len(content) // 2
+    content[half : half + 500] = bytes(500)
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING, "avatarwire.audio"):
+        chunks, format_ = read(path)
+        heard_ms = format_.ms(sum(map(len, chunks)))
+    assert heard_ms < 3500
+    (told,) = re.findall(r"(\d\.\d\d) s of its sound are missing", caplog.text)
+    assert 1000 * float(told) == pytest.approx(4000 - heard_ms, abs=100)

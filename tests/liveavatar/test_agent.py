@@ -333,7 +333,7 @@ async def test_stop_while_the_network_libraries_are_loaded(emulator, listener, m
     with pytest.raises(SessionLost, match=r"stop\(\) was called during start\(\)"):
         await start
     loop = asyncio.get_running_loop()
-    while kept := [task for task in tasks._kept if task.get_loop() is loop]:
+    while kept := list(tasks._kept.get(loop, ())):
         await asyncio.wait(kept)
     # Either it was never started, or it was stopped again.
     assert [session.stop_requests for session in emulator.sessions] in ([], [1])
@@ -479,8 +479,8 @@ async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
         await start
     assert emulator.sessions[0].stop_requests == 0
     slow_platform.set()  # and once it answers, its session is stopped after all
-    while tasks._kept:
-        await asyncio.wait(tasks._kept)
+    while kept := set().union(*tasks._kept.values()):
+        await asyncio.wait(kept)
     assert emulator.sessions[0].stop_requests == 1
 
 

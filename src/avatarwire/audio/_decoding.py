@@ -19,6 +19,8 @@ logger: logging.Logger = logging.getLogger("avatarwire.audio")
 
 # Containers whose headers tell the exact length; others have none, or an estimate.
 _EXACT = {"flac", "w64", "aiff", "mov,mp4,m4a,3gp,3g2,mj2"}
+# Whose header tells the length where whoever wrote it could, and which is read on after damage.
+_TIMED = "matroska,webm"
 # More PCM than this, hours of it, is a length that whoever wrote to a pipe did not know.
 _UNKNOWN_BYTES = 1 << 29
 # Compressed formats round their length to whole frames of up to 93 ms.
@@ -93,6 +95,7 @@ def _frames(name: str, container: InputContainer) -> Iterator[av.AudioFrame]:
     """Decode, and pass over what is between frames, as players do."""
     damage: InvalidDataError | None = None
     damaged = decoded = 0
+    until_s, missing_s = None, 0.0
     for packet in container.demux(_stream(name, container)):
         try:
             frames = packet.decode()
@@ -102,12 +105,29 @@ def _frames(name: str, container: InputContainer) -> Iterator[av.AudioFrame]:
             continue
         for frame in frames:
             decoded += 1
+            if frame.time is not None:
+                missing_s += _gap_s(until_s, frame.time)
+                until_s = frame.time + frame.samples / frame.sample_rate
             yield frame
-    if damage is None:
-        return
-    if damaged > decoded:
-        raise damage
-    logger.warning("%s: %d piece(s) of it are no sound, and were passed over", name, damaged)
+    if damage is not None:
+        if damaged > decoded:
+            raise damage
+        logger.warning("%s: %d piece(s) of it are no sound, and were passed over", name, damaged)
+    if container.format.name == _TIMED and container.duration and not container.streams.video:
+        missing_s += _gap_s(until_s, container.duration / av.time_base)
+    if missing_s:
+        # Some containers lose a page and all that is on it, and nothing else tells of that.
+        logger.warning(
+            "%s: %.2f s of its sound are missing; it is damaged, or was recorded with pauses",
+            name,
+            missing_s,
+        )
+
+
+def _gap_s(until_s: float | None, next_s: float) -> float:
+    """Return what is missing between two times of a file; nothing where the times begin anew."""
+    gap_s = 0.0 if until_s is None else next_s - until_s
+    return gap_s if gap_s * 1000 > _ROUNDING_MS else 0.0
 
 
 def _pcm(name: str, container: InputContainer, format_: PcmFormat) -> Iterator[bytes]:
