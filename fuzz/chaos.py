@@ -44,6 +44,13 @@ FLAPS_S = 8.0
 STRIKE_EVERY_S = 6.0
 #: How many turns of a session are still being played when it waits for them.
 PLAYED_AT_ONCE = 4
+#: How often, and how many long turns are played together when a connection is cut: the next one
+#: has no room for all of them.
+BURST_CHANCE = 0.3
+BURST_TURNS = 3
+#: How often a session begins on a platform that says nothing of what it plays.
+QUIET_CHANCE = 0.3
+BURST_NUMBERS = range(12_000, 24_000)
 #: What may not be alive once all sessions have ended.
 MORTAL = (AvatarAgent, AudioStream, Outbox, WebSocketConnection)
 
@@ -116,6 +123,9 @@ class Chaos(Run):
         )  # fmt: skip
         listener = Listener()
         agent = AvatarAgent(config, listener, connect=self.connect)
+        if chance.random() < QUIET_CHANCE:
+            # A platform that tells more would end a turn when the next one begins.
+            self.emulator.faults = Faults(withhold={"session.state", "response.state"})
         try:
             await self.start(agent, chance)
         except (AvatarwireError, TimeoutError):
@@ -144,7 +154,7 @@ class Chaos(Run):
         ledger = Ledger()
         work = [
             asyncio.create_task(self.send_events(agent, ledger, chance)),
-            asyncio.create_task(self.speak(agent, ledger, chance)),
+            asyncio.create_task(self.speak(agent, session, ledger, chance)),
             asyncio.create_task(quietly(agent.scene_ready())),
         ]
         with contextlib.suppress(TimeoutError):
@@ -197,14 +207,18 @@ class Chaos(Run):
             await asyncio.gather(*(send(n) for n in range(first, first + count)))
             await asyncio.sleep(chance.uniform(0.05, 0.5))
 
-    async def speak(self, agent: AvatarAgent, ledger: Ledger, chance: random.Random) -> None:
+    async def speak(
+        self, agent: AvatarAgent, session: LiveSession, ledger: Ledger, chance: random.Random
+    ) -> None:
         """Say one turn after the other; some are still being played together.
 
-        Of those not paced a connection that is dialled again has to take more than it has room for.
+        Of those not paced a connection that is dialled again has to take more than it has room for,
+        above all of several long ones that are cut while they are played.
         """
         first = 0
         played: list[asyncio.Task[WrittenTurn]] = []
         while agent.is_running:
+            first = await self.burst(agent, session, played, first, chance)
             begun_s = time.monotonic()
             stream = agent.audio_stream(paced=chance.random() < 0.6, buffer_ms=500)
             last = first
@@ -236,6 +250,36 @@ class Chaos(Run):
                 await asyncio.wait(played)
             first = last
         ledger.turns += [await turn for turn in played]
+
+    async def burst(
+        self,
+        agent: AvatarAgent,
+        session: LiveSession,
+        played: list[asyncio.Task[WrittenTurn]],
+        first: int,
+        chance: random.Random,
+    ) -> int:
+        """Sometimes say long turns as fast as they go, and cut the connection.
+
+        Returns:
+            The number that is written next.
+        """
+        if chance.random() > BURST_CHANCE:
+            return first
+        for _ in range(BURST_TURNS):
+            begun_s, last = time.monotonic(), first + chance.choice(BURST_NUMBERS)
+            stream = agent.audio_stream(paced=False)
+            try:
+                async with stream:
+                    await stream.write(counted_pcm(first, 4 * (last - first)))
+            except (AvatarwireError, ConnectionError):
+                if not stream.written_ms:
+                    return first
+            played.append(asyncio.create_task(_played(stream, first, last, begun_s)))
+            first = last
+        self.counts["bursts of turns"] += 1
+        session.cut()
+        return first
 
     # The faults
 

@@ -333,7 +333,7 @@ async def test_stop_while_the_network_libraries_are_loaded(emulator, listener, m
     with pytest.raises(SessionLost, match=r"stop\(\) was called during start\(\)"):
         await start
     loop = asyncio.get_running_loop()
-    while kept := list(tasks._kept.get(loop, ())):
+    while kept := [task for task in tasks._kept if task.get_loop() is loop]:
         await asyncio.wait(kept)
     # Either it was never started, or it was stopped again.
     assert [session.stop_requests for session in emulator.sessions] in ([], [1])
@@ -403,8 +403,7 @@ async def test_cancel_in_the_tick_in_which_start_succeeds(emulator, listener):
     agent = AvatarAgent(config_for(emulator), listener)
     start = asyncio.create_task(agent.start())
     await asyncio.sleep(0)  # the first step of start() has run
-    (kept,) = tasks._kept.values()
-    (connecting,) = (task for task in kept if task.get_name() == "avatarwire connect")
+    (connecting,) = (task for task in tasks._kept if task.get_name() == "avatarwire connect")
     connecting.add_done_callback(lambda _: start.cancel())
     with pytest.raises(asyncio.CancelledError):
         await start
@@ -479,8 +478,8 @@ async def test_stop_does_not_wait_for_a_platform_that_takes_its_time(
         await start
     assert emulator.sessions[0].stop_requests == 0
     slow_platform.set()  # and once it answers, its session is stopped after all
-    while kept := set().union(*tasks._kept.values()):
-        await asyncio.wait(kept)
+    while tasks._kept:
+        await asyncio.wait(tasks._kept)
     assert emulator.sessions[0].stop_requests == 1
 
 

@@ -587,7 +587,8 @@ async def test_text_that_waits_for_a_connection_is_bounded(agent, session, monke
 async def test_a_start_in_the_gap_that_a_stop_overtakes_is_waited_for(
     emulator, agent, session, listener, monkeypatch
 ):
-    # The platform may give another id, and that one is to be stopped.
+    # The platform may give another id, and that one is to be stopped as well.
+    session_id = agent.session_id
     asked, answer = asyncio.Event(), asyncio.Event()
     stopped = []
 
@@ -606,10 +607,10 @@ async def test_a_start_in_the_gap_that_a_stop_overtakes_is_waited_for(
     await asyncio.wait_for(asked.wait(), 5)
     stopping = asyncio.create_task(agent.stop())
     await asyncio.sleep(0.05)
-    assert not stopped
+    assert stopped == [session_id]
     answer.set()
     await stopping
-    assert stopped == ["another"]
+    assert stopped == [session_id, "another"]
 
 
 async def test_the_session_of_after_a_gap_is_the_one_that_is_stopped(

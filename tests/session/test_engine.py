@@ -13,7 +13,7 @@ from avatarwire.session import Engine, Lifecycle, State, stopping
 from avatarwire.session.dialling import Dialling
 from avatarwire.session.ending import Ending
 from avatarwire.session.stopping import Stopping
-from avatarwire.session.tasks import _kept, keep
+from avatarwire.session.tasks import _kept
 
 LIMIT_S = 30
 #: More than a whole life takes.
@@ -55,7 +55,7 @@ async def left():
     """Return what still runs of sessions, once what ends by itself has ended."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LIMIT_S):
-        while kept := set(_kept.get(loop, ())):
+        while kept := {task for task in _kept if task.get_loop() is loop}:
             await asyncio.wait(kept)
         await turns(5)
     return {task for task in asyncio.all_tasks() if "avatarwire" in task.get_name()}
@@ -301,16 +301,3 @@ async def test_a_connect_that_ignores_its_cancellation_does_not_hold_up_the_stop
     await left()
     assert toy.told.events == [1000]  # nothing that came of it was heard
     assert toy.platforms[0].close_code is not None
-
-
-def test_what_a_loop_that_was_closed_by_hand_left_is_let_go():
-    async def wait():
-        keep(asyncio.create_task(asyncio.sleep(3600)))
-
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(wait())
-    (task,) = _kept[loop]
-    loop.close()
-    task._log_destroy_pending = False  # asyncio would tell it, and rightly
-    asyncio.run(wait())
-    assert loop not in _kept

@@ -158,14 +158,16 @@ class LiveAvatarDialect(Dialect[Received]):
         client, rest_start, started_id = self._client, self._rest_start, self._started_id
         if client is None:
             return None
+        api, failure = SessionApi(client, self._config), None
         try:
+            if started_id is not None:
+                failure = await api.stop(started_id)
             if rest_start is not None:
+                # The platform may come to it after the stop: what it then runs is stopped too.
                 await asyncio.wait([rest_start])
                 if not rest_start.cancelled() and rest_start.exception() is None:
-                    started_id = rest_start.result().session_id
-            if started_id is None:
-                return None
-            return await SessionApi(client, self._config).stop(started_id)
+                    failure = await api.stop(rest_start.result().session_id)
+            return failure
         finally:
             await transport.return_client(client, self._config.ssl_context)
 
