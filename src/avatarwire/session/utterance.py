@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import AvatarwireError
 from avatarwire.session.tasks import keep
 from avatarwire.streaming import AudioStream, Playout, PlayoutReason
@@ -55,7 +56,7 @@ class Utterance:
         self._resumed = asyncio.Event()
         if not is_paused:
             self._resumed.set()
-        self._opening = keep(asyncio.create_task(self._open(behind, ready)))
+        self._opening = keep(begin_later(self._open(behind, ready), name="avatarwire utterance"))
 
     @property
     def stream(self) -> AudioStream:
