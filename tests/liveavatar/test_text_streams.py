@@ -773,3 +773,37 @@ async def test_a_half_of_a_cancelled_response_is_forgotten(agent, session):
         await stream.cancel()
     events = await arrived(agent, session)
     assert [event["event"] for event in events][-2:] == ["response.chunk", "response.cancel"]
+
+
+# What was heard of it
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "heard"),
+    [
+        ("FINISHED", "COMPLETED", "one two 😀"),
+        ("REJECTED", "SESSION_BUSY", ""),
+        ("FINISHED", "USER_COMMAND_INTERRUPT", None),
+        ("FINISHED", None, None),
+    ],
+)
+async def test_what_was_heard_is_what_the_platform_has_proved(
+    emulator, agent, session, state, reason, heard
+):
+    emulator.faults.withhold_response_states = True
+    async with agent.response_stream("r") as stream:
+        await stream.write_all(["one ", "two ", "\ud83d", "\ude00"])
+    assert (stream.heard_text, stream.heard_evidence) == (None, None)
+    await tell(session, stream, state, reason)
+    event = await stream.wait_finished(5)
+    assert (stream.heard_text, stream.heard_evidence) == (heard, event)
+
+
+async def test_more_text_than_is_kept_is_not_told(agent, session, monkeypatch):
+    monkeypatch.setattr("avatarwire.liveavatar.text_streams.MOST_CHARACTERS", 8)
+    for texts, heard in ((["one ", "two "], "one two "), (["one ", "two ", "three"], None)):
+        async with agent.prompt_stream("p") as prompt:
+            for text in texts:
+                await prompt.send(text)
+        assert (await prompt.wait_finished(5)).reason == "COMPLETED"
+        assert prompt.heard_text == heard

@@ -19,6 +19,9 @@ from avatarwire.liveavatar.token_joiner import Joiner, split_half
 
 __all__ = ["PromptStream", "ResponseStream"]
 
+#: So many characters of one stream are kept, to tell which were heard.
+MOST_CHARACTERS = 1_000_000
+
 
 class _TextStream(ABC):
     """What both kinds of stream have in common.
@@ -42,6 +45,8 @@ class _TextStream(ABC):
         self._response: StreamedResponse | None = None
         self._next_seq = 0
         self._half = ""  # of a character of which the other half has not come
+        self._said: list[str] = []
+        self._characters = 0
 
     def __repr__(self) -> str:
         return (
@@ -53,6 +58,30 @@ class _TextStream(ABC):
     def is_finished(self) -> bool:
         """Whether the platform has said its last word on it, or never will."""
         return self._response is not None and self._response.is_settled
+
+    @property
+    def heard_text(self) -> str | None:
+        """What was heard of it, on the evidence of ``heard_evidence``.
+
+        All of its text once the platform has said that it was played to its end, nothing of it when
+        the platform has rejected it. None: it is not known, because the platform has not said its
+        last word, or says only that it stopped somewhere, or because it is over a million
+        characters.
+        """
+        event = self.heard_evidence
+        if event is None or self._characters > MOST_CHARACTERS:
+            return None
+        if event.state == "REJECTED":
+            return ""
+        if event.reason != "COMPLETED":
+            return None
+        # Characters that came in halves become whole.
+        return "".join(self._said).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    @property
+    def heard_evidence(self) -> ResponseStateEvent | None:
+        """The platform's last word on it, from ``response.state``; None until it comes."""
+        return None if self._response is None else self._response.last
 
     async def wait_finished(
         self,
@@ -145,6 +174,11 @@ class _TextStream(ABC):
         has_room = self._send(chunk)
         self._half = half
         self._next_seq += 1
+        self._characters += len(text)
+        if self._characters <= MOST_CHARACTERS:
+            self._said.append(text)
+        else:
+            self._said.clear()
         return has_room
 
     def _write_half(self) -> None:
