@@ -65,6 +65,20 @@ async def test_turns_are_summed_up(agent):
     assert len(stats.lateness_counts) == len(stats.lateness_bounds_ms) + 1
 
 
+async def test_the_time_until_turns_are_heard_is_summed_up(agent):
+    began_ms = 0.0
+    for count in (1, 2):
+        async with agent.audio_stream() as stream:
+            await stream.write(SECOND[:9600])
+            assert await stream.wait_started(5)
+        began_ms += (await stream.wait_playout(5)).started_ms
+        stats = agent.stats()
+        assert (stats.turns_started, stats.turns_started_ms) == (count, pytest.approx(began_ms))
+    async with agent.audio_stream():
+        pass
+    assert agent.stats().turns_started == 2
+
+
 async def test_counts_stay_after_stop_and_begin_anew_with_the_next_session(emulator, listener):
     agent = AvatarAgent(config_for(emulator), listener)
     async with agent:

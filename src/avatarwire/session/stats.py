@@ -36,6 +36,8 @@ class AgentStats:
         events_received: text messages received.
         audio_frames_received: the user's audio frames received.
         bytes_received: payload bytes of all messages received.
+        turns_started: turns of speech that have begun to be heard.
+        turns_started_ms: the sum of the times to it, each from the turn's first write.
         queued_ms: sound that waits in open turns.
         backlog_bytes: messages that wait for a connection.
         buffered_bytes: written, and not yet taken by the operating system.
@@ -62,6 +64,8 @@ class AgentStats:
     events_received: int
     audio_frames_received: int
     bytes_received: int
+    turns_started: int
+    turns_started_ms: float
     queued_ms: float
     backlog_bytes: int
     buffered_bytes: int
@@ -119,6 +123,8 @@ def stats_of(
         events_received=engine.inbox.events,
         audio_frames_received=audio_frames_received,
         bytes_received=engine.inbox.payload_bytes,
+        turns_started=totals.started,
+        turns_started_ms=totals.started_ms,
         queued_ms=totals.queued_ms,
         backlog_bytes=outbox.backlog_bytes,
         buffered_bytes=0 if connection is None else connection.buffered_bytes,

@@ -10,8 +10,10 @@ __all__ = ["StreamRegister", "StreamTotals", "TurnRegister"]
 
 
 class StreamTotals(NamedTuple):
-    """Sums over streams, in milliseconds of sound; underruns are a count."""
+    """Sums over streams, in milliseconds of sound; underruns and those started are counts."""
 
+    started: int = 0
+    started_ms: float = 0.0
     written_ms: float = 0.0
     sent_ms: float = 0.0
     queued_ms: float = 0.0
@@ -19,7 +21,10 @@ class StreamTotals(NamedTuple):
 
     def plus(self, stream: AudioStream) -> "StreamTotals":
         """Return the sums with those of another stream."""
+        started_ms = stream.start.ms
         return StreamTotals(
+            self.started + (started_ms is not None),
+            self.started_ms + (started_ms or 0.0),
             self.written_ms + stream.written_ms,
             self.sent_ms + stream.sent_ms,
             self.queued_ms + stream.queued_ms,
