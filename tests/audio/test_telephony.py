@@ -4,7 +4,7 @@ import struct
 import av
 import pytest
 
-from avatarwire.audio import decode_alaw, decode_ulaw
+from avatarwire.audio import decode_alaw, decode_ulaw, encode_ulaw
 
 ALL = bytes(range(256))
 
@@ -53,3 +53,18 @@ def test_a_tone_keeps_its_level() -> None:
     pcm = array.array("h", decode_ulaw(bytes(codes)))
     assert max(pcm) == 31100
     assert min(pcm) == -31100
+
+
+def test_every_sample_is_encoded_as_near_as_the_code_is_fine() -> None:
+    samples = array.array("h", range(-32768, 32768))
+    codes = encode_ulaw(samples)
+    heard = struct.unpack("<65536h", decode_ulaw(codes))
+    assert max(abs(heard[k] - samples[k]) - (abs(samples[k]) + 132) / 32 for k in range(65536)) <= 0
+    assert encode_ulaw(decode_ulaw(ALL)) == ALL.replace(b"\x7f", b"\xff")
+
+
+def test_what_cannot_be_encoded() -> None:
+    with pytest.raises(ValueError, match="3 bytes is not a whole number"):
+        encode_ulaw(b"abc")
+    with pytest.raises(TypeError):
+        encode_ulaw("text")

@@ -75,6 +75,18 @@ async def test_a_pause_is_silence_and_what_was_not_heard_comes_anew(session):
     assert noting.pcm.endswith(pcm[-6400:])
 
 
+async def test_a_mark_is_told_whether_the_program_asks_for_it_or_not(session):
+    noting = Noting()
+    await session.start()
+    session.observe(noting)
+    async with session.audio_stream(sample_rate=16000) as stream:
+        await stream.write(bytes(3200))
+        stream.mark("said")
+    assert (await stream.wait_playout(10)).heard == ("said",)
+    await session.stop()
+    assert "mark" in noting.changes
+
+
 async def test_the_end_is_told(session):
     noting = Noting()
     session.observe(noting)

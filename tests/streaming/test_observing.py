@@ -61,10 +61,25 @@ def test_callbacks_are_the_programs_own_while_nobody_looks():
 def test_callbacks_tell_the_program_too():
     observers, noting = observed()
     called = []
-    observers.beside(Callbacks(on_started=lambda: called.append(1)), "a").on_started()
-    observers.beside(Callbacks(), "a").on_started()
-    assert called == [1]
-    assert noting.told == [("turn", "a", "started", {})] * 2
+
+    def progress(run):
+        called.append(run)
+
+    own = Callbacks(
+        on_started=lambda: called.append("started"), on_mark=called.append, on_progress=progress
+    )
+    beside = observers.beside(own, "a")
+    assert beside.on_progress is progress
+    beside.on_started()
+    beside.on_mark("half")
+    silent = observers.beside(Callbacks(), "b")
+    silent.on_mark("whole")
+    assert called == ["started", "half"]
+    assert noting.told == [
+        ("turn", "a", "started", {}),
+        ("turn", "a", "mark", {"mark": "half"}),
+        ("turn", "b", "mark", {"mark": "whole"}),
+    ]
 
 
 def test_what_an_observer_raises_is_logged(caplog):

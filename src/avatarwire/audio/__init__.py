@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from avatarwire.audio.opus import OpusDecoder
     from avatarwire.audio.resample import Resampler, converter_between
     from avatarwire.audio.sources import is_one_piece, pieces_of
-    from avatarwire.audio.telephony import decode_alaw, decode_ulaw
+    from avatarwire.audio.telephony import decode_alaw, decode_ulaw, encode_ulaw
     from avatarwire.codec import level, pcm_bytes, pcm_view
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "converter_between",
     "decode_alaw",
     "decode_ulaw",
+    "encode_ulaw",
     "is_one_piece",
     "kind_of_content",
     "level",
@@ -43,7 +44,7 @@ _HOMES = {
     "avatarwire.audio.opus": "OpusDecoder",
     "avatarwire.audio.resample": "Resampler converter_between",
     "avatarwire.audio.sources": "is_one_piece pieces_of",
-    "avatarwire.audio.telephony": "decode_alaw decode_ulaw",
+    "avatarwire.audio.telephony": "decode_alaw decode_ulaw encode_ulaw",
     "avatarwire.codec": "level pcm_bytes pcm_view",
 }
 

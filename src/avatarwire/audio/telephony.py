@@ -1,13 +1,16 @@
-"""The two codes of telephony (ITU-T G.711), as 16-bit samples. Nothing is needed for it."""
+"""The two codes of telephony (ITU-T G.711), as 16-bit samples. Decoding needs nothing."""
 
 from typing import TYPE_CHECKING
+
+from avatarwire.codec import pcm_bytes
+from avatarwire.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Buffer
 
-__all__ = ["decode_alaw", "decode_ulaw"]
+__all__ = ["decode_alaw", "decode_ulaw", "encode_ulaw"]
 
 
 def decode_ulaw(data: "Buffer") -> bytes:
@@ -28,6 +31,27 @@ def decode_ulaw(data: "Buffer") -> bytes:
 def decode_alaw(data: "Buffer") -> bytes:
     """Decode A-law (PCMA), as telephones elsewhere use it; like ``decode_ulaw``."""
     return _decode(data, _ALAW_LOW, _ALAW_HIGH)
+
+
+def encode_ulaw(pcm: "Buffer") -> bytes:
+    """Encode µ-law (PCMU): half as many bytes, and hours of sound in a moment.
+
+    Args:
+        pcm: 16-bit little-endian samples; stereo stays interleaved.
+
+    Raises:
+        TypeError: ``pcm`` is not a buffer of bytes or of 16-bit little-endian integers.
+        ValueError: half a sample is among it.
+        MissingExtraError: the ``audio`` extra is not installed.
+    """
+    samples = pcm_bytes(pcm)
+    if len(samples) % 2:
+        raise ValueError(f"{len(samples)} bytes is not a whole number of samples")
+    try:
+        from avatarwire.audio._companding import ulaw_of  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as exc:
+        raise MissingExtraError("companding", "audio") from exc
+    return ulaw_of(samples)
 
 
 def _decode(data: "Buffer", low: bytes, high: bytes) -> bytes:

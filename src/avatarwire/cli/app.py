@@ -7,9 +7,12 @@ import click
 
 from avatarwire import __version__
 from avatarwire.cli.bench import bench
+from avatarwire.cli.diff import diff
 from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
+from avatarwire.cli.inspect import inspect
 from avatarwire.cli.output import OutputError, shown, standard_streams
+from avatarwire.cli.replay import replay
 from avatarwire.cli.serve import serve
 from avatarwire.cli.stream import stream
 
@@ -26,7 +29,10 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(bench)
+cli.add_command(diff)
 cli.add_command(doctor)
+cli.add_command(inspect)
+cli.add_command(replay)
 cli.add_command(serve)
 cli.add_command(stream)
 

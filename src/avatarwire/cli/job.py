@@ -13,6 +13,7 @@ from avatarwire.audio import PcmFormat
 from avatarwire.cli.sound import STANDARD_INPUT, converted, load, load_raw
 from avatarwire.emulator import Turn
 from avatarwire.errors import AvatarwireError
+from avatarwire.session import Connect, Session
 from avatarwire.streaming import AudioStream, Lateness, Playout
 
 __all__ = [
@@ -134,6 +135,17 @@ class Job(Protocol):
     def sent_format(self, written: PcmFormat) -> PcmFormat:
         """Return what the platform gets."""
         ...
+
+    def session(self, connect: Connect | None = None) -> Session:
+        """Return a session that has not been started.
+
+        Args:
+            connect: opens its connections; None: the platform's own way.
+        """
+        ...
+
+    async def prepare(self, session: Session) -> None:
+        """Do what a session needs between its start and the first word."""
 
     async def stream(
         self, speech: Speech, delivery: Delivery, advance: Callable[[float], None] | None

@@ -52,6 +52,8 @@ class Platform:
         serve_options: options of ``serve`` that only this platform has, by parameter.
         options: options of the other commands that only this platform has, by parameter; their
             values are in ``Settings.own``.
+        own_words: the names of the messages that open and end a session, which ``replay`` leaves
+            to the new one.
         needs: the parameters without which another platform than the local one is of no use.
         url_hint: what ``--url`` is here, where it is not the platform's base URL.
         refuses: options of other platforms which its own words refuse.
@@ -68,6 +70,7 @@ class Platform:
     faults: Mapping[str, Fault]
     serve_options: Mapping[str, Option] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
+    own_words: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ACCOUNT
     url_hint: str = ""
     refuses: tuple[str, ...] = ()

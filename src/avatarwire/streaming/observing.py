@@ -18,6 +18,14 @@ ObserverT = TypeVar("ObserverT", bound="TurnObserver")
 logger: logging.Logger = logging.getLogger("avatarwire.streaming")
 
 
+#: Which changes the callbacks tell, and what their argument is called.
+_TOLD = {
+    "on_started": ("started", ""),
+    "on_mark": ("mark", "mark"),
+    "on_underrun": ("underrun", "underrun_ms"),
+}
+
+
 class TurnObserver(Protocol):
     """Is told what becomes of turns, on the event loop; it must not block.
 
@@ -31,7 +39,7 @@ class TurnObserver(Protocol):
             turn_id: which turn.
             change: ``opened``, ``started`` (it is heard), ``finishing`` (no more is written),
                 ``taken_back`` (what was not heard goes out anew), ``paused``, ``resumed``,
-                ``ended``; others may follow.
+                ``mark``, ``underrun``, ``ended``; others may follow.
             facts: what belongs to it; of ``ended`` the fields of the ``Playout``.
         """
 
@@ -93,11 +101,21 @@ class TurnObservers(Generic[ObserverT]):
         if not self.each:
             return callbacks
 
-        def started() -> object:
-            self.change(turn_id, "started")
-            return None if callbacks.on_started is None else callbacks.on_started()
+        told = {
+            name: self._beside(getattr(callbacks, name), turn_id, change, fact)
+            for name, (change, fact) in _TOLD.items()
+            if hasattr(callbacks, name)
+        }
+        return replace(callbacks, **told)
 
-        return replace(callbacks, on_started=started)
+    def _beside(
+        self, callback: Callable[..., object] | None, turn_id: str, change: str, fact: str
+    ) -> Callable[..., object]:
+        def told(*args: object) -> object:
+            self.change(turn_id, change, **dict(zip((fact,), args, strict=False)))
+            return None if callback is None else callback(*args)
+
+        return told
 
     def tell(self, call: Callable[..., None], *args: object) -> None:
         """Call an observer; what it raises is logged."""

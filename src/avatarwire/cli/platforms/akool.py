@@ -75,6 +75,9 @@ PLATFORM = Platform(
     check=check_akool,
     emulator=_emulator,
     introduce=_introduce,
+    own_words=frozenset(
+        {"auth", "ping", "command set-params", "agora_params", "event leave_channel"}
+    ),
     port=8051,
     new_faults=AkoolFaults,
     faults=by_name(

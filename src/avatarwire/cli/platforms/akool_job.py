@@ -30,6 +30,7 @@ from avatarwire.cli.job import (
 )
 from avatarwire.cli.local import local_unless
 from avatarwire.emulator import AkoolEmulator
+from avatarwire.session import Connect, Session
 
 __all__ = [
     "AGORA",
@@ -114,6 +115,16 @@ class AkoolJob:
                 raise errors[-1] if errors else ConnectionError("the platform has closed it")
         return outcome
 
+    def session(self, connect: Connect | None = None) -> AsyncStreamingAvatarClient:
+        """Return a session that has not been started."""
+        return new_client(self._settings, self.url, connect)
+
+    async def prepare(self, session: Session) -> None:
+        """Have the avatar join its channel."""
+        if isinstance(session, AsyncStreamingAvatarClient):
+            voice_id = self._settings.voice_id
+            await session.set_agora_params(*agora_params(self._settings), voice_id=voice_id)
+
     def explain(self, exc: Exception) -> str:
         """Return in one line why it failed, and what to do."""
         words = words_and_advice(exc)
@@ -134,7 +145,9 @@ def is_server(url: str) -> bool:
     return url.startswith(("ws://", "wss://"))
 
 
-def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
+def new_client(
+    settings: Settings, url: str, connect: Connect | None = None
+) -> AsyncStreamingAvatarClient:
     """Return a client that has not connected yet.
 
     Raises:
@@ -148,6 +161,7 @@ def new_client(settings: Settings, url: str) -> AsyncStreamingAvatarClient:
             settings.api_key or "local",
             settings.avatar_id or "local",
             env=settings.own["env"],
+            connect=connect,
             **where,
         )
     except (AuthenticationError, ConfigurationError) as exc:

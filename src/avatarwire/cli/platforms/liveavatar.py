@@ -92,6 +92,7 @@ PLATFORM = Platform(
     check=check_liveavatar,
     emulator=_emulator,
     introduce=_introduce,
+    own_words=frozenset({"session.ready", "session.stop"}),
     port=8080,
     new_faults=Faults,
     faults=by_name(

@@ -30,6 +30,7 @@ from avatarwire.cli.job import (
 from avatarwire.cli.local import local_unless
 from avatarwire.codec.header import FRAME_RATES
 from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire.session import Connect, Session
 
 __all__ = [
     "FIRST_PLATFORM_CODE",
@@ -141,6 +142,13 @@ class LiveAvatarJob:
             if outcome.playout.reason == "lost":
                 raise SessionLostError(*await listener.end)
         return outcome
+
+    def session(self, connect: Connect | None = None) -> AvatarAgent:
+        """Return a session that has not been started."""
+        return AvatarAgent(self._config, AgentListener(), connect=connect)
+
+    async def prepare(self, session: Session) -> None:
+        """Do nothing: it is ready."""
 
     def explain(self, exc: Exception) -> str:
         """Return in one line why it failed, and what to do."""
