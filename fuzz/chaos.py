@@ -46,7 +46,7 @@ STRIKE_EVERY_S = 6.0
 PLAYED_AT_ONCE = 4
 #: How often, and how many long turns are played together when a connection is cut: the next one
 #: has no room for all of them.
-BURST_CHANCE = 0.3
+BURST_CHANCE = 0.1
 BURST_TURNS = 3
 #: How often a session begins on a platform that says nothing of what it plays.
 QUIET_CHANCE = 0.3
@@ -82,6 +82,7 @@ class Chaos(Run):
         self.memory: list[int] = []
         self.fair_from_s = 0.0
         self.living: set[str] = set()
+        self.quiet: set[str] = set()
         self.born_s: dict[str, float] = {}
         self.emulator = LiveAvatarEmulator(greeting="Hello", user_audio=bytes(16000))
 
@@ -123,7 +124,8 @@ class Chaos(Run):
         )  # fmt: skip
         listener = Listener()
         agent = AvatarAgent(config, listener, connect=self.connect)
-        if chance.random() < QUIET_CHANCE:
+        is_quiet = config.reconnect and config.on_gap == "resume" and chance.random() < QUIET_CHANCE
+        if is_quiet:
             # A platform that tells more would end a turn when the next one begins.
             self.emulator.faults = Faults(withhold={"session.state", "response.state"})
         try:
@@ -137,11 +139,14 @@ class Chaos(Run):
         if session_id is None:
             return
         self.living.add(session_id)
+        if is_quiet:
+            self.quiet.add(session_id)
         session = next(s for s in self.emulator.sessions if s.session_id == session_id)
         try:
             await self.talk(agent, listener, session, chance)
         finally:
             self.living.discard(session_id)
+            self.quiet.discard(session_id)
 
     async def start(self, agent: AvatarAgent, chance: random.Random) -> None:
         # Some starts are cancelled on the way.
@@ -264,7 +269,7 @@ class Chaos(Run):
         Returns:
             The number that is written next.
         """
-        if chance.random() > BURST_CHANCE:
+        if session.session_id not in self.quiet and chance.random() > BURST_CHANCE:
             return first
         for _ in range(BURST_TURNS):
             begun_s, last = time.monotonic(), first + chance.choice(BURST_NUMBERS)
