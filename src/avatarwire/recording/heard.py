@@ -1,5 +1,6 @@
 """What was heard, on one absolute line of time: the user on the left, the avatar on the right."""
 
+import math
 import sys
 from array import array
 from collections import deque
@@ -208,13 +209,23 @@ class _Interpolator:
         begun, self._taken = self._taken, self._taken + len(samples)
         known = array("h", [self._last if begun else samples[0]]) + samples
         end = ((self._taken - 1) * to) // rate + 1
-        places = [divmod(k * rate - (begun - 1) * to, to) for k in range(self._given, end)]
+        out = array("h", bytes(2 * (end - self._given)))
+        # Every so many samples lie alike between two of the input's, and those are done together.
+        shared = math.gcd(rate, to)
+        up, down = to // shared, rate // shared
+        for phase in range(min(up, len(out))):
+            at, part = divmod((self._given + phase) * rate - (begun - 1) * to, to)
+            count = len(range(phase, len(out), up))
+            here = known[at::down][:count]
+            if part:
+                rest = to - part
+                there = known[at + 1 :: down]
+                here = array(
+                    "h", [(x * rest + y * part) // to for x, y in zip(here, there, strict=False)]
+                )
+            out[phase::up] = here
         self._given, self._last = end, samples[-1]
-        top = len(known) - 1
-        return array(
-            "h",
-            [(known[i] * (to - part) + known[min(i + 1, top)] * part) // to for i, part in places],
-        )
+        return out
 
 
 def _mono(pcm: bytes, format_: PcmFormat) -> "array[int]":
