@@ -222,7 +222,7 @@ async def test_heard_is_what_the_emulators_clock_played_sample_by_sample(tmp_pat
             async with agent.audio_stream() as stream:
                 await stream.write(noise(0.4))
                 session.stall(0.7)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(1.5)  # longer than the stall and the sound: it runs out
                 await stream.write(noise(0.8))
                 await asyncio.sleep(1.2)
                 await stream.interrupt()
