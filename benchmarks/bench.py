@@ -8,6 +8,7 @@ from pathlib import Path
 
 import akool_group
 import events
+import hearing
 import peers
 import sessions
 import transport
@@ -34,6 +35,8 @@ LINES = (
         LIVE_SEED,
     ),
     ("the same, 1 frame a call", "sessions", 2, f"{OURS}, 1 frame each 40 ms", LIVE_SEED),
+    ("CPU of a session for a frame of its user, live", "hearing", 1, hearing.OURS, hearing.SEED),
+    ("the same, as fast as it goes", "hearing", 0, hearing.OURS, hearing.SEED),
     ("Akool, beside its client 0.1.8: build a message of 64 ms", "akool", 0, OURS, AKOOL_SEED),
     ("Akool: `send_audio` of 64 ms, CPU of the whole call", "akool", 2, OURS, SEED),
 )
@@ -57,6 +60,7 @@ def main() -> None:
         "codec": peers.run(),
         "events": events.run(),
         "sessions": sessions.run(),
+        "hearing": hearing.run(),
         "akool": akool_group.run(),
     }
     transport.run()

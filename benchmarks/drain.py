@@ -36,7 +36,7 @@ class _Drain(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._is_websocket:
-            if _ends_with_close(_BUFFER[max(0, nbytes - 8) : nbytes]):
+            if ends_with_close(_BUFFER[max(0, nbytes - 8) : nbytes]):
                 self._transport.write(b"\x88\x02\x03\xe8")
                 self._transport.close()
             return
@@ -76,7 +76,7 @@ class _Drain(asyncio.BufferedProtocol):
         self._is_websocket = True
 
 
-def _ends_with_close(tail: bytearray) -> bool:
+def ends_with_close(tail: bytes | bytearray) -> bool:
     """Return whether these are the eight bytes of a masked close frame with 1000."""
     return (
         len(tail) == 8

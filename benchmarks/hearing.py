@@ -6,13 +6,16 @@ Run it with ``--check`` to compare with ``floors.toml``, and with ``--uvloop`` o
 import argparse
 import asyncio
 import gc
+import os
 import platform
+import random
 import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,6 +23,7 @@ import seeds  # noqa: F401 - for the published SDK
 import websockets
 from picows import WSFrame, WSListener, WSTransport, ws_connect
 from ratios import Ratio, floors, report
+from report import Panel, write
 from speaker import PAYLOAD_BYTES, speaker
 
 from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig, transport
@@ -27,11 +31,16 @@ from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig
 import liveavatar_channel_sdk as seed  # isort: skip - found by seeds
 
 FLOOD_FRAMES = 20_000
-LIVE_SESSIONS = 200
+LIVE_SESSIONS, MANY_SESSIONS, BOTH_SESSIONS = 200, 2000, 1000
 LIVE_S = 1
 ROUNDS = 5
-LIMIT_S = 15
+LIMIT_S = 30
+BOTH_S = 5
+#: Of sound, at 24 kHz: all sessions share it.
+SECOND = random.Random(1).randbytes(48_000)  # noqa: S311
 NEARLY_ALL = 0.95
+
+T = TypeVar("T")
 
 OURS, USER_AUDIO = "avatarwire, on_audio_frame", "avatarwire, user_audio()"
 CONNECTION = "avatarwire, the connection alone"
@@ -133,12 +142,7 @@ async def by_connection(base_url: str, count: Count, stack: AsyncExitStack) -> N
 
 async def by_callback(base_url: str, count: Count, stack: AsyncExitStack) -> None:
     """Start a session whose listener takes payloads."""
-
-    class Listener(AgentListener):
-        async def on_audio_frame(self, frame: AudioFrame) -> None:
-            count.add(len(frame.payload))
-
-    agent = our_agent(base_url, Listener())
+    agent = our_agent(base_url, counting(count))
     await agent.start()
     stack.push_async_callback(agent.stop)
 
@@ -180,7 +184,7 @@ SIDES: dict[str, Opener] = {
 }
 
 
-#: Which figure has which floor.
+#: Which figure has which floor, beside picows and beside the published SDK.
 FLOORS = {
     ("flood", OURS): "flood",
     ("flood", CONNECTION): "flood_connection",
@@ -188,6 +192,29 @@ FLOORS = {
     ("live", USER_AUDIO): "live_user_audio",
     ("live", CONNECTION): "live_connection",
 }
+
+
+BESIDE_SEED = {("live", OURS): "live_to_seed"}
+
+NOTES = f"""\
+CPU time, user and system, of the receiving process for one frame of 40 ms at 16 kHz; a process of
+its own speaks. picows takes the payload and does nothing else: the bound. *Flood* is
+{FLOOD_FRAMES:,} frames as fast as one connection takes them; *live* is a frame each 40 ms to each
+session, as far as the machine keeps up. An iterator drops what it does not fetch in time, so
+`user_audio()` takes no part in a flood. Sides take turns, the best turn of each.
+
+*Speaking and hearing* is {BOTH_SESSIONS:,} sessions of ours at once, each with an audio stream with
+its defaults and a user who speaks: CPU for a second of both."""
+
+
+def counting(count: Count) -> AgentListener:
+    """Return a listener that takes payloads."""
+
+    class Listener(AgentListener):
+        async def on_audio_frame(self, frame: AudioFrame) -> None:
+            count.add(len(frame.payload))
+
+    return Listener()
 
 
 def our_agent(base_url: str, listener: AgentListener) -> AvatarAgent:
@@ -245,7 +272,33 @@ async def rounds(
     return best
 
 
-def run(work: Awaitable[dict[str, float]], *, on_uvloop: bool) -> dict[str, float]:
+async def both(seconds: int) -> tuple[float, int]:
+    """Have sessions speak and hear; return CPU seconds for a session and second, and underruns."""
+    count = Count()
+    streams = []
+    async with AsyncExitStack() as stack:
+        base_url = stack.enter_context(speaker(cpu=max(os.sched_getaffinity(0))))
+        agents = []
+        for _ in range(BOTH_SESSIONS):
+            agents.append(our_agent(base_url, counting(count)))
+            await agents[-1].start()
+            stack.push_async_callback(agents[-1].stop)
+
+        async def stream(index: int) -> None:
+            await asyncio.sleep(index / BOTH_SESSIONS)
+            async with agents[index].audio_stream(buffer_ms=400) as stream:
+                streams.append(stream)
+                for _ in range(seconds):
+                    await stream.write(SECOND)
+
+        begun_s = time.process_time()
+        await speak(base_url, 25 * seconds, is_live=True)
+        await asyncio.gather(*map(stream, range(BOTH_SESSIONS)))
+        cpu_s = time.process_time() - begun_s
+    return cpu_s / BOTH_SESSIONS / seconds, sum(stream.underruns for stream in streams)
+
+
+def run_on(work: Awaitable[T], *, on_uvloop: bool = False) -> T:
     """Run it on one of the event loops."""
     if on_uvloop:
         import uvloop  # noqa: PLC0415
@@ -254,42 +307,86 @@ def run(work: Awaitable[dict[str, float]], *, on_uvloop: bool) -> dict[str, floa
     return asyncio.run(work)  # type: ignore[arg-type]
 
 
+def allow_files() -> None:
+    """Let this process have as many sockets as it may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def measure(names: list[str], sessions: int, *, on_uvloop: bool = False) -> dict[str, float]:
+    """Return the cost of a frame by side: of a flood for one session, else live."""
+    if sessions == 1:
+        # What an iterator does not fetch in time is dropped: it is no side of a flood.
+        names = [name for name in names if name != USER_AUDIO]
+        return run_on(rounds(names, 1, FLOOD_FRAMES, is_live=False), on_uvloop=on_uvloop)
+    return run_on(rounds(names, sessions, LIVE_S * 25, is_live=True), on_uvloop=on_uvloop)
+
+
+def run() -> list[Panel]:
+    """Measure all sides, and write the results."""
+    allow_files()
+    names, few = list(SIDES), [OURS, USER_AUDIO, CONNECTION, PICOWS]
+    both_s, underruns = run_on(both(BOTH_S))
+    both_uvloop_s, underruns_uvloop = run_on(both(BOTH_S), on_uvloop=True)
+    panels = [
+        Panel("Flood: CPU per frame", measure(names, 1)),
+        Panel(f"Live, {LIVE_SESSIONS} sessions: CPU per frame", measure(names, LIVE_SESSIONS)),
+        Panel(f"Live, {MANY_SESSIONS:,} sessions: CPU per frame", measure(few, MANY_SESSIONS)),
+        Panel("Flood, uvloop: CPU per frame", measure(few, 1, on_uvloop=True)),
+        Panel(
+            f"Live, {LIVE_SESSIONS} sessions, uvloop: CPU per frame",
+            measure([*few, SEED], LIVE_SESSIONS, on_uvloop=True),
+        ),
+        Panel(
+            "Speaking and hearing at once: CPU per session and second",
+            {"avatarwire": both_s, "avatarwire, uvloop": both_uvloop_s},
+        ),
+    ]
+    notes = (
+        f"{NOTES}\nOf their writes {underruns:,} came too late (underruns), with uvloop"
+        f" {underruns_uvloop:,}."
+    )
+    packages = ["picows", "websockets", "aiohttp", "uvloop"]
+    write("hearing", "Hearing the user", panels, packages, notes)
+    return panels
+
+
 def main() -> int:
     """Measure, print the table and check it."""
     parser = argparse.ArgumentParser(description="Measure what it costs to hear.")
     parser.add_argument("--check", action="store_true", help="compare with floors.toml")
     parser.add_argument("--uvloop", action="store_true")
     options = parser.parse_args()
-    names = [OURS, USER_AUDIO, CONNECTION, PICOWS] if options.check else list(SIDES)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    names = [OURS, USER_AUDIO, CONNECTION, PICOWS, SEED] if options.check else list(SIDES)
+    allow_files()
     print(
         f"Python {platform.python_version()}, {platform.machine()}, picows {version('picows')}, "
         f"websockets {version('websockets')}, aiohttp {version('aiohttp')}\n"
     )
 
-    def measure() -> list[Ratio]:
+    def ratios() -> list[Ratio]:
         limits = floors("hearing")
-        # What an iterator does not fetch in time is dropped: it is no side of a flood.
-        flooded = [name for name in names if name != USER_AUDIO]
-        flood = run(rounds(flooded, 1, FLOOD_FRAMES, is_live=False), on_uvloop=options.uvloop)
-        live = run(
-            rounds(names, LIVE_SESSIONS, LIVE_S * 25, is_live=True), on_uvloop=options.uvloop
-        )
-        ratios = []
-        for title, costs, kind in (
-            ("flood", flood, "flood"),
-            (f"live, {LIVE_SESSIONS} sessions", live, "live"),
+        found = []
+        for title, sessions, kind in (
+            ("flood", 1, "flood"),
+            (f"live, {LIVE_SESSIONS} sessions", LIVE_SESSIONS, "live"),
         ):
-            for name, cost_s in costs.items():
-                if name != PICOWS:
-                    key = FLOORS.get((kind, name))
-                    limit = limits[key] if key else float("inf")
-                    ratio = Ratio(f"{title}: {name}", cost_s, costs[PICOWS], limit, at_most=True)
-                    ratios.append(ratio)
-        return ratios
+            costs = measure(names, sessions, on_uvloop=options.uvloop)
+            for other, keys, words in ((PICOWS, FLOORS, ""), (SEED, BESIDE_SEED, f" to {SEED}")):
+                found += [
+                    Ratio(
+                        f"{title}: {name}{words}",
+                        cost_s,
+                        costs[other],
+                        limits.get(keys.get((kind, name), ""), float("inf")),
+                        at_most=True,
+                    )
+                    for name, cost_s in costs.items()
+                    if name != other and (other == PICOWS or (kind, name) in keys)
+                ]
+        return found
 
-    return report(measure, theirs=PICOWS)
+    return report(ratios, theirs="the other")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections import defaultdict
 from contextlib import AbstractContextManager
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from drain import running, serve
+from drain import ends_with_close, running, serve
 
 from avatarwire.codec import AudioFrame
 
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
                 end = 6 + data[1] % 128
                 payload = bytes(each ^ data[2 + at % 4] for at, each in enumerate(data[6:end]))
                 self.transport.write(b"\x8a%c%s" % (len(payload), payload))
-            if b"\x88\x82" in data:
+            if ends_with_close(data[-8:]):
                 self.transport.write(b"\x88\x02\x03\xe8")
                 self.transport.close()
             return
