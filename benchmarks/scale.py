@@ -48,11 +48,9 @@ user and system of the sending process, on one core; the receiver reads and disc
 Memory is resident, what the process needs once left out, and so is queued PCM (all sessions share
 theirs). Sessions begin to speak within a second, or {BEGIN_PER_S:,} in each; then
 {MEASURED_S:g} s are measured. Starts and stops are not in the figures, nor is the WebSocket
-keepalive, which is turned off on both sides here. What lives long is taken from the garbage
-collector after the start (`gc.freeze()`), which then runs less often
-(`gc.set_threshold(100_000, 20, 20)`), on both sides. An underrun is a
-write that came after all sound before it had been played, at any time; for the published SDK, a
-frame sent more than a frame late. The two points that are compared are measured {ROUNDS} times in
+keepalive, which is turned off on both sides here. The garbage collector is as Python sets it. An
+underrun is a write that came after all sound before it had been played, at any time; for the
+published SDK, a frame sent more than a frame late. The two points that are compared are measured {ROUNDS} times in
 turn: the ratio is the median of the rounds; the table has the round of the lowest CPU, with the
 most underruns of any."""
 
@@ -142,9 +140,6 @@ async def measure(side: str, base_url: str, count: int) -> Point:
 
     await asyncio.gather(*(start(agent) for agent in agents[1:]))
     gc.collect()
-    # Thousands of long-lived objects: a collector that walks them stalls the loop. Both sides.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
 
     speak: Callable[[Any, int, dict[str, Any]], Awaitable[None]]
     speak = speak_seed if side == SEED else speak_ours

@@ -6,7 +6,6 @@ python many_sessions.py 200 --seconds 10
 import argparse
 import asyncio
 import contextlib
-import gc
 import os
 import time
 from importlib.util import find_spec
@@ -45,9 +44,6 @@ async def main() -> None:
     parser.add_argument("sessions", type=int, nargs="?", default=50)
     parser.add_argument("--seconds", type=float, default=5.0, help="of speech in each")
     arguments = parser.parse_args()
-    # What is loaded by now stays: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
 
     gate = asyncio.Semaphore(STARTS_AT_A_TIME)
     begun_s = time.process_time()

@@ -392,6 +392,16 @@ async def test_a_message_over_the_limit():
         assert (await ended(client)).code == 1009
 
 
+async def test_fragments_of_one_byte_beyond_the_limit():
+    async with connected(max_message_bytes=1000) as (client, peer):
+        peer.writer.write(b"\x02\x01a" + b"\x00\x01a" * 1001)
+        opcode, payload = await read_frame(peer.reader)
+        assert (opcode, payload[:2]) == (CLOSE, (1009).to_bytes(2, "big"))
+        peer.writer.write_eof()
+        assert (await ended(client)).code == 1009
+        assert listeners[client].batches == []
+
+
 async def test_text_that_is_not_utf8():
     async with connected() as (client, peer):
         peer.writer.write(frame(b"\xff", TEXT, mask=None))
