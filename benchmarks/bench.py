@@ -35,8 +35,6 @@ LINES = (
         LIVE_SEED,
     ),
     ("the same, 1 frame a call", "sessions", 2, f"{OURS}, 1 frame each 40 ms", LIVE_SEED),
-    ("CPU of a session for a frame of its user, live", "hearing", 1, hearing.OURS, hearing.SEED),
-    ("the same, as fast as it goes", "hearing", 0, hearing.OURS, hearing.SEED),
     ("Akool, beside its client 0.1.8: build a message of 64 ms", "akool", 0, OURS, AKOOL_SEED),
     ("Akool: `send_audio` of 64 ms, CPU of the whole call", "akool", 2, OURS, SEED),
 )

@@ -50,9 +50,9 @@ theirs). Sessions begin to speak within a second, or {BEGIN_PER_S:,} in each; th
 {MEASURED_S:g} s are measured. Starts and stops are not in the figures, nor is the WebSocket
 keepalive, which is turned off on both sides here. The garbage collector is as Python sets it. An
 underrun is a write that came after all sound before it had been played, at any time; for the
-published SDK, a frame sent more than a frame late. The two points that are compared are measured {ROUNDS} times in
-turn: the ratio is the median of the rounds; the table has the round of the lowest CPU, with the
-most underruns of any."""
+published SDK, a frame sent more than a frame late. The two points that are compared are measured
+{ROUNDS} times in turn: the ratio is the median of the rounds; the table has the round of the lowest
+CPU, with the most underruns of any."""
 
 
 @dataclass(frozen=True, slots=True)
