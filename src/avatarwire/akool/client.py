@@ -18,10 +18,8 @@ from avatarwire.akool.keepalive import Keepalive
 from avatarwire.akool.messages import EnvelopeWire, FlatWire, Wire
 from avatarwire.akool.reporter import Handler, HandlerReporter, retry_error
 from avatarwire.akool.turns import NO_INTERRUPT, Turns
-from avatarwire.akool.wording import wording_of
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import AvatarwireError, SessionLostError
-from avatarwire.recording import Observer, Wording
 from avatarwire.session.callbacks import running_callback
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from avatarwire.akool.protocol import Received
+    from avatarwire.recording import Observer, Wording
 
 __all__ = ["AsyncStreamingAvatarClient", "StreamingAvatarClient", "create_client"]
 
@@ -235,7 +234,7 @@ class StreamingAvatarClient:
         """
         return self._outbox.tap(look)
 
-    def observe(self, observer: Observer) -> Callable[[], None]:
+    def observe(self, observer: "Observer") -> Callable[[], None]:
         """Tell ``observer`` of messages, turns and connections; return what ends it.
 
         It is called on the event loop, and must not block; what it raises is logged. While nobody
@@ -243,8 +242,10 @@ class StreamingAvatarClient:
         """
         return self._observers.add(observer, self._outbox)
 
-    def wording(self) -> Wording:
+    def wording(self) -> "Wording":
         """Return how the session's messages are read: what a recorder asks for."""
+        from avatarwire.akool.wording import wording_of  # noqa: PLC0415 - few record
+
         return wording_of("client", self._config, self._dialect.redacted)
 
     def get_connection_info(self) -> dict[str, Any]:

@@ -19,8 +19,6 @@ from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import EventOutbox
 from avatarwire.liveavatar.turns import FramerKeeper, Turns, kept_ms, new_stream
 from avatarwire.liveavatar.user_audio import UserAudio
-from avatarwire.liveavatar.wording import wording_of
-from avatarwire.recording import Observer, Wording
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
@@ -30,6 +28,7 @@ from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 
 if TYPE_CHECKING:
     from avatarwire.liveavatar.protocol import Received
+    from avatarwire.recording import Observer, Wording
 
 __all__ = ["AvatarAgent"]
 
@@ -165,7 +164,7 @@ class AvatarAgent(AgentCalls):
         """
         return self._outbox.tap(look)
 
-    def observe(self, observer: Observer) -> Callable[[], None]:
+    def observe(self, observer: "Observer") -> Callable[[], None]:
         """Tell ``observer`` of messages, turns and connections; return what ends it.
 
         It is called on the event loop, and must not block; what it raises is logged. While nobody
@@ -173,8 +172,10 @@ class AvatarAgent(AgentCalls):
         """
         return self._observers.add(observer, self._outbox)
 
-    def wording(self) -> Wording:
+    def wording(self) -> "Wording":
         """Return how the session's messages are read: what a recorder asks for."""
+        from avatarwire.liveavatar.wording import wording_of  # noqa: PLC0415 - few record
+
         return wording_of("client", self._config, self._dialect.redacted)
 
     def add_listener(self, listener: object) -> Callable[[], None]:

@@ -1,23 +1,25 @@
 """Who looks at a session: what a recorder and a monitor are told, whatever the platform."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avatarwire.errors import SessionLostError
-from avatarwire.recording import Observer
 from avatarwire.session.dialect import Part
 from avatarwire.session.outbox import Outbox
 from avatarwire.streaming import TurnObservers
 
+if TYPE_CHECKING:
+    from avatarwire.recording import Observer
+
 __all__ = ["Observers"]
 
 
-class Observers(TurnObservers[Observer], Part[Any]):
+class Observers(TurnObservers["Observer"], Part[Any]):
     """The observers of one agent or client; a part of its sessions."""
 
     __slots__ = ()
 
-    def add(self, observer: Observer, outbox: Outbox) -> Callable[[], None]:
+    def add(self, observer: "Observer", outbox: Outbox) -> Callable[[], None]:
         """Show an observer what happens from now on; return what ends it."""
         stop_looking = outbox.tap(observer.message)
         self.each = (*self.each, observer)

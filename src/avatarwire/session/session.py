@@ -1,13 +1,15 @@
 """What every session can do, whatever its platform: what adapters and recorders hold on to."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from avatarwire.recording import Observer, Wording
 from avatarwire.session.dialect import Tap
 from avatarwire.session.lifecycle import End
 from avatarwire.session.stats import AgentStats
 from avatarwire.streaming import AudioStream, Progress
+
+if TYPE_CHECKING:
+    from avatarwire.recording import Observer, Wording
 
 __all__ = ["Session"]
 
@@ -77,10 +79,10 @@ class Session(Protocol):
         """
         ...
 
-    def observe(self, observer: Observer) -> Callable[[], None]:
+    def observe(self, observer: "Observer") -> Callable[[], None]:
         """Tell ``observer`` of messages, turns and connections; return what ends it."""
         ...
 
-    def wording(self) -> Wording:
+    def wording(self) -> "Wording":
         """Return how the session's messages are read: what a recorder asks for."""
         ...

@@ -3,6 +3,7 @@
 Places are samples of the turn's sound, from its first one. A word counts from where it begins.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterable
@@ -13,10 +14,12 @@ __all__ = ["Spoken", "Text", "Words", "checked_text", "checked_words", "separato
 
 #: Characters of scripts that put no space between words; each stands for a word.
 _UNSPACED = "\u2e80-\ua4cf\uf900-\ufaff\uff00-\uffef"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+_WORD = rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+"
 #: Between what ends or begins like this no space is needed.
-_NO_SPACE_AFTER = re.compile(rf"[\s{_UNSPACED}([{{'\"\u2018\u201c-]\Z")
-_NO_SPACE_BEFORE = re.compile(rf"[\s{_UNSPACED}.,;:!?)\]}}'\"\u2019\u201d%-]")
+_NO_SPACE_AFTER = rf"[\s{_UNSPACED}([{{'\"\u2018\u201c-]\Z"
+_NO_SPACE_BEFORE = rf"[\s{_UNSPACED}.,;:!?)\]}}'\"\u2019\u201d%-]"
+#: They are compiled for the first words: that takes longer than the rest of the import.
+_compiled = functools.cache(re.compile)
 
 
 class Text:
@@ -63,7 +66,7 @@ class Text:
         if position >= self._end:
             return len(self._text)
         count = 0
-        for word in _WORD.finditer(self._text):
+        for word in _compiled(_WORD).finditer(self._text):
             if self._place(word) >= position:
                 break
             count = word.end()
@@ -76,7 +79,7 @@ class Text:
     def _places(self) -> list[tuple[int, str]]:
         """Return its words, each with what is before it; what follows the last belongs to that."""
         places, end = [], 0
-        for word in _WORD.finditer(self._text):
+        for word in _compiled(_WORD).finditer(self._text):
             places.append((self._place(word), self._text[end : word.end()]))
             end = word.end()
         if places:
@@ -166,7 +169,7 @@ def separator(before: str, after: str) -> str:
     is_joined = (
         not before
         or not after
-        or _NO_SPACE_AFTER.search(before) is not None
-        or _NO_SPACE_BEFORE.match(after) is not None
+        or _compiled(_NO_SPACE_AFTER).search(before) is not None
+        or _compiled(_NO_SPACE_BEFORE).match(after) is not None
     )
     return "" if is_joined else " "
