@@ -18,7 +18,7 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	packed wheel wheels clean compare history test-nogil test-frameworks
+	packed wheel wheels clean compare history test-nogil test-frameworks test-browser
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,17 @@ demo: $(COMMAND)  ## Stream a speech sample through a whole session
 test: $(INSTALLED) $(SEEDS)  ## Run the tests
 	@echo "Testing on $$($(BIN)/python -V) of $(VENV)"
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# Apart from .venv, whose tests need no browser.
+.browser: pyproject.toml | $(VENV)/.pip
+	@$(BIN)/python -m pip install -qq --upgrade --target $@ --group browser
+	@touch $@
+
+# The picture of the README is the test's: SCREENSHOTS=docs/images draws it anew.
+SCREENSHOTS := build/browser
+test-browser: $(INSTALLED) .browser  ## Use the playground in Debian's Chromium, installed when it is missing
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --yes chromium; } >/dev/null
+	@PYTHONPATH="$(CURDIR)/.browser" SCREENSHOTS="$(SCREENSHOTS)" $(BIN)/python -m pytest tests/browser
 
 test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the folder PYTHONS=
 	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')
@@ -229,5 +240,5 @@ wheels: $(INSTALLED)  ## The same for each CPython found on this machine, into w
 	@$(BIN)/python tools/wheels.py --output wheelhouse
 
 clean:  ## Remove everything that the other targets made
-	rm -rf .venv .venv-* .seeds .peers build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-* .seeds .peers .browser build dist wheelhouse src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src -name '*.so' -delete

@@ -49,7 +49,7 @@ export class Conversation {
   }
 
   add(who, words) {
-    const line = document.createElement("li");
+    const line = document.createElement("p");
     line.className = who;
     line.textContent = words;
     const isAtEnd = this.isAtEnd();

@@ -13,11 +13,12 @@ export class Microphone {
     if (navigator.mediaDevices === undefined) {
       throw new Error("a browser gives a page the microphone on this machine's own address, or over https, alone");
     }
+    // First of all, so that nothing is lost that is heard.
+    this.context = new AudioContext();
+    await this.context.audioWorklet.addModule("/playground/microphone-worklet.js");
     this.stream = await navigator.mediaDevices.getUserMedia({
       audio: { channelCount: 1, echoCancellation: cancelEcho, noiseSuppression: false, autoGainControl: false },
     });
-    this.context = new AudioContext();
-    await this.context.audioWorklet.addModule("/playground/microphone-worklet.js");
     const node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
     node.port.onmessage = ({ data }) => {
       this.handlers.heard(data.samples);
