@@ -176,12 +176,13 @@ async def test_text_that_was_cut_off_tells_the_end_of_the_session_later(emulator
 
 
 async def test_a_cancel_that_found_no_room_leaves_the_text_whole(emulator, listener):
-    async with agent_for(emulator, listener, reconnect_buffer_bytes=0) as agent:
+    async with agent_for(emulator, listener, reconnect_buffer_bytes=400) as agent:
         (session,) = emulator.sessions
         async with agent.response_stream("r") as stream:
             await stream.send_chunk("one")
             await session.wait_for("response.chunk")
             await lose_the_connection(session, listener)
+            await agent.send_asr_partial("other", "x" * 300, 1)
             with pytest.raises(BacklogFullError):
                 await stream.cancel()
             await stream.send_chunk("two")
