@@ -182,10 +182,12 @@ async def test_a_cancel_that_found_no_room_leaves_the_text_whole(emulator, liste
             await stream.send_chunk("one")
             await session.wait_for("response.chunk")
             await lose_the_connection(session, listener)
-            await agent.send_asr_partial("other", "x" * 300, 1)
+            filling = asyncio.create_task(agent.send_prompt("x" * 300))
+            await asyncio.sleep(0)  # it is kept, and waits for the connection
             with pytest.raises(BacklogFullError):
                 await stream.cancel()
             await stream.send_chunk("two")
+            await filling
         await session.wait_for("response.done")
         assert said(session, stream.response_id)[2:] == ["start", "one", "two", "done"]
 
