@@ -26,7 +26,6 @@ from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.observing import Observers
 from avatarwire.session.outbox import Outbox
-from avatarwire.session.stats import AgentStats, stats_of
 from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 from avatarwire.transport import as_secret
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from avatarwire.akool.protocol import Received
     from avatarwire.recording import Observer, Wording
+    from avatarwire.session.stats import AgentStats
 
 __all__ = ["AsyncStreamingAvatarClient", "StreamingAvatarClient", "create_client"]
 
@@ -213,10 +213,12 @@ class StreamingAvatarClient:
         """How many messages of the platform were passed over on this connection, by cause."""
         return MappingProxyType(dict(self._dialect.protocol.ignored))
 
-    def stats(self) -> AgentStats:
+    def stats(self) -> "AgentStats":
         """Return what was done in this session, or in the last one; zeros before the first."""
         dropped_calls = self._reporter.dropped_calls
         slow = {"callback_slow": dropped_calls} if dropped_calls else {}
+        from avatarwire.session.stats import stats_of  # noqa: PLC0415 - not all ask
+
         return stats_of(
             self._engine,
             self._outbox,

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from avatarwire.session.dialect import Tap
 from avatarwire.session.lifecycle import End
-from avatarwire.session.stats import AgentStats
 from avatarwire.streaming import AudioStream, Progress
 
 if TYPE_CHECKING:
     from avatarwire.recording import Observer, Wording
+    from avatarwire.session.stats import AgentStats
 
 __all__ = ["Session"]
 
@@ -68,7 +68,7 @@ class Session(Protocol):
         """Make one turn of speech: 16-bit little-endian PCM, at ``sample_rate`` Hz, interleaved."""
         ...
 
-    def stats(self) -> AgentStats:
+    def stats(self) -> "AgentStats":
         """Return what has been done in this session, or in the last one."""
         ...
 
