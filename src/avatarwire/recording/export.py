@@ -8,7 +8,7 @@ from avatarwire.recording.reading import Recording
 
 __all__ = ["har"]
 
-OPCODES = {str: 1, bytes: 2}
+OPCODES: dict[type[str] | type[bytes], int] = {str: 1, bytes: 2}
 
 
 def har(recording: Recording) -> dict[str, Any]:

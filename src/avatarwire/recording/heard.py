@@ -91,7 +91,7 @@ class Heard:
     """
 
     def __init__(self, rate: int) -> None:
-        self.format = PcmFormat(rate, 2)
+        self.format: PcmFormat = PcmFormat(rate, 2)
         self._rate = rate
         self._user, self._avatar = _Track(), _Track()
         self._taken = 0

@@ -35,7 +35,9 @@ class Carrier:
         # Up to the first line that can be told of a cancellation: a task that is cancelled before
         # its first step would otherwise end there, and what it was given would never hear of it.
         carrying.send(None)
-        self.task = asyncio.Task(carrying, loop=loop, name="avatarwire callback", context=Context())
+        self.task: asyncio.Task[None] = asyncio.Task(
+            carrying, loop=loop, name="avatarwire callback", context=Context()
+        )
         self._timer = loop.call_later(SPARE_S, self.dismiss)
 
     def stands_by(self, loop: asyncio.AbstractEventLoop) -> bool:

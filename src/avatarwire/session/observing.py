@@ -22,11 +22,11 @@ class Observers(TurnObservers["Observer"], Part[Any]):
     def add(self, observer: "Observer", outbox: Outbox) -> Callable[[], None]:
         """Show an observer what happens from now on; return what ends it."""
         stop_looking = outbox.tap(observer.message)
-        self.each = (*self.each, observer)
+        self.join(observer)
 
         def end() -> None:
             stop_looking()
-            self.each = tuple(each for each in self.each if each is not observer)
+            self.leave(observer)
 
         return end
 

@@ -64,6 +64,14 @@ class TurnObservers(Generic[ObserverT]):
     def __init__(self) -> None:
         self.each: tuple[ObserverT, ...] = ()
 
+    def join(self, observer: ObserverT) -> None:
+        """Tell one more from now on."""
+        self.each = (*self.each, observer)
+
+    def leave(self, observer: ObserverT) -> None:
+        """Tell one no more."""
+        self.each = tuple(each for each in self.each if each is not observer)
+
     def change(self, turn_id: str, change: str, **facts: object) -> None:
         """Tell a change of a turn's state."""
         for observer in self.each:
