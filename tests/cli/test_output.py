@@ -239,13 +239,16 @@ async def test_a_signal_outlives_an_output_that_is_gone(tmp_path: Path) -> None:
     """A terminal that is closed takes its output along: the code is still the signal's."""
     write_wav(tmp_path / "a.wav", PCM * 100, PcmFormat(24000))
     reader, writer = os.pipe()
-    os.close(reader)
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "serve", "akool", "--port", "0", stdout=subprocess.PIPE, stderr=writer
+        *COMMAND, "serve", "akool", "--port", "0", stdout=writer, stderr=writer
     )
     os.close(writer)
-    assert process.stdout is not None
-    await process.stdout.readuntil(b"\n\n")
-    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+
+    def read_until_it_serves() -> None:
+        with os.fdopen(reader, "rb") as output:  # closed before the signal is sent
+            while output.readline() not in {b"\n", b""}:
+                pass
+
+    await asyncio.to_thread(read_until_it_serves)
     process.send_signal(signal.SIGHUP)
     assert await asyncio.wait_for(process.wait(), 20) == 129

@@ -1,6 +1,8 @@
 """What the platform says, as typed values.
 
-Only what a callback takes has a type here; every other event stays the dict it came as.
+Only what a callback takes has a type here; every other event stays the dict it came as. Programs
+see two of them, which are frozen. The others are taken apart at once: to generate what keeps them
+from being changed and shows them would be most of the time that importing this module takes.
 Source: the wire protocol, "Text events".
 """
 
@@ -49,7 +51,7 @@ class Inbound:
         return tuple(getattr(self, name) for name in self.__slots__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class SessionInit(Inbound):
     """``session.init``: the session is open and waits for ``session.ready``."""
 
@@ -58,7 +60,7 @@ class SessionInit(Inbound):
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class SessionStateChanged(Inbound):
     """``session.state``: what the avatar does now."""
 
@@ -66,7 +68,7 @@ class SessionStateChanged(Inbound):
     state: SessionState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class SessionClosing(Inbound):
     """``session.closing``: the platform is about to close."""
 
@@ -74,7 +76,7 @@ class SessionClosing(Inbound):
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class TextInput(Inbound):
     """``input.text``: the user typed, or the platform recognised, text."""
 
@@ -83,7 +85,7 @@ class TextInput(Inbound):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class IdleTrigger(Inbound):
     """``system.idleTrigger``: nobody has spoken for a while."""
 
@@ -92,14 +94,14 @@ class IdleTrigger(Inbound):
     idle_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class SceneReady(Inbound):
     """``scene.ready``: the browser shows the avatar; what is said from now on is heard."""
 
     callback = "on_scene_ready"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class VoiceStart(Inbound):
     """``input.voice.start``: the user began to speak."""
 
@@ -107,7 +109,7 @@ class VoiceStart(Inbound):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class VoiceFinish(Inbound):
     """``input.voice.finish``: the user stopped speaking."""
 
@@ -115,7 +117,7 @@ class VoiceFinish(Inbound):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class AsrPartial(Inbound):
     """``input.asr.partial``: what the platform has recognised so far."""
 
@@ -125,7 +127,7 @@ class AsrPartial(Inbound):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class AsrFinal(Inbound):
     """``input.asr.final``: what the platform has recognised."""
 
@@ -134,7 +136,7 @@ class AsrFinal(Inbound):
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class Interrupt(Inbound):
     """``control.interrupt``: the platform, which runs ASR, has stopped what was playing."""
 
@@ -211,7 +213,7 @@ class ResponseStateEvent(Inbound):
         return (self,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class PlatformError(Inbound):
     """``error``: the platform reports a fault."""
 
@@ -220,7 +222,7 @@ class PlatformError(Inbound):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class OtherEvent(Inbound):
     """An event that no callback of its own takes, as it came."""
 
