@@ -1,6 +1,7 @@
 """Tasks that nobody may be left to wait for."""
 
 import asyncio
+import contextlib
 from typing import Any, TypeVar
 
 __all__ = ["keep"]
@@ -20,6 +21,7 @@ def keep(task: asyncio.Task[T]) -> asyncio.Task[T]:
 
 def _done(task: asyncio.Task[Any]) -> None:
     _kept.discard(task)
-    # What it raised is told to whoever waits; fetched here, it is no error that no one fetched.
-    if not task.cancelled():
+    # What it raised is told to whoever waits; fetched here, it is no error that no one fetched. A
+    # cancelled task keeps its frames until then, and through them itself.
+    with contextlib.suppress(asyncio.CancelledError):
         task.exception()
