@@ -12,6 +12,7 @@ from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
 from avatarwire.cli.inspect import inspect
 from avatarwire.cli.output import OutputError, shown, standard_streams
+from avatarwire.cli.play import play
 from avatarwire.cli.replay import replay
 from avatarwire.cli.serve import serve
 from avatarwire.cli.stream import stream
@@ -32,6 +33,7 @@ cli.add_command(bench)
 cli.add_command(diff)
 cli.add_command(doctor)
 cli.add_command(inspect)
+cli.add_command(play)
 cli.add_command(replay)
 cli.add_command(serve)
 cli.add_command(stream)

@@ -3,8 +3,6 @@
 import contextlib
 import importlib
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +28,7 @@ from avatarwire.bench import (
 )
 from avatarwire.bench.plot import bars, micros
 from avatarwire.cli.output import shown
+from avatarwire.cli.users_code import UsersCodeError, split
 
 __all__ = ["bench"]
 
@@ -100,12 +99,10 @@ def bench(
 
 def _made_by_user(spelling: str) -> Any:  # noqa: ANN401
     """Make a candidate of ``module:Class``."""
-    module, colon, name = spelling.partition(":")
-    if not (module and colon and name):
-        raise _refused(f"{spelling!r} is not of the form module:Class.")
-    # As with `python -m`: a script's folder is in the path, the current one is not.
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - as the path has it
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    try:
+        module, name = split(spelling, "module:Class")
+    except UsersCodeError as exc:
+        raise _refused(f"{exc}.") from exc
     try:
         candidate = getattr(importlib.import_module(module), name)()
     except Exception as exc:

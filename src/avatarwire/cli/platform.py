@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 from avatarwire.cli.checks import Checklist
 from avatarwire.cli.faults import Fault
 from avatarwire.cli.job import Job, Settings
+from avatarwire.session import Session
 
 __all__ = ["ACCOUNT", "Emulator", "Option", "Platform"]
 
@@ -34,7 +35,7 @@ class Emulator(AbstractAsyncContextManager[object], Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """One platform, for ``stream``, ``doctor`` and ``serve``.
+    """One platform, for ``stream``, ``doctor``, ``serve`` and ``play``.
 
     Attributes:
         title: its name, for people.
@@ -46,10 +47,13 @@ class Platform:
             ``allowed_hosts``, ``record_dir``, ``playground``, ``faults`` and the parameters of
             ``serve_options``.
         introduce: returns a running platform's URL, and the ways to point a client at it.
+        callbacks: of which a listener has one at least.
+        play: runs a session of a listener on a running platform, as a context manager.
         port: which port ``serve`` listens on by default.
         new_faults: makes the faults of an emulator, none of them asked for.
         faults: what ``--fault`` can ask for, by name.
         serve_options: options of ``serve`` that only this platform has, by parameter.
+        quiet: the values of those with which the user says nothing by itself.
         options: options of the other commands that only this platform has, by parameter; their
             values are in ``Settings.own``.
         own_words: the names of the messages that open and end a session, which ``replay`` leaves
@@ -65,10 +69,13 @@ class Platform:
     check: Callable[[Checklist, Settings, int], None]
     emulator: Callable[..., Emulator]
     introduce: Callable[[Any], tuple[str, list[str]]]
+    callbacks: tuple[str, ...]
+    play: Callable[[Any, Any], AbstractAsyncContextManager[Session]]
     port: int
     new_faults: Callable[[], object]
     faults: Mapping[str, Fault]
     serve_options: Mapping[str, Option] = field(default_factory=dict)
+    quiet: Mapping[str, object] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     own_words: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ACCOUNT

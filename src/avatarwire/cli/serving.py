@@ -13,7 +13,7 @@ from avatarwire.cli.faults import ASKED_FOR, faults_help, faults_option
 from avatarwire.cli.output import OutputError, shown
 from avatarwire.cli.platform import Emulator, Platform
 
-__all__ = ["serve_command"]
+__all__ = ["cannot_listen", "serve_command"]
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -96,7 +96,7 @@ def _run(emulator: Emulator, platform: Platform, host: str, port: int, record: s
     except click.Abort:
         _say_goodbye(emulator, record)
     except (OSError, OverflowError, UnicodeError) as exc:  # the last: a name too long for DNS
-        raise click.ClickException(_explain(exc, host, port)) from exc
+        raise click.ClickException(cannot_listen(exc, host, port)) from exc
 
 
 async def _serve(emulator: Emulator, platform: Platform, *, loopback: bool) -> None:
@@ -170,5 +170,6 @@ def _make_folder(record: str) -> None:
         ) from exc
 
 
-def _explain(exc: Exception, host: str, port: int) -> str:
+def cannot_listen(exc: Exception, host: str, port: int) -> str:
+    """Return why a platform could not begin, and what to do."""
     return f"cannot listen on {host} port {port}: {exc}; choose another with --host or --port"

@@ -129,6 +129,29 @@ async def test_it_is_served() -> None:
     assert (process.returncode, output, errors) == (0, b"\nEnded after 0 sessions\n", b"")
 
 
+async def test_an_agent_plays_on_it() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("play", "toy_platform:Duck", "--platform", "toy"),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    lines = [(await process.stdout.readline()).decode() for _ in range(6)]
+    assert lines == [
+        "See, hear and talk in a browser: toy:page (Ctrl-C ends it)\n",
+        "duck 1 is white\n",
+        "The session has ended with 1000 played enough; the next one begins\n",
+        "duck 2 is white\n",
+        "There is no session: the duck is tired; the next one begins\n",
+        "duck 3 is white\n",
+    ]
+    process.send_signal(signal.SIGTERM)
+    output, errors = await process.communicate()
+    assert (process.returncode, output, errors) == (0, b"\nEnded after 0 sessions\n", b"")
+
+
 def test_no_other_file_of_the_command_names_a_platform() -> None:
     files = list(Path(cli.__path__[0]).glob("*.py"))
     assert len(files) > 10

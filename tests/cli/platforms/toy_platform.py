@@ -1,7 +1,8 @@
 """A third platform for the command, as one module: it says everything to itself."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from avatarwire.cli.ending import run_in_order
 from avatarwire.cli.faults import Fault, by_name
 from avatarwire.cli.job import Delivery, Outcome, ReceivedSpeech, Settings, Speech
 from avatarwire.cli.platform import Platform
+from avatarwire.session.lifecycle import End
 from avatarwire.streaming import Lateness, Playout
 
 TOY_FORMAT = PcmFormat(8000)
@@ -82,6 +84,45 @@ def check_toy(checklist: Checklist, settings: Settings, sample_rate: int) -> Non
     checklist.ok("spring", run_in_order(wind_up))
 
 
+class ToySession:
+    """A session that its listener ends."""
+
+    def __init__(self) -> None:
+        self.ending: End | None = None
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        self.ending = End(1000, "played enough")
+        self._over.set()
+
+    async def wait_closed(self) -> None:
+        await self._over.wait()
+
+
+class Duck:
+    """Plays once."""
+
+    agent: object
+    count = 0
+
+    def __init__(self) -> None:
+        Duck.count += 1
+
+    async def on_squeak(self, session: ToySession, colour: str) -> None:
+        click.echo(f"duck {Duck.count} is {colour}")
+        if Duck.count == 1:
+            session.end()
+        elif Duck.count == 2:
+            raise ConnectionError("the duck is tired")
+
+
+@contextlib.asynccontextmanager
+async def play(listener: Any, emulator: ToyEmulator) -> AsyncIterator[Any]:
+    session = ToySession()
+    await listener.on_squeak(session, emulator.options["colour"])
+    yield session
+
+
 def _squeak(faults: list[str], value: str) -> None:
     faults.append(value)
 
@@ -93,9 +134,12 @@ PLATFORM = Platform(
     check=check_toy,
     emulator=ToyEmulator,
     introduce=lambda emulator: ("toy:", [f"ToyClient({emulator.options['colour']!r})"]),
+    callbacks=("on_squeak",),
+    play=play,
     port=7000,
     new_faults=list,
     faults=by_name(Fault("squeak", "NOTE", "squeak instead of speaking", _squeak)),
+    quiet={"colour": "white"},
     serve_options={"colour": click.option("--colour", default="red", help="Of the toy.")},
     options={"volume": click.option("--volume", type=int, default=5, help="The toy's volume.")},
     url_hint="the shop's for the toy",

@@ -1,9 +1,12 @@
 """Akool, for the command."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
 
+from avatarwire.akool import AsyncStreamingAvatarClient
 from avatarwire.cli.faults import (
     CLOSE,
     LINK_FAULTS,
@@ -21,6 +24,8 @@ from avatarwire.emulator import AkoolEmulator, AkoolFaults, DiscoveryFault
 
 __all__ = ["PLATFORM"]
 
+CALLBACKS = ("on_connected", "on_agora_connected", "on_message")
+
 
 def _emulator(**options: Any) -> AkoolEmulator:  # noqa: ANN401 - the emulator's own
     return AkoolEmulator(**options)
@@ -34,6 +39,22 @@ def _introduce(emulator: AkoolEmulator) -> tuple[str, list[str]]:
         f'AsyncStreamingAvatarClient("any", "any", discovery_url="{url}")',
         f"avatarwire stream FILE.wav --platform akool --url {url} {account} {agora}",
     ]
+
+
+@asynccontextmanager
+async def _play(
+    listener: Any,  # noqa: ANN401 - the user's
+    emulator: AkoolEmulator,
+) -> AsyncIterator[AsyncStreamingAvatarClient]:
+    client = AsyncStreamingAvatarClient(
+        "local", "local", discovery_url=emulator.discovery_url, reconnect=True
+    )
+    listener.agent = client
+    for name in (*CALLBACKS, "on_error", "on_disconnected"):
+        setattr(client, name, getattr(listener, name, None))
+    async with client:
+        await client.set_agora_params("local", "local", "local", "local")
+        yield client
 
 
 def _refuse_discovery(faults: AkoolFaults, value: str) -> None:
@@ -75,6 +96,8 @@ PLATFORM = Platform(
     check=check_akool,
     emulator=_emulator,
     introduce=_introduce,
+    callbacks=CALLBACKS,
+    play=_play,
     own_words=frozenset(
         {"auth", "ping", "command set-params", "agora_params", "event leave_channel"}
     ),

@@ -1,9 +1,12 @@
 """Live Avatar, for the command."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import click
 
+from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
 from avatarwire.cli.faults import (
     CLOSE,
     LINK_FAULTS,
@@ -35,6 +38,14 @@ def _introduce(emulator: LiveAvatarEmulator) -> tuple[str, list[str]]:
         f'AvatarAgentConfig(api_key="any", avatar_id="any", base_url="{url}")',
         f"avatarwire stream FILE.wav --url {url} --api-key any --avatar-id any",
     ]
+
+
+@asynccontextmanager
+async def _play(listener: Any, emulator: LiveAvatarEmulator) -> AsyncIterator[AvatarAgent]:  # noqa: ANN401 - the user's
+    config = AvatarAgentConfig("local", "local", base_url=emulator.base_url, reconnect=True)
+    listener.agent = AvatarAgent(config, listener)
+    async with listener.agent as agent:
+        yield agent
 
 
 def _cut(faults: Faults, value: str) -> None:
@@ -92,6 +103,8 @@ PLATFORM = Platform(
     check=check_liveavatar,
     emulator=_emulator,
     introduce=_introduce,
+    callbacks=tuple(name for name in vars(AgentListener) if name.startswith("on_")),
+    play=_play,
     own_words=frozenset({"session.ready", "session.stop"}),
     port=8080,
     new_faults=Faults,
@@ -132,5 +145,6 @@ PLATFORM = Platform(
             "follow.",
         ),
     },
+    quiet={"greeting": "", "user_audio": None},
     options={"sandbox": click.option("--sandbox", is_flag=True, help="Use Live Avatar's sandbox.")},
 )
