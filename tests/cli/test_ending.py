@@ -19,6 +19,7 @@ import click
 import pytest
 from commands import COMMAND, WITHOUT_SETTINGS
 
+from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, Recorder
 from avatarwire.audio import PcmFormat, read, write_wav
 from avatarwire.cli.ending import SAME_END_S, Ending
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
@@ -151,6 +152,55 @@ async def _wait_until_read(pipe: int) -> None:
         while left[0]:
             await asyncio.sleep(0.01)
             fcntl.ioctl(pipe, termios.FIONREAD, left)
+
+
+#: At the first, Python itself is still loading: its own answer to a signal is all there is.
+MOMENTS_S = [0.3, 0.9, 1.6]
+
+
+@pytest.mark.parametrize(
+    "command", ["stream", "stream of Akool", "doctor", "bench", "serve", "replay", "inspect"]
+)
+async def test_a_signal_at_any_moment(command: str, tmp_path: Path) -> None:
+    """It ends in order and without a traceback, and nothing is left at the platform."""
+    write_wav(tmp_path / "a.wav", bytes(48000), PcmFormat(24000))
+    recording = str(tmp_path / "rec")
+    async with LiveAvatarEmulator(greeting=None) as emulator, AkoolEmulator() as akool:
+        await record_a_session(emulator.base_url, recording)
+        url = ["--url", emulator.base_url, *ACCOUNT]
+        sound = str(tmp_path / "a.wav")
+        args = {
+            "stream": ["stream", sound, *url],
+            "stream of Akool": [
+                *("stream", sound, "--platform", "akool", "--url", akool.discovery_url),
+                *ACCOUNT,
+                *AGORA,
+            ],
+            "doctor": ["doctor", *url],
+            "bench": ["bench", "--quick"],
+            "serve": ["serve", "akool", "--port", "0"],
+            "replay": ["replay", recording, *url],
+            "inspect": ["inspect", recording, "--html", str(tmp_path / "page.html")],
+        }[command]
+        for number, moment_s in zip([SIGINT, SIGTERM, SIGHUP], MOMENTS_S, strict=True):
+            async with running(*args) as process:
+                await asyncio.sleep(moment_s)
+                if process.returncode is None:
+                    process.send_signal(number)
+                _, errors = await asyncio.wait_for(process.communicate(), 30)
+                assert process.returncode in {0, -number, 128 + number}
+                assert process.returncode == -number or not errors.strip(), errors
+        await until(lambda: all(session.ended for session in emulator.sessions))
+        await until(lambda: all(session.left is not None for session in akool.sessions))
+
+
+async def record_a_session(url: str, folder: str) -> None:
+    agent = AvatarAgent(AvatarAgentConfig("any", "any", base_url=url), AgentListener())
+    with Recorder(folder, session=agent):
+        await agent.start()
+        async with agent.audio_stream() as stream:
+            await stream.write(bytes(48000))
+        await agent.stop()
 
 
 SLOW = """

@@ -1,8 +1,11 @@
 """The ``avatarwire`` command."""
 
+import contextlib
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -20,9 +23,23 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     # The command is installed with the package, what it needs only with the extra.
     if not all(map(find_spec, ("aiohttp", "click", "rich"))):
         sys.exit(str(MissingExtraError("the avatarwire command", "cli")))
-    try:
+    # An import may swallow the KeyboardInterrupt of Ctrl-C, and nothing has begun that had to be
+    # ended in order; ``run`` answers signals of its own.
+    with _leaving_at_once_on_ctrl_c():
         from avatarwire.cli.app import run  # noqa: PLC0415 - see above
-    except KeyboardInterrupt:
-        # Nothing has begun; from here on ``run`` answers signals.
-        sys.exit(128 + signal.SIGINT)
     sys.exit(run(args))
+
+
+@contextlib.contextmanager
+def _leaving_at_once_on_ctrl_c() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    # Another handler is the caller's, and what is ignored stays ignored.
+    is_pythons = before is signal.default_int_handler
+    if not is_pythons or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, _frame: os._exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
