@@ -227,3 +227,18 @@ async def test_a_handler_may_connect_again_when_the_connection_was_lost(client, 
     await recorder.wait_for("connected", 2)
     assert client.is_connected
     client.on_disconnected = None
+
+
+async def test_another_client_goes_on_with_the_same_id_and_the_same_parameters(
+    client, recorder, session, emulator
+):
+    await client.set_agora_params(**AGORA)
+    other = client_for(emulator, session_id=client.session_id)
+    await other.connect()
+    await recorder.wait_for("disconnected")
+    await other.set_agora_params(**AGORA)
+    await other.send_audio(b"abcd")
+    await other.interrupt()
+    assert emulator.sessions == [session]
+    assert (session.connections, bytes(session.pcm)) == (2, b"abcd")
+    await other.disconnect()

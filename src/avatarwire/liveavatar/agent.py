@@ -19,7 +19,7 @@ from avatarwire.liveavatar.responses import Responses
 from avatarwire.liveavatar.sending import EventOutbox
 from avatarwire.liveavatar.turns import FramerKeeper, Turns, kept_ms, new_stream
 from avatarwire.liveavatar.user_audio import UserAudio
-from avatarwire.session.dialect import Connect, Tap
+from avatarwire.session.dialect import Connect, Permit, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
 from avatarwire.session.observing import Observers
@@ -51,10 +51,18 @@ class AvatarAgent(AgentCalls):
         listener: an ``AgentListener``, or any object with some of its methods.
         connect: opens the WebSocket, called as ``avatarwire.transport.connect`` is; by default
             that one. A test gives one that returns an end of ``memory_pair()``.
+        permit: awaited before the platform is asked to start a session, to connect it again or to
+            stop it; it raises ``SessionLostError`` when the session is another process's by now,
+            which then ends here and goes on there. By default it is always ours.
     """
 
     def __init__(
-        self, config: AvatarAgentConfig, listener: object, *, connect: Connect | None = None
+        self,
+        config: AvatarAgentConfig,
+        listener: object,
+        *,
+        connect: Connect | None = None,
+        permit: Permit | None = None,
     ) -> None:
         if not isinstance(config, AvatarAgentConfig):
             raise TypeError(f"config must be AvatarAgentConfig, not {type(config).__name__}")
@@ -62,7 +70,7 @@ class AvatarAgent(AgentCalls):
         self._outbox = EventOutbox()
         self._framers = FramerKeeper()
         self._beginning = Beginning("the turn's audio", logger)
-        self._dialect = LiveAvatarDialect(config)
+        self._dialect = LiveAvatarDialect(config, permit)
         self._user_audio = UserAudios()
         self._reporter = ListenerReporter(listener, config, self._dialect, self._user_audio)
         self._observers = Observers()
@@ -192,10 +200,15 @@ class AvatarAgent(AgentCalls):
         """
         return self._reporter.add(listener)
 
-    async def start(self) -> SessionStartResult:
+    async def start(self, *, session_id: str | None = None) -> SessionStartResult:
         """Start a session: REST, connect, ``session.init``, ``session.ready``.
 
         Returns when ``on_session_init`` has run, or after ``config.timeout`` if it takes longer.
+
+        Args:
+            session_id: of a session that another process has started: go on with it. The platform
+                gives fresh credentials, and who had the session before loses it. It stays as it
+                was if that fails. None: a new session.
 
         Raises:
             AlreadyStartedError: started and not stopped (a RuntimeError).
@@ -204,15 +217,18 @@ class AvatarAgent(AgentCalls):
             SessionStartError: the platform refused, or did not answer properly.
             ConnectFailedError: the WebSocket could not be opened.
             HandshakeTimeoutError: no ``session.init`` in time.
-            SessionLostError: the connection ended during the handshake, or ``stop()`` was called.
+            SessionLostError: the connection ended during the handshake, ``stop()`` was called, or
+                the session to go on with is over.
         """
+        if session_id is not None and not (isinstance(session_id, str) and session_id.strip()):
+            raise ValueError("session_id must be the platform's id of a session, or None")
         engine, config = self._engine, self._config
         if engine.lifecycle.state is not State.NEW and not engine.is_loop_gone:
             raise AlreadyStartedError("Already started — call stop() first")
         config.validate()
         if engine.is_loop_gone:
             await engine.stop()  # which forgets
-        self._begin()
+        self._begin(session_id)
         retry = Retry(
             attempts=config.reconnect_max_attempts if config.reconnect else 0,
             base_delay_s=config.reconnect_base_delay,
@@ -235,15 +251,15 @@ class AvatarAgent(AgentCalls):
             raise SessionLostError(end.code, end.reason)
         if end is not None or result is None:
             raise SessionLostError(1000, "stop() was called during start()")
-        logger.info("session %s: started", result.session_id)
+        logger.info("session %s: %s", result.session_id, "resumed" if result.resumed else "started")
         return result
 
-    def _begin(self) -> None:
+    def _begin(self, session_id: str | None) -> None:
         """Begin another session with nothing of the last one."""
         config = self._config
         self._framers.begin()  # a new session begins with a key frame
         self._outbox.begin(config.reconnect_buffer_bytes, keeps=config.reconnect)
-        self._dialect.begin()
+        self._dialect.begin(session_id)
         self._reporter.begin()
         self._turns.begin()
         self._scene.begin()
@@ -264,6 +280,14 @@ class AvatarAgent(AgentCalls):
         that does not read it is given up after two seconds.
         """
         await self._engine.stop()
+
+    async def leave(self) -> None:
+        """Let go of the session without ending it: another process goes on with it.
+
+        As ``stop()`` does, it closes the connection and calls ``on_closed`` with 1000, but the
+        platform keeps the session for who calls ``start(session_id=...)``.
+        """
+        await self._engine.stop(leaves=True)
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended, whoever ended it; at once when there is none."""

@@ -23,7 +23,15 @@ _EXTERNAL_AUDIO_CHOICES = {
     "channels": (0, 1, 2),
 }
 _START_FIELDS = frozenset(
-    {"avatarId", "mode", "voiceId", "voiceConfig", "externalAudioConfig", "sessionId"}
+    {
+        "avatarId",
+        "mode",
+        "voiceId",
+        "voiceConfig",
+        "externalAudioConfig",
+        "sessionId",
+        "rtcProvider",
+    }
 )
 
 
@@ -74,6 +82,8 @@ class AvatarAgentConfig(KeepsSecrets):
         tts_sample_rate: what audio streams send, whatever is written to them: 16000, 24000 or
             48000 Hz; None: as written.
         mode: which kind of session to start; this package speaks the one of the default.
+        rtc_provider: whose video room the browser joins, such as ``"livekit"`` or ``"agora"``;
+            None: the platform's choice.
         extra_start_fields: further fields of the start request, for what the platform adds next.
         asr_partial_min_interval_ms: milliseconds between two partial results of an utterance at
             the least; what comes sooner is superseded. 0: each change is sent at once.
@@ -104,6 +114,7 @@ class AvatarAgentConfig(KeepsSecrets):
     max_message_bytes: int = 1_048_576
     tts_sample_rate: int | None = None
     mode: str = "websocketAgent"
+    rtc_provider: str | None = None
     extra_start_fields: Mapping[str, Any] | None = None
     asr_partial_min_interval_ms: float = 0
     ssl_context: "ssl.SSLContext | None" = field(default=None, repr=False)
@@ -206,6 +217,14 @@ class AvatarAgentConfig(KeepsSecrets):
         if not self.mode.strip():
             raise SettingError(
                 "mode is empty: websocketAgent is what this package speaks", setting="mode"
+            )
+        provider = self.rtc_provider
+        if provider is not None and not (isinstance(provider, str) and provider.strip()):
+            kind = SettingError if isinstance(provider, str) else SettingTypeError
+            raise kind(
+                'rtc_provider must be text such as "livekit" or "agora", or None, not'
+                f" {provider!r}",
+                setting="rtc_provider",
             )
         fields = self.extra_start_fields
         if fields is None:
@@ -312,7 +331,7 @@ class AvatarAgentConfig(KeepsSecrets):
 
 @dataclass(eq=False)
 class SessionStartResult(KeepsSecrets):
-    """What the platform gave for a new session. Tokens are ``Secret`` text: no repr shows them.
+    """What the platform gave for a session. Tokens are ``Secret`` text: no repr shows them.
 
     Attributes:
         session_id: the session's id.
@@ -320,6 +339,9 @@ class SessionStartResult(KeepsSecrets):
         user_token: what the browser joins it with.
         agent_token: only in the platform's RTC mode.
         agent_ws_url: where the agent connected; it holds a one-time token and is spent.
+        join_url: where the browser joins, for a video room that has such an address.
+        extra: further fields of the platform's answer, by the platform's names; no repr shows them.
+        resumed: the session had been started before, by another process or before a reconnection.
     """
 
     session_id: str
@@ -327,3 +349,6 @@ class SessionStartResult(KeepsSecrets):
     user_token: str = field(repr=False)
     agent_token: str | None = field(default=None, repr=False)
     agent_ws_url: str | None = field(default=None, repr=False)
+    join_url: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    resumed: bool = False

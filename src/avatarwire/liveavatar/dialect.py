@@ -5,6 +5,7 @@ Source: the wire protocol, "REST" and "Connection".
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from avatarwire.liveavatar.events import PlatformError, SessionClosing
 from avatarwire.liveavatar.messages import MessageBuilder, encode
 from avatarwire.liveavatar.protocol import LiveAvatarProtocol, Received
 from avatarwire.liveavatar.rest import SessionApi, start_patiently
-from avatarwire.session.dialect import Dialect, Endpoint
+from avatarwire.session.dialect import Dialect, Endpoint, Permit
 from avatarwire.session.tasks import keep
 from avatarwire.transport import redacted, secrets_in_url
 
@@ -29,6 +30,8 @@ __all__ = ["LiveAvatarDialect"]
 
 #: After these the platform takes the session as over (protocol section 3).
 FINAL_CODES = frozenset({1000, 1002, 1008})
+#: Answers to a start with a session's id when that session has been closed (protocol section 2).
+SESSION_IS_OVER = frozenset({403, 40007})
 #: Answers to a start after which asking again is of no use (protocol section 2).
 FINAL_START_CODES = frozenset({40004, 40005, 40006, 40007, 401, 403})
 
@@ -38,23 +41,27 @@ class LiveAvatarDialect(Dialect[Received]):
 
     Args:
         config: what to connect to.
+        permit: asked before the platform is; None: the session is always ours.
 
     Attributes:
         protocol: what has been received in this session.
         result: what the platform gave for the connection of now; None before the first.
     """
 
-    def __init__(self, config: AvatarAgentConfig) -> None:
+    def __init__(self, config: AvatarAgentConfig, permit: Permit | None = None) -> None:
         self.protocol: LiveAvatarProtocol = LiveAvatarProtocol()
         self.result: SessionStartResult | None = None
         self._config = config
+        self._permit = permit
+        self._resumes: str | None = None
         self._client: RestClient | None = None
         self._rest_start: asyncio.Task[SessionStartResult] | None = None  # until it has ended
         self._started_id: str | None = None  # what the platform runs for us
         self._offered: SessionStartResult | None = None
 
-    def begin(self) -> None:
-        """Forget the last session."""
+    def begin(self, session_id: str | None = None) -> None:
+        """Forget the last session; go on with ``session_id``, which another process has begun."""
+        self._resumes = session_id
         self.protocol = LiveAvatarProtocol()
         self.result = self._offered = self._client = self._rest_start = None
         self._started_id = None
@@ -80,13 +87,22 @@ class LiveAvatarDialect(Dialect[Received]):
 
         Raises:
             SessionStartError: the platform refused, or did not answer properly.
+            SessionLostError: the session to go on with is over, or no longer this process's.
             UnusableAnswerError, ConnectFailedError: it gave no URL that an agent can dial.
         """
         config = self._config
+        if self._permit is not None:
+            await self._permit()
         if again and self._client is not None:
             self._offered = await self._start_once(self.session_id)
         else:
-            self._offered = await start_patiently(self._start_once, config.start_retries)
+            start = partial(self._start_once, self._resumes)
+            try:
+                self._offered = await start_patiently(start, config.start_retries)
+            except SessionStartError as exc:
+                if self._resumes is not None and exc.code in SESSION_IS_OVER:
+                    raise SessionLostError(1000, f"the session is over: {exc}") from exc
+                raise
         url = _checked_url(self._offered.agent_ws_url, config.base_url)
         return [
             Endpoint(
@@ -145,11 +161,19 @@ class LiveAvatarDialect(Dialect[Received]):
         return isinstance(error, SessionStartError) and error.code in FINAL_START_CODES
 
     async def goodbye(self, say: Callable[[bytes], None]) -> None:
-        """Say ``session.stop``."""
-        say(encode(MessageBuilder.session_stop()))
+        """Say ``session.stop``, unless the session is another process's by now."""
+        if await self._is_ours():
+            say(encode(MessageBuilder.session_stop()))
+
+    async def leave(self) -> None:
+        """Give the HTTP client back; the platform keeps the session."""
+        if self._client is not None:
+            await transport.return_client(self._client, self._config.ssl_context)
 
     async def release(self) -> str | None:
         """Stop the platform's session, which it would bill until it is stopped.
+
+        One that was to be taken over, and was not, is left as it is: who has its id can try again.
 
         Returns:
             Why it may run on; None: it does not.
@@ -160,6 +184,10 @@ class LiveAvatarDialect(Dialect[Received]):
             return None
         api, failure = SessionApi(client, self._config), None
         try:
+            if self._resumes is not None and self.result is None:
+                return None
+            if not await self._is_ours():
+                return "another process has taken the session over"
             if started_id is not None:
                 failure = await api.stop(started_id)
             if rest_start is not None:
@@ -191,6 +219,15 @@ class LiveAvatarDialect(Dialect[Received]):
             raise
         self._rest_start, self._started_id = None, result.session_id
         return result
+
+    async def _is_ours(self) -> bool:
+        if self._permit is None:
+            return True
+        try:
+            await self._permit()
+        except SessionLostError:
+            return False
+        return True
 
     async def _borrow_client(self) -> "RestClient":
         try:

@@ -84,6 +84,7 @@ class SessionApi:
             ) from None
         outcome = self._outcome(answer)
         if isinstance(outcome, SessionStartResult):
+            outcome.resumed = outcome.session_id == session_id
             return outcome
         started = _session_id(answer)
         if started is not None and session_id is None:
@@ -146,6 +147,8 @@ class SessionApi:
             body["externalAudioConfig"] = {
                 name: int(value) for name, value in config.external_audio_config.items()
             }
+        if config.rtc_provider is not None:
+            body["rtcProvider"] = config.rtc_provider
         return body | dict(config.extra_start_fields or {})
 
     def _outcome(self, answer: "Response") -> SessionStartResult | SessionStartError:
@@ -257,7 +260,16 @@ def _result(data: object) -> SessionStartResult | str:
         return repr(missing[0])
     if not all(isinstance(data[key], str) for key in required):
         return "text for sessionId, sfuUrl and userToken"
-    optional = [data.get(key) for key in ("agentToken", "agentWsUrl")]
-    if not all(value is None or isinstance(value, str) for value in optional):
-        return "text for agentToken and agentWsUrl"
-    return SessionStartResult(*(data[key] for key in required), *optional)
+    optional = ("agentToken", "agentWsUrl", "joinUrl")
+    if not all(data.get(key) is None or isinstance(data[key], str) for key in optional):
+        return "text for agentToken, agentWsUrl and joinUrl"
+    extra = {key: value for key, value in data.items() if key not in {*required, *optional}}
+    return SessionStartResult(
+        data["sessionId"],
+        data["sfuUrl"],
+        data["userToken"],
+        data.get("agentToken"),
+        data.get("agentWsUrl"),
+        data.get("joinUrl"),
+        extra,
+    )

@@ -10,12 +10,16 @@ from avatarwire.session.callbacks import RunningCallback
 from avatarwire.session.lifecycle import End
 from avatarwire.transport import Connection
 
-__all__ = ["Connect", "Dialect", "Endpoint", "Part", "Reporter", "Tap"]
+__all__ = ["Connect", "Dialect", "Endpoint", "Part", "Permit", "Reporter", "Tap"]
 
 ReceivedT = TypeVar("ReceivedT")
 
 #: Opens a connection; it is called as ``avatarwire.transport.connect`` is.
 Connect: TypeAlias = Callable[..., Awaitable[Connection]]
+
+#: Returns when the session is this process's to dial or to stop; raises SessionLostError when it
+#: is not any more.
+Permit: TypeAlias = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +124,9 @@ class Dialect(Generic[ReceivedT]):
 
     async def goodbye(self, say: Callable[[bytes], None]) -> None:
         """Take leave on a connection that is still open, by text messages given to ``say``."""
+
+    async def leave(self) -> None:
+        """Let go of what was needed, in place of ``release``: another process goes on with it."""
 
     async def release(self) -> str | None:
         """Have the platform let go of the session, when its connection has been closed.

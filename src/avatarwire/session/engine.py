@@ -251,8 +251,8 @@ class Engine(Generic[ReceivedT]):
 
     # Stop
 
-    async def stop(self) -> None:
-        """End the session; every caller returns when it has ended.
+    async def stop(self, *, leaves: bool = False) -> None:
+        """End the session, or leave it to another process; return when it has ended here.
 
         Raises:
             RuntimeError: called from another event loop than ``start()``.
@@ -268,8 +268,8 @@ class Engine(Generic[ReceivedT]):
         callback = running_callback()
         if self._stopping is None:
             dialling, self._dialling = self._dialling, None
-            link, self._link = self._link, None
-            self._stopping = Stopping(self._ports, self.lifecycle, self.ending, dialling, link)
+            link, self._link, ports = self._link, None, self._ports
+            self._stopping = Stopping(ports, self.lifecycle, self.ending, dialling, link, leaves)
         elif callback is not None and callback is self._ports.reporter.farewell:
             return  # the stop waits for this very callback
         if callback is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Stopping", "require_gone"]
 
 NORMAL_CLOSURE = 1000
+GOING_AWAY = 1001
 #: How long stop() waits for the connection and the platform, whatever they do.
 STOP_LIMIT_S = 2.5
 #: What is left of it for the platform at the least.
@@ -45,6 +46,7 @@ class Stopping(Generic[ReceivedT]):
         ending: tells the end.
         dialling: what is to be given up; None: nothing.
         link: the connection of now; None: there is none.
+        leaves: another process goes on with the session, so the platform is not told of its end.
 
     Attributes:
         task: the work.
@@ -52,7 +54,15 @@ class Stopping(Generic[ReceivedT]):
         left_running: why the platform may still run the session; None: it does not.
     """
 
-    __slots__ = ("_ending", "_lifecycle", "_ports", "callers", "left_running", "task")
+    __slots__ = (
+        "_ending",
+        "_leaves",
+        "_lifecycle",
+        "_ports",
+        "callers",
+        "left_running",
+        "task",
+    )
 
     def __init__(
         self,
@@ -61,7 +71,9 @@ class Stopping(Generic[ReceivedT]):
         ending: Ending[ReceivedT],
         dialling: Dialling[ReceivedT] | None,
         link: Link | None,
+        leaves: bool,
     ) -> None:
+        self._leaves = leaves
         self.callers: set[RunningCallback] = set()
         self.left_running: str | None = None
         self._ports = ports
@@ -98,6 +110,9 @@ class Stopping(Generic[ReceivedT]):
             self._lifecycle.stopped()
 
     async def _close(self, link: Link, *, was_open: bool) -> None:
+        if self._leaves:
+            await link.close(GOING_AWAY)  # 1000 would tell the platform that the session is over
+            return
         # In this order: the platform drops what it has not read once it is told to stop.
         if was_open and self._lifecycle.state is State.CLOSING:
             connection, outbox = link.connection, self._ports.outbox
@@ -109,7 +124,8 @@ class Stopping(Generic[ReceivedT]):
         await link.close()
 
     async def _release(self, deadline_s: float) -> None:
-        work = self._ports.dialect.release()
+        dialect = self._ports.dialect
+        work = dialect.leave() if self._leaves else dialect.release()
         release = keep(begin_later(work, name="avatarwire release"))
         # A platform that takes its time is told in the background; ours is not to wait for it.
         limit_s = max(MIN_RELEASE_S, deadline_s - asyncio.get_running_loop().time())
