@@ -184,14 +184,14 @@ scale: $(INSTALLED) .peers $(SEEDS)  ## Measure up to 10,000 live sessions in on
 	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/scale.py
 
 guard: $(INSTALLED) .peers $(SEEDS)  ## Fail when the hot path got slower
-	@$(BIN)/python benchmarks/codec.py --check
-	@$(BIN)/python benchmarks/sending.py --check
-	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/calls.py --check
-	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/hearing.py --check
-	@$(BIN)/python benchmarks/akool.py --check
-	@$(BIN)/python benchmarks/tap.py --check
-	@$(BIN)/python benchmarks/instructions.py --check
-	@$(BIN)/python benchmarks/promptness.py --check
+	@$(BIN)/python benchmarks/guard_codec.py --check
+	@$(BIN)/python benchmarks/guard_sending.py --check
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/guard_calls.py --check
+	@PYTHONPATH="$(CURDIR)/.peers" $(BIN)/python benchmarks/guard_hearing.py --check
+	@$(BIN)/python benchmarks/guard_akool.py --check
+	@$(BIN)/python benchmarks/guard_tap.py --check
+	@$(BIN)/python benchmarks/guard_instructions.py --check
+	@$(BIN)/python benchmarks/guard_promptness.py --check
 
 # A build of its own: it only loads into an interpreter that has the sanitizers. That one gets
 # malloc, since its own allocator would hide what lies past the end of an object, and keeps memory

@@ -6,12 +6,12 @@ Run it with ``make bench``: it writes ``benchmarks/results/`` and the README's s
 from collections.abc import Mapping
 from pathlib import Path
 
-import akool_group
-import events
-import hearing
-import peers
-import sessions
-import transport
+import group_akool
+import group_codec
+import group_events
+import group_hearing
+import group_sessions
+import group_transport
 from report import RESULTS, Panel, machine, micros
 
 README = Path(__file__).parent.parent / "README.md"
@@ -55,13 +55,13 @@ def table(groups: Mapping[str, list[Panel]]) -> str:
 def main() -> None:
     """Run all groups, write the README's figures and print them."""
     groups = {
-        "codec": peers.run(),
-        "events": events.run(),
-        "sessions": sessions.run(),
-        "hearing": hearing.run(),
-        "akool": akool_group.run(),
+        "codec": group_codec.run(),
+        "events": group_events.run(),
+        "sessions": group_sessions.run(),
+        "hearing": group_hearing.run(),
+        "akool": group_akool.run(),
     }
-    transport.run()
+    group_transport.run()
     summary = f"{machine(['websockets'])}\n\n{table(groups)}"
     head, _, rest = README.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)

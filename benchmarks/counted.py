@@ -1,4 +1,4 @@
-"""The work whose instructions ``instructions.py`` counts: a name, and how often to do it.
+"""The work whose instructions ``guard_instructions.py`` counts: a name, and how often to do it.
 
 It imports nothing but what that work needs: what else lies in memory decides what allocating costs.
 So the calls of the comparison's workloads are spelled out here, under their names.

@@ -1,20 +1,16 @@
 """What it costs to hear: CPU per received frame, beside raw clients that only take the payload.
 
-Run it with ``--check`` to compare with ``floors.toml``, and with ``--uvloop`` on that event loop.
+``group_hearing.py`` makes the tables of it, ``guard_hearing.py`` holds it to its floors.
 """
 
-import argparse
 import asyncio
 import gc
 import os
-import platform
 import random
 import resource
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -22,8 +18,6 @@ import aiohttp
 import seeds  # noqa: F401 - for the published SDK
 import websockets
 from picows import WSFrame, WSListener, WSTransport, ws_connect
-from ratios import Ratio, floors, report
-from report import Panel, write
 from speaker import PAYLOAD_BYTES, speaker
 
 from avatarwire import AgentListener, AudioFrame, AvatarAgent, AvatarAgentConfig, transport
@@ -184,29 +178,6 @@ SIDES: dict[str, Opener] = {
 }
 
 
-#: Which figure has which floor, beside picows and beside the published SDK.
-FLOORS = {
-    ("flood", OURS): "flood",
-    ("flood", CONNECTION): "flood_connection",
-    ("live", OURS): "live",
-    ("live", USER_AUDIO): "live_user_audio",
-    ("live", CONNECTION): "live_connection",
-}
-
-
-BESIDE_SEED = {("live", OURS): "live_to_seed"}
-
-NOTES = f"""\
-CPU time, user and system, of the receiving process for one frame of 40 ms at 16 kHz; a process of
-its own speaks. picows takes the payload and does nothing else: the bound. *Flood* is
-{FLOOD_FRAMES:,} frames as fast as one connection takes them; *live* is a frame each 40 ms to each
-session, as far as the machine keeps up. An iterator drops what it does not fetch in time, so
-`user_audio()` takes no part in a flood. Sides take turns, the best turn of each.
-
-*Speaking and hearing* is {BOTH_SESSIONS:,} sessions of ours at once, each with an audio stream with
-its defaults and a user who speaks: CPU for a second of both."""
-
-
 def counting(count: Count) -> AgentListener:
     """Return a listener that takes payloads."""
 
@@ -320,74 +291,3 @@ def measure(names: list[str], sessions: int, *, on_uvloop: bool = False) -> dict
         names = [name for name in names if name != USER_AUDIO]
         return run_on(rounds(names, 1, FLOOD_FRAMES, is_live=False), on_uvloop=on_uvloop)
     return run_on(rounds(names, sessions, LIVE_S * 25, is_live=True), on_uvloop=on_uvloop)
-
-
-def run() -> list[Panel]:
-    """Measure all sides, and write the results."""
-    allow_files()
-    names, few = list(SIDES), [OURS, USER_AUDIO, CONNECTION, PICOWS]
-    both_s, underruns = run_on(both(BOTH_S))
-    both_uvloop_s, underruns_uvloop = run_on(both(BOTH_S), on_uvloop=True)
-    panels = [
-        Panel("Flood: CPU per frame", measure(names, 1)),
-        Panel(f"Live, {LIVE_SESSIONS} sessions: CPU per frame", measure(names, LIVE_SESSIONS)),
-        Panel(f"Live, {MANY_SESSIONS:,} sessions: CPU per frame", measure(few, MANY_SESSIONS)),
-        Panel("Flood, uvloop: CPU per frame", measure(few, 1, on_uvloop=True)),
-        Panel(
-            f"Live, {LIVE_SESSIONS} sessions, uvloop: CPU per frame",
-            measure([*few, SEED], LIVE_SESSIONS, on_uvloop=True),
-        ),
-        Panel(
-            "Speaking and hearing at once: CPU per session and second",
-            {"avatarwire": both_s, "avatarwire, uvloop": both_uvloop_s},
-        ),
-    ]
-    notes = (
-        f"{NOTES}\nOf their writes {underruns:,} came too late (underruns), with uvloop"
-        f" {underruns_uvloop:,}."
-    )
-    packages = ["picows", "websockets", "aiohttp", "uvloop"]
-    write("hearing", "Hearing the user", panels, packages, notes)
-    return panels
-
-
-def main() -> int:
-    """Measure, print the table and check it."""
-    parser = argparse.ArgumentParser(description="Measure what it costs to hear.")
-    parser.add_argument("--check", action="store_true", help="compare with floors.toml")
-    parser.add_argument("--uvloop", action="store_true")
-    options = parser.parse_args()
-    names = [OURS, USER_AUDIO, CONNECTION, PICOWS, SEED] if options.check else list(SIDES)
-    allow_files()
-    print(
-        f"Python {platform.python_version()}, {platform.machine()}, picows {version('picows')}, "
-        f"websockets {version('websockets')}, aiohttp {version('aiohttp')}\n"
-    )
-
-    def ratios() -> list[Ratio]:
-        limits = floors("hearing")
-        found = []
-        for title, sessions, kind in (
-            ("flood", 1, "flood"),
-            (f"live, {LIVE_SESSIONS} sessions", LIVE_SESSIONS, "live"),
-        ):
-            costs = measure(names, sessions, on_uvloop=options.uvloop)
-            for other, keys, words in ((PICOWS, FLOORS, ""), (SEED, BESIDE_SEED, f" to {SEED}")):
-                found += [
-                    Ratio(
-                        f"{title}: {name}{words}",
-                        cost_s,
-                        costs[other],
-                        limits.get(keys.get((kind, name), ""), float("inf")),
-                        at_most=True,
-                    )
-                    for name, cost_s in costs.items()
-                    if name != other and (other == PICOWS or (kind, name) in keys)
-                ]
-        return found
-
-    return report(ratios, theirs="the other")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

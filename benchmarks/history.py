@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-import akool
-import codec
-import instructions
+import guard_akool
+import guard_codec
+import guard_instructions
+import guard_sending
 import matplotlib as mpl
-import sending
 from matplotlib.figure import Figure
 from report import RESULTS
 
@@ -40,7 +40,7 @@ def entry() -> dict[str, object]:
     logging.disable(logging.INFO)  # the published client logs every message
     ratios = {
         ratio.name: round(ratio.value, 2)
-        for guard in (codec, sending, akool)
+        for guard in (guard_codec, guard_sending, guard_akool)
         for ratio in guard.measure()
     }
     commit = subprocess.run(
@@ -57,7 +57,7 @@ def entry() -> dict[str, object]:
         "python": machine.python(),
         "cpu": machine.cpu(),
         "ratios": ratios,
-        "instructions": {instructions.machine(): instructions.counts()},
+        "instructions": {guard_instructions.machine(): guard_instructions.counts()},
     }
 
 

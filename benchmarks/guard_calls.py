@@ -15,9 +15,9 @@ from importlib.metadata import version
 
 from cpu import best_cpu
 from drain import drain, websocket_url
+from guard_sending import CHUNK, agent_ours, agent_seed, seed
 from picows import WSListener, WSMsgType, ws_connect
 from ratios import Ratio, floors, report
-from sending import CHUNK, agent_ours, agent_seed, seed
 
 from avatarwire import AudioFrame
 

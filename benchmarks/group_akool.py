@@ -2,7 +2,7 @@
 
 import logging
 
-from akool import PCM, whole_call_costs
+from guard_akool import PCM, whole_call_costs
 from report import Panel, panel_of, write
 
 NOTES = f"""\

@@ -1,6 +1,6 @@
 """How promptly things happen beside a lot of sound: an interrupt, and a control event.
 
-    .venv/bin/python benchmarks/promptness.py
+    .venv/bin/python benchmarks/guard_promptness.py
 
 Over loopback, with the emulated platform in the same process and event loop: its part is in the
 figures. The limits are what this project promises; ``--check`` fails when one is missed.

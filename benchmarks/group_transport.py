@@ -11,9 +11,9 @@ import aiohttp
 import websockets
 from cpu import best_cpu
 from drain import drain, websocket_url
+from guard_sending import CHUNK, SECOND, agent_ours, agent_seed, seed
 from picows import WSListener, WSMsgType, WSTransport, ws_connect
 from report import Panel, write
-from sending import CHUNK, SECOND, agent_ours, agent_seed, seed
 
 from avatarwire import AudioFrame
 

@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from cpu import cpu_of
 from drain import drain
-from report import Panel, write
-from sending import (
+from guard_sending import (
     BURST_FRAMES,
     BURST_S,
     CHUNK,
@@ -21,6 +20,7 @@ from sending import (
     frame_seed,
     seed,
 )
+from report import Panel, write
 
 from avatarwire import AvatarAgent
 
