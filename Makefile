@@ -83,7 +83,7 @@ test-pythons:  ## The same on each CPython found in PATH, in pyenv and in the fo
 	@$(PYTHON) tools/pythons.py $(if $(PYTHONS),--folder '$(PYTHONS)')
 
 # Heavy, and not to decide the versions of anything else: each in an environment of its own.
-FRAMEWORKS := livekit
+FRAMEWORKS := livekit pipecat
 $(FRAMEWORKS:%=.venv-%/.installed): .venv-%/.installed: pyproject.toml setup.py $(NATIVE)
 	@echo 'Setting up .venv-$*'
 	@test -d .venv-$* || $(PYTHON) -m venv .venv-$*

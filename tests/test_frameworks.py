@@ -34,7 +34,7 @@ def test_a_version_within(monkeypatch, installed):
     require_framework("avatarwire.some", "some", "some-agents", "1.8", "2")
 
 
-@pytest.mark.parametrize("framework", ["livekit"])
+@pytest.mark.parametrize("framework", ["livekit", "pipecat"])
 def test_without_its_framework_an_adapter_names_its_extra(framework):
     if find_spec(framework) is not None:
         pytest.skip("it is installed here")
