@@ -24,7 +24,7 @@ from avatarwire.session.callbacks import running_callback
 from avatarwire.session.dialect import Connect, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
-from avatarwire.session.observing import Observers
+from avatarwire.session.observing import Observers, tell_begun
 from avatarwire.session.outbox import Outbox
 from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 from avatarwire.transport import as_secret
@@ -306,6 +306,7 @@ class StreamingAvatarClient:
             self._turns.begin()
             self._agora.begin()
             self._reporter.begin()
+            tell_begun(self)
         try:
             await engine.start(retry, config.max_retry_attempts)
         except AvatarwireError as exc:

@@ -11,6 +11,7 @@ from avatarwire.cli.diff import diff
 from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
 from avatarwire.cli.inspect import inspect
+from avatarwire.cli.monitor import monitor
 from avatarwire.cli.output import OutputError, shown, standard_streams
 from avatarwire.cli.play import play
 from avatarwire.cli.replay import replay
@@ -33,6 +34,7 @@ cli.add_command(bench)
 cli.add_command(diff)
 cli.add_command(doctor)
 cli.add_command(inspect)
+cli.add_command(monitor)
 cli.add_command(play)
 cli.add_command(replay)
 cli.add_command(serve)

@@ -6,10 +6,7 @@ it is loaded (DNS rebinding); then the Host is that name. Programs send no Origi
 address or a name of this machine.
 """
 
-import ipaddress
 import logging
-import re
-import socket
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
@@ -17,12 +14,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from avatarwire.emulator.transcript import printable
+from avatarwire.monitor.hosts import AUTHORITY, name_in, served_by
 
 __all__ = ["checked_names", "only_own"]
 
 log: logging.Logger = logging.getLogger("avatarwire.emulator")
-
-AUTHORITY = re.compile(r"(\[[0-9a-f:.]+(?:%[^\s\]]+)?\]|[^\s:@/\\\[\]]+)(:[0-9]*)?")
 
 
 def checked_names(allowed_hosts: Collection[str]) -> frozenset[str]:
@@ -52,16 +48,14 @@ def checked_names(allowed_hosts: Collection[str]) -> frozenset[str]:
 def only_own(host: str, allowed: Collection[str] = ()) -> Middleware:
     """Return what refuses, with 403, every request of another site's page.
 
-    Whoever listens on loopback is reached by ``localhost``, names that end in it, and loopback
-    addresses. Whoever listens on another address is also reached by every other address, since
-    only a name can be made to point elsewhere, by this machine's name, and by ``host`` itself.
+    ``served_by`` says by which names a host is reached.
     The port is not looked at: it can be forwarded.
 
     Args:
         host: the address that is listened on, or its name.
         allowed: further names that it is reached by, as ``checked_names`` returns them.
     """
-    is_own = _served_by(host)
+    is_own = served_by(host)
 
     def is_served(name: str) -> bool:
         return name in allowed or is_own(name)
@@ -77,15 +71,6 @@ def only_own(host: str, allowed: Collection[str] = ()) -> Middleware:
     return let_in
 
 
-def _served_by(host: str) -> Callable[[str], bool]:
-    """Return what tells whether a name or an address is one to reach ``host`` by."""
-    if _is_loopback(host):
-        return _is_loopback
-    machine = socket.gethostname().lower()
-    names = {host.lower(), machine, machine.partition(".")[0]}
-    return lambda name: name in names or _is_loopback(name) or _address(name) is not None
-
-
 def _refusal(request: web.Request, is_served: Callable[[str], bool]) -> str | None:
     """Return why a request is refused, in words; None when it is not."""
     hosts, origins = request.headers.getall("Host", []), request.headers.getall("Origin", [])
@@ -94,8 +79,8 @@ def _refusal(request: web.Request, is_served: Callable[[str], bool]) -> str | No
     if not request.raw_path.startswith(("/", "*")):  # a whole URL, as for a proxy, names a host too
         hosts = [*hosts, urlsplit(request.raw_path).netloc]
     for host in hosts:
-        parts = AUTHORITY.fullmatch(host.lower())
-        if parts is None or not is_served(parts[1].strip("[]").rstrip(".")):
+        name = name_in(host)
+        if name is None or not is_served(name):
             return (
                 f"Host {printable(host)} is no name of this platform: dial the address that it "
                 "told, let it listen on that name (host=, --host), or allow the name "
@@ -117,18 +102,3 @@ def _is_same_site(origin: str, host: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and parts.netloc == host.lower()
-
-
-def _is_loopback(name: str) -> bool:
-    name = name.lower()
-    address = _address(name)
-    if address is not None:
-        return address.is_loopback
-    return name == "localhost" or name.endswith(".localhost")
-
-
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None

@@ -22,7 +22,7 @@ from avatarwire.liveavatar.user_audio import UserAudio
 from avatarwire.session.dialect import Connect, Permit, Tap
 from avatarwire.session.engine import Engine
 from avatarwire.session.lifecycle import End, Retry, State
-from avatarwire.session.observing import Observers
+from avatarwire.session.observing import Observers, tell_begun
 from avatarwire.streaming import AudioStream, Callbacks, Progress, Timing
 
 if TYPE_CHECKING:
@@ -229,6 +229,7 @@ class AvatarAgent(AgentCalls):
         if engine.is_loop_gone:
             await engine.stop()  # which forgets
         self._begin(session_id)
+        tell_begun(self)
         retry = Retry(
             attempts=config.reconnect_max_attempts if config.reconnect else 0,
             base_delay_s=config.reconnect_base_delay,

@@ -13,7 +13,7 @@ from typing import Any
 
 from avatarwire.recording import Live, Source
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "asked_sessions"]
 
 LOOK_S = 0.2
 #: More sessions than one viewer can read are not shown to it in detail.
@@ -28,6 +28,7 @@ class Feed:
         describe: returns what the list says of a session, beside its id.
         send: sends a message. While it waits for a slow viewer, what is too old is not sent.
         content: False: records have no words and no pictures, but lengths and levels.
+        look_s: how often it looks whether the list has changed, in seconds.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Feed:
         send: Callable[[str], Awaitable[None]],
         *,
         content: bool = True,
+        look_s: float = LOOK_S,
     ) -> None:
+        self._look_s = look_s
         self._sources = sources
         self._describe = describe
         self._send = send
@@ -57,7 +60,7 @@ class Feed:
                 if lines != told:
                     told = lines
                     await self.tell("sessions", sessions=lines)
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(self._look_s)
         finally:
             await self.watch(())
 
@@ -92,3 +95,15 @@ class Feed:
             async for item in live:
                 if isinstance(item, dict):
                     await self.tell("record", session=session_id, record=item, missed=live.missed)
+
+
+def asked_sessions(message: str | bytes) -> list[str] | None:
+    """Return which sessions a viewer asks to watch; None where it asks for something else."""
+    try:
+        asked = json.loads(message)
+    except ValueError:
+        return None
+    match asked:
+        case {"type": "watch", "sessions": list(session_ids)}:
+            return [each for each in session_ids if isinstance(each, str)]
+    return None

@@ -10,8 +10,18 @@ from avatarwire.streaming import TurnObservers
 
 if TYPE_CHECKING:
     from avatarwire.recording import Observer
+    from avatarwire.session.session import Session
 
-__all__ = ["Observers"]
+__all__ = ["Observers", "tell_begun", "watchers"]
+
+#: Who is shown each session of this process as it begins: nobody, unless the program asked for it.
+watchers: list[Callable[["Session"], None]] = []
+
+
+def tell_begun(session: "Session") -> None:
+    """Show the watchers a session that begins."""
+    for watcher in watchers:
+        watcher(session)
 
 
 class Observers(TurnObservers["Observer"], Part[Any]):

@@ -11,6 +11,8 @@ from avatarwire.emulator.server import new_socket
 __all__ = ["Playground"]
 
 LIVE_PATH = "/playground/live"
+#: The same for a monitor, which asks every program there.
+MONITOR_PATH = "/monitor"
 TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -58,6 +60,7 @@ class Playground:
         """Serve it at ``/`` and below ``/playground/``."""
         app.router.add_get("/", self._page)
         app.router.add_get(LIVE_PATH, self._live)
+        app.router.add_get(MONITOR_PATH, self._live)
         app.router.add_get("/playground/{name}", self._file)
         app.on_shutdown.append(self._end)
 
