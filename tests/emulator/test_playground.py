@@ -16,6 +16,8 @@ from websockets.exceptions import InvalidStatus
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
 from avatarwire.audio import PcmFormat
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator, StartFault
+from avatarwire.emulator.liveavatar.session import MOST_WAITING as MOST_FRAMES
+from avatarwire.emulator.playground.agents import MOST_KEPT, Agents
 from avatarwire.emulator.playground.playground import LIVE_PATH, MOST_VIEWERS
 from avatarwire.emulator.playground.voice import HEADER, MOST_WAITING, Voice
 
@@ -191,6 +193,35 @@ async def test_the_voice_comes_sample_by_sample_with_its_time(page, agent):
     assert all(at_s >= now_s - 0.001 for at_s, now_s, _ in heads)
 
 
+async def test_what_an_agent_of_the_same_program_writes_is_told(emulator, page, agent):
+    emulator.show_agent(agent)
+    async with agent.audio_stream("r", response_id="turn-1", sample_rate=24000) as stream:
+        await stream.write(TONE * 40)
+        await stream.interrupt()
+    playout = await stream.wait_playout()
+    expected = {
+        "type": "written",
+        "session": agent.session_id,
+        "turn": "turn-1",
+        "written_ms": 4000,
+        "dropped_ms": playout.dropped_ms,
+    }
+    assert await page.type_("written") == expected
+    assert playout.dropped_ms > 0
+    async with connect(live_url(emulator.playground_url)) as socket:  # also one that comes later
+        assert await Page(socket).type_("written") == expected
+
+
+def test_of_what_agents_wrote_only_the_latest_is_kept():
+    agents = Agents()
+    for number in range(MOST_KEPT + 10):
+        agents.take("s", f"turn {number}", 1.0, 0.0)
+    kept = agents.since(0)
+    assert len(kept) == MOST_KEPT
+    assert kept[-1].turn_id == f"turn {MOST_KEPT + 9}"
+    assert agents.since(kept[-2].number) == [kept[-1]]
+
+
 async def test_an_interrupt_silences_and_the_agent_is_told(page, agent):
     await watched(page, agent)
     async with agent.audio_stream("r", sample_rate=24000) as stream:
@@ -235,6 +266,23 @@ async def test_the_microphone_is_the_users_voice_and_interrupts(page, agent, emu
     async with asyncio.timeout(5):
         await listening
     assert bytes(heard) == loud * 4 + bytes(25 * 1280)
+
+
+async def test_a_voice_that_the_client_does_not_take_is_dropped_and_counted(
+    page, agent, emulator, caplog
+):
+    caplog.set_level("INFO", "avatarwire.emulator")
+    session = emulator.sessions[0]
+    hear = session.open_microphone()
+    for _ in range(MOST_FRAMES + 50):  # in one moment: nothing leaves meanwhile
+        hear(bytes(1280))
+    assert session.unsent_frames == 50
+    assert sum("voice is dropped" in record.getMessage() for record in caplog.records) == 1
+    async with asyncio.timeout(5):
+        while agent.stats().audio_frames_received < MOST_FRAMES:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    hear(bytes(1280))
+    assert session.unsent_frames == 50
 
 
 async def test_a_cut_shows_and_the_session_comes_back(page, agent, emulator):

@@ -50,6 +50,7 @@ async def _play(
         "local", "local", discovery_url=emulator.discovery_url, reconnect=True
     )
     listener.agent = client
+    emulator.show_agent(client)
     for name in (*CALLBACKS, "on_error", "on_disconnected"):
         setattr(client, name, getattr(listener, name, None))
     async with client:

@@ -44,6 +44,7 @@ def _introduce(emulator: LiveAvatarEmulator) -> tuple[str, list[str]]:
 async def _play(listener: Any, emulator: LiveAvatarEmulator) -> AsyncIterator[AvatarAgent]:  # noqa: ANN401 - the user's
     config = AvatarAgentConfig("local", "local", base_url=emulator.base_url, reconnect=True)
     listener.agent = AvatarAgent(config, listener)
+    emulator.show_agent(listener.agent)
     async with listener.agent as agent:
         yield agent
 

@@ -14,8 +14,9 @@ from aiohttp import web
 from avatarwire.emulator.akool.controls import AkoolControls
 from avatarwire.emulator.akool.faults import AkoolFaults, DiscoveryFault
 from avatarwire.emulator.akool.session import AkoolSession
-from avatarwire.emulator.playground import Playground
+from avatarwire.emulator.playground import Agents, Playground
 from avatarwire.emulator.server import Server, close_on_demand, is_same_key, new_socket
+from avatarwire.recording import Source
 
 __all__ = ["AkoolEmulator", "AkoolInstance"]
 
@@ -107,6 +108,7 @@ class AkoolEmulator:
         self._api_key = api_key
         self._discovery = discovery
         self._has_playground = playground
+        self._agents = Agents()
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._news = asyncio.Event()
 
@@ -125,12 +127,17 @@ class AkoolEmulator:
         """Where a browser finds the page, if there is one."""
         return self._server.url + "/"
 
+    def show_agent(self, agent: Source) -> None:
+        """Have the page show what an agent of this program writes, which no platform knows."""
+        self._agents.add(agent)
+
     async def __aenter__(self) -> Self:
         async with self._server.opening():
             app = web.Application()
             app.router.add_get(DISCOVERY_PATH, self._discover)
             if self._has_playground:
-                Playground(AkoolControls(self.sessions, lambda: self.faults)).add_to(app)
+                controls = AkoolControls(self.sessions, lambda: self.faults)
+                Playground(controls, self._agents).add_to(app)
             has_instance = False
             for instance in self.instances:
                 if instance.dead:

@@ -17,9 +17,10 @@ from avatarwire.emulator.liveavatar.controls import LiveAvatarControls
 from avatarwire.emulator.liveavatar.faults import Faults, StartFault
 from avatarwire.emulator.liveavatar.session import FINAL_CODES, LiveSession
 from avatarwire.emulator.liveavatar.user import USER_FORMAT, User
-from avatarwire.emulator.playground import Playground
+from avatarwire.emulator.playground import Agents, Playground
 from avatarwire.emulator.server import HTML, Server, close_on_demand, is_same_key, new_socket
 from avatarwire.errors import AudioFormatError
+from avatarwire.recording import Source
 
 __all__ = ["LiveAvatarEmulator"]
 
@@ -89,6 +90,7 @@ class LiveAvatarEmulator:
         self._user = User(spoken, user_transcript)
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._has_playground = playground
+        self._agents = Agents()
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
 
@@ -102,13 +104,18 @@ class LiveAvatarEmulator:
         """Where a browser finds the page, if there is one."""
         return self._server.url + "/"
 
+    def show_agent(self, agent: Source) -> None:
+        """Have the page show what an agent of this program writes, which no platform knows."""
+        self._agents.add(agent)
+
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/v1/session/start", self._start)
         app.router.add_post("/v1/session/stop", self._stop)
         app.router.add_get(AGENT_PATH, self._connect)
         if self._has_playground:
-            Playground(LiveAvatarControls(self.sessions, lambda: self.faults)).add_to(app)
+            controls = LiveAvatarControls(self.sessions, lambda: self.faults)
+            Playground(controls, self._agents).add_to(app)
         async with self._server.opening():
             await self._server.open(app)
         return self

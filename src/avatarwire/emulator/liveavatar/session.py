@@ -34,6 +34,8 @@ PING = bytes(125)
 PING_INTERVAL_S = 0.01
 #: How a turn ended, in the words of a ``Playout``.
 _REASONS = {"finished": "completed", "unfinished": "lost", "cancelled": "interrupted"}
+#: Ten seconds of the user's voice.
+MOST_WAITING = 250
 STATE_EVENTS = frozenset({"session.state", "response.state"})
 
 
@@ -66,6 +68,7 @@ class LiveSession(RecordedSession[Faults]):
         stop_requests: how many ``/v1/session/stop`` named it.
         sandbox: the first start carried ``X-Env-Sandbox: true``.
         bad_frames: binary messages that were no frame this platform knows.
+        unsent_frames: frames of the user's voice that were dropped since ten seconds waited.
         closed: code of the last close; None while connected and before the first connection.
             1006 for a connection that was cut.
         ended: the session cannot be resumed.
@@ -87,6 +90,7 @@ class LiveSession(RecordedSession[Faults]):
         self.stop_requests = 0
         self.sandbox = sandbox
         self.bad_frames: int = 0
+        self.unsent_frames: int = 0
         self.ended: bool = False
         self._greeting = greeting
         self._user = user
@@ -336,6 +340,12 @@ class LiveSession(RecordedSession[Faults]):
         self._post(_Outgoing(encode(event).decode(), _label(event)))
 
     def _post_frame(self, frame: bytes) -> None:
+        """Queue a piece of the user's voice, unless the client takes none."""
+        if self._outbox.qsize() >= MOST_WAITING:
+            if self.unsent_frames == 0:
+                self._log("takes nothing in: the user's voice is dropped, and counted")
+            self.unsent_frames += 1
+            return
         self._post(_Outgoing(frame, ""))
 
     def _post(self, message: _Outgoing) -> None:

@@ -4,6 +4,7 @@ from importlib import resources
 
 from aiohttp import WSCloseCode, web
 
+from avatarwire.emulator.playground.agents import Agents
 from avatarwire.emulator.playground.controls import Controls
 from avatarwire.emulator.playground.viewer import Viewer, spare
 from avatarwire.emulator.server import new_socket
@@ -44,10 +45,12 @@ class Playground:
 
     Args:
         controls: what the platform lets the page do.
+        agents: what agents of the same program tell.
     """
 
-    def __init__(self, controls: Controls) -> None:
+    def __init__(self, controls: Controls, agents: Agents) -> None:
         self._controls = controls
+        self._agents = agents
         self._sockets: set[web.WebSocketResponse] = set()
         folder = resources.files("avatarwire.emulator.playground").joinpath("static")
         self._files = {
@@ -87,7 +90,7 @@ class Playground:
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            await Viewer(self._controls, socket).run()
+            await Viewer(self._controls, self._agents, socket).run()
         except ConnectionError:
             pass  # it went while it was told something
         finally:

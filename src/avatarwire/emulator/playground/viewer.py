@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from avatarwire.emulator.playground.agents import Agents
 from avatarwire.emulator.playground.controls import Controls, Microphone, Session
 from avatarwire.emulator.playground.voice import Voice
 from avatarwire.emulator.slow_link import LinkTransport
@@ -28,11 +29,13 @@ class Viewer:
 
     Args:
         controls: what the platform lets it do.
+        agents: what agents of the same program tell.
         socket: the connection, open.
     """
 
-    def __init__(self, controls: Controls, socket: web.WebSocketResponse) -> None:
+    def __init__(self, controls: Controls, agents: Agents, socket: web.WebSocketResponse) -> None:
         self._controls = controls
+        self._agents = agents
         self._socket = socket
         self._feed = Feed(controls.sessions, self._describe, socket.send_str)
         self._session: Session | None = None
@@ -53,7 +56,8 @@ class Viewer:
             faults=deeds,
             clock={"loop_s": asyncio.get_running_loop().time(), "unix_s": time.time()},
         )
-        tasks = [asyncio.create_task(self._feed.run()), asyncio.create_task(self._tell_faults())]
+        told = (self._feed.run(), self._tell_faults(), self._tell_written())
+        tasks = [asyncio.create_task(each) for each in told]
         try:
             async for message in self._socket:
                 if message.type is WSMsgType.BINARY:
@@ -149,6 +153,20 @@ class Viewer:
             if on != told:
                 told = on
                 await self._feed.tell("faults", on=on)
+            await asyncio.sleep(LOOK_S)
+
+    async def _tell_written(self) -> None:
+        number = 0
+        while True:
+            for written in self._agents.since(number):
+                number = written.number
+                await self._feed.tell(
+                    "written",
+                    session=written.session_id,
+                    turn=written.turn_id,
+                    written_ms=written.written_ms,
+                    dropped_ms=written.dropped_ms,
+                )
             await asyncio.sleep(LOOK_S)
 
     def _describe(self, session: Session) -> dict[str, object]:

@@ -29,8 +29,10 @@ export class Connection {
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type, ...fields }));
   }
 
+  // Returns whether there was room for it.
   sendVoice(samples) {
     const isReady = this.socket.readyState === WebSocket.OPEN && this.socket.bufferedAmount < MOST_WAITING_BYTES;
     if (isReady) this.socket.send(samples.buffer);
+    return isReady;
   }
 }

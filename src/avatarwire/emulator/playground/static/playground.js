@@ -25,6 +25,7 @@ let watched; // the session's id
 let isChosen = false; // by a click; else the newest is watched
 let hasUser = true;
 let clock = { loop_s: 0, unix_s: 0 };
+let unsentS = 0; // of the microphone that is open
 let skewS = 0; // this machine's clock, less the platform's
 
 const connection = new Connection({
@@ -85,8 +86,8 @@ const tells = {
     voice.silence(atS);
     story.silence(unix(atS));
   },
-  playout({ session, turn, playout }) {
-    if (session === watched) story.playout(turn, playout);
+  written(message) {
+    if (message.session === watched) story.written(message);
   },
   error({ message }) {
     find("trouble").textContent = message;
@@ -170,7 +171,11 @@ function showImage({ base64, width, height }) {
 // What somebody does
 
 const microphone = new Microphone({
-  heard: (samples) => connection.sendVoice(samples),
+  heard: (samples) => {
+    if (connection.sendVoice(samples)) return;
+    unsentS += samples.length / 16000;
+    find("trouble").textContent = `the platform takes your voice too slowly: ${unsentS.toFixed(1)} s were left out`;
+  },
   level: (level) => (find("heard").value = Math.min(1, level * 3)),
 });
 
@@ -206,6 +211,7 @@ find("microphone").addEventListener("click", async () => {
     return;
   }
   find("trouble").textContent = "";
+  unsentS = 0;
   try {
     await startSound();
     await microphone.start({ cancelEcho: find("echo").checked });

@@ -90,8 +90,8 @@ export class Story {
   }
 
   // What the agent itself says of a turn, when it is run beside the platform.
-  playout(turnId, { written_ms, dropped_ms }) {
-    const turn = this.turns.findLast((each) => each.id === turnId);
+  written({ turn: id, written_ms, dropped_ms }) {
+    const turn = this.hasTurns ? this.turns.findLast((each) => each.id === id) : this.turns.at(-1);
     if (turn !== undefined) Object.assign(turn, { writtenS: written_ms / 1000, unsentS: dropped_ms / 1000 });
   }
 
