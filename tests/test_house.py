@@ -14,7 +14,7 @@ MODULES = sorted(
     module.name for module in pkgutil.walk_packages(avatarwire.__path__, prefix="avatarwire.")
 )
 #: What imports nowhere but beside its framework.
-ADAPTERS = ("avatarwire.livekit", "avatarwire.pipecat")
+ADAPTERS = ("avatarwire.livekit", "avatarwire.pipecat", "avatarwire.fleet")
 SPEECH = str(Path(__file__).parent / "data" / "speech.wav")
 FACES = [
     "avatarwire",

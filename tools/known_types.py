@@ -8,7 +8,7 @@ checked there by mypy.
 import json
 import sys
 
-ADAPTERS = ("avatarwire.livekit", "avatarwire.pipecat")
+ADAPTERS = ("avatarwire.livekit", "avatarwire.pipecat", "avatarwire.fleet")
 
 
 def main() -> None:

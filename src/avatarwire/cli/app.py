@@ -10,6 +10,7 @@ from avatarwire.cli.bench import bench
 from avatarwire.cli.diff import diff
 from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
+from avatarwire.cli.fleet import fleet
 from avatarwire.cli.inspect import inspect
 from avatarwire.cli.monitor import monitor
 from avatarwire.cli.output import OutputError, shown, standard_streams
@@ -33,6 +34,7 @@ def cli(context: click.Context) -> None:
 cli.add_command(bench)
 cli.add_command(diff)
 cli.add_command(doctor)
+cli.add_command(fleet)
 cli.add_command(inspect)
 cli.add_command(monitor)
 cli.add_command(play)

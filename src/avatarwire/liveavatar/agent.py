@@ -116,6 +116,11 @@ class AvatarAgent(AgentCalls):
         return self._engine.is_open
 
     @property
+    def is_speaking(self) -> bool:
+        """Whether a turn of speech is not over: still written to, or sent and not yet played."""
+        return any(not stream.is_resolved for stream in self._turns.playing)
+
+    @property
     def ending(self) -> End | None:
         """How the last session ended (``code``, ``reason``); None while it has not."""
         return self._engine.lifecycle.end

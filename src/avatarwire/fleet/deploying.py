@@ -1,0 +1,132 @@
+"""A fleet as a Serve application."""
+
+import ipaddress
+import os
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+
+from avatarwire.errors import SettingError
+from avatarwire.fleet.directory import start_directory
+from avatarwire.fleet.gateway import new_gateway
+from avatarwire.fleet.host import Host
+from avatarwire.fleet.hosted import TURN_LIMIT_S
+from avatarwire.fleet.program import Handler, load_program, program_of
+
+__all__ = ["FLEET", "app", "application", "is_loopback"]
+
+#: What a fleet is called unless it is named.
+FLEET = "fleet"
+HEALTH_PERIOD_S = 1.0
+HEALTH_TIMEOUT_S = 5.0
+
+
+class _Gateway:
+    """Serves the fleet over HTTP; Serve makes it from the application below."""
+
+
+def application(
+    handler: Handler,
+    *,
+    fleet: str = FLEET,
+    max_sessions: int | None = None,
+    hosts: int | None = None,
+    gateways: int = 1,
+    autoscaling: dict[str, Any] | None = None,
+    token: str | None = None,
+    cpus_per_host: float = 1.0,
+) -> Application:
+    """Return a program as a Serve application, for ``serve.run`` or a Serve config file.
+
+    Example::
+
+        serve.run(fleet.application(handle, hosts=4), name="fleet", route_prefix="/")
+
+    Args:
+        handler: the program.
+        fleet: the name of the fleet; the application must be run under the same name.
+        max_sessions: how many sessions a host runs at the most; None: as the program says.
+        hosts: how many hosts; None with ``autoscaling``, else 1.
+        gateways: how many gateways.
+        autoscaling: Serve's ``autoscaling_config``; by default the target is 70 % of
+            ``max_sessions``.
+        token: what callers must give as a bearer token; by default ``AVATARWIRE_FLEET_TOKEN``.
+            Without it callers are not asked, which is for loopback alone.
+        cpus_per_host: how many CPUs the engine reserves for a host.
+    """
+    program = program_of(handler)
+    most = program.max_sessions if max_sessions is None else max_sessions
+    options: dict[str, Any] = {
+        "max_ongoing_requests": most,
+        "health_check_period_s": HEALTH_PERIOD_S,
+        "health_check_timeout_s": HEALTH_TIMEOUT_S,
+        "graceful_shutdown_timeout_s": program.drain_timeout_s + TURN_LIMIT_S + 5,
+        "graceful_shutdown_wait_loop_s": 0.5,
+        "ray_actor_options": {"num_cpus": cpus_per_host},
+    }
+    if autoscaling is not None:
+        target = {"target_ongoing_requests": max(1, round(0.7 * most))}
+        options["autoscaling_config"] = {**target, **autoscaling}
+    else:
+        options["num_replicas"] = hosts or 1
+    token = token if token is not None else os.environ.get("AVATARWIRE_FLEET_TOKEN") or None
+
+    host = serve.deployment(name="Host", **options)(Host).bind(handler, fleet, most)  # type: ignore[arg-type]
+
+    def build() -> FastAPI:
+        return new_gateway(fleet, token)
+
+    @serve.deployment(
+        name="Gateway",
+        num_replicas=gateways,
+        max_ongoing_requests=1000,
+        health_check_period_s=HEALTH_PERIOD_S,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
+        graceful_shutdown_timeout_s=5,
+        ray_actor_options={"num_cpus": 0},
+    )
+    @serve.ingress(build)
+    class Gateway(_Gateway):
+        def __init__(self, hosts: Any) -> None:
+            del hosts  # it is named so that Serve runs them; the directory calls them
+            start_directory(fleet)
+
+    return Gateway.bind(host)
+
+
+def app(args: dict[str, Any]) -> Application:
+    """Build the application from a Serve config file, whose ``args`` are these.
+
+    ``program`` is ``module:handle``; ``hosts``, ``gateways``, ``autoscaling``, ``cpus_per_host``
+    and ``fleet`` are those of ``application``.
+    """
+    values = dict(args)
+    return application(load_program(values.pop("program")), **values)
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether nobody but this machine reaches an address."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def require_token(address: str, token: str | None) -> None:
+    """Refuse an open gateway that other machines can reach.
+
+    Raises:
+        SettingError: there is no token, or one too short.
+    """
+    if is_loopback(address):
+        return
+    if token is None or len(token) < 16:
+        raise SettingError(
+            f"other machines can reach {address}: set AVATARWIRE_FLEET_TOKEN to 16 characters or"
+            " more, which callers give as a bearer token",
+            setting="AVATARWIRE_FLEET_TOKEN",
+        )
