@@ -18,7 +18,8 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	packed wheel wheels clean compare history test-nogil test-frameworks test-browser
+	packed wheel wheels clean compare history test-nogil test-frameworks test-browser \
+	test-fleet fleet-demo fleet-chaos
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -103,6 +104,30 @@ test-frameworks: $(FRAMEWORKS:%=.venv-%/.installed)  ## Test the adapters, each 
 else
 test-frameworks:
 	@echo 'LiveKit Agents and Pipecat need a Python before 3.15: nothing is tested'
+endif
+
+# Ray warns of its own ways, which are no concern of ours.
+WITH_RAY := -W ignore::DeprecationWarning -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+.venv-fleet/.installed: pyproject.toml setup.py $(NATIVE)
+	@echo 'Setting up .venv-fleet'
+	@test -d .venv-fleet || $(PYTHON) -m venv .venv-fleet
+	@.venv-fleet/bin/python -m pip install -qq --upgrade 'pip>=25.1'
+	@.venv-fleet/bin/python -m pip install -qq --group frameworks --editable '.[cli,fleet]'
+	@touch $@
+
+ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 15))'),True)
+test-fleet: .venv-fleet/.installed  ## Test the fleet on an embedded Ray
+	@.venv-fleet/bin/mypy src/avatarwire/fleet/*.py
+	@.venv-fleet/bin/python -m pytest tests/with_fleet $(WITH_RAY)
+
+fleet-demo: .venv-fleet/.installed  ## Kill one of two hosts of 100 sessions, and tell what became of each
+	@.venv-fleet/bin/python fuzz/fleet.py --demo
+
+fleet-chaos: .venv-fleet/.installed  ## Kill, freeze, drain and redeploy hosts of 200 sessions, by a ledger
+	@.venv-fleet/bin/python fuzz/fleet.py --seconds $(CHAOS_S) --seed $(SEED)
+else
+test-fleet fleet-demo fleet-chaos:
+	@echo 'Ray needs a Python before 3.15: nothing is run'
 endif
 
 # Its tests alone, each in four threads at once; importing a module that is not declared safe would

@@ -8,7 +8,9 @@ from avatarwire import transport
 
 #: Tests of adapters run where their framework is (make test-frameworks).
 collect_ignore = [
-    f"with_{framework}" for framework in ("livekit", "pipecat") if find_spec(framework) is None
+    f"with_{room}"
+    for room, package in (("livekit", "livekit"), ("pipecat", "pipecat"), ("fleet", "ray"))
+    if find_spec(package) is None
 ]
 
 

@@ -142,11 +142,18 @@ async def run(
 
 def test_every_block_is_known() -> None:
     kinds = {block.kind for block in BLOCKS}
-    assert kinds == {"python", "diff", "console", "text", "toml"}
-    # What is printed stands below what prints it. The design's drawing stands alone, and so does what
-    # needs LiveKit Agents or Pipecat, which have their examples, tested beside them.
+    assert kinds == {"python", "diff", "console", "text", "toml", "yaml"}
+    # What is printed stands below what prints it. The design's drawing stands alone, and so do
+    # programs that need a framework, which have their examples, tested beside it.
     alone = [block.name for block in BLOCKS if block.kind == "text"]
-    assert alone == ["design-1", "how-to/livekit-2", "how-to/pipecat-2"]
+    assert alone == [
+        "design-1",
+        "how-to/fleet-2",
+        "how-to/fleet-4",
+        "how-to/fleet-5",
+        "how-to/livekit-2",
+        "how-to/pipecat-2",
+    ]
     assert len(of_kind("python")) >= 20
     assert len(of_kind("python", is_test=True)) == 2
     assert len(of_kind("diff")) == 3

@@ -35,7 +35,7 @@ def ledger(platform):
     return lambda: httpx.get(platform[1]).json()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(platform):
     """Ray in this process, whose hosts know the platform."""
     import ray

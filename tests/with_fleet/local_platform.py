@@ -8,11 +8,27 @@ from aiohttp import web
 from avatarwire.emulator import LiveAvatarEmulator
 
 
+def spoken(session):
+    """Return, for each connection, when it was ready and when sound first and last came on it."""
+    connections = []
+    for entry in session.transcript:
+        if entry.direction != "received":
+            continue
+        if entry.kind == "text":
+            if '"session.ready"' in entry.data:
+                connections.append({"ready_s": entry.time_s, "first_s": None, "last_s": None})
+        elif connections:
+            connections[-1]["first_s"] = connections[-1]["first_s"] or entry.time_s
+            connections[-1]["last_s"] = entry.time_s
+    return connections
+
+
 def described(session):
     return {
         "session_id": session.session_id,
         "epochs": [body.get("epoch") for body in session.start_requests],
         "owners": [body.get("owner") for body in session.start_requests],
+        "speech": spoken(session),
         "is_connected": session.is_connected,
         "ended": session.ended,
         "stops": session.stop_requests,
@@ -34,8 +50,9 @@ async def main():
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        print(emulator.base_url, flush=True)
-        print(f"http://127.0.0.1:{runner.addresses[0][1]}/ledger", flush=True)
+        ledger_url = f"http://127.0.0.1:{runner.addresses[0][1]}/ledger"
+        sys.stdout.write(f"{emulator.base_url}\n{ledger_url}\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()
 
 

@@ -154,7 +154,7 @@ async def test_the_same_from_python(http, ledger):
     assert events[0] == "started"
     assert events[-1] == "ended"
     assert (await session.status())["ending"] == "stopped"
-    with pytest.raises(fleet.UnknownSessionError, match="no session"):
+    with pytest.raises(fleet.UnknownSessionError, match="has ended: stopped"):
         await session.say("too late")
     with pytest.raises(fleet.FleetError, match="cannot be written as JSON"):
         await fleet.start("avatar", {1, 2})

@@ -10,6 +10,7 @@ from ray.serve import Application
 
 from avatarwire.errors import SettingError
 from avatarwire.fleet.directory import start_directory
+from avatarwire.fleet.errors import FleetError
 from avatarwire.fleet.gateway import new_gateway
 from avatarwire.fleet.host import Host
 from avatarwire.fleet.hosted import TURN_LIMIT_S
@@ -73,7 +74,7 @@ def application(
         options["num_replicas"] = hosts or 1
     token = token if token is not None else os.environ.get("AVATARWIRE_FLEET_TOKEN") or None
 
-    host = serve.deployment(name="Host", **options)(Host).bind(handler, fleet, most)  # type: ignore[arg-type]
+    host = serve.deployment(name="Host", **options)(Host).bind(handler, fleet, most)
 
     def build() -> FastAPI:
         return new_gateway(fleet, token)
@@ -93,7 +94,8 @@ def application(
             del hosts  # it is named so that Serve runs them; the directory calls them
             start_directory(fleet)
 
-    return Gateway.bind(host)
+    built: Application = Gateway.bind(host)  # type: ignore[attr-defined] # Serve's decorator
+    return built
 
 
 def app(args: dict[str, Any]) -> Application:
@@ -103,6 +105,8 @@ def app(args: dict[str, Any]) -> Application:
     and ``fleet`` are those of ``application``.
     """
     values = dict(args)
+    if "program" not in values:
+        raise FleetError("args of the config file: program: module:handle is missing")
     return application(load_program(values.pop("program")), **values)
 
 

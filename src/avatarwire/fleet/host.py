@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ray import serve
@@ -17,10 +16,9 @@ from avatarwire.fleet.metrics import HostMetrics
 from avatarwire.fleet.pace import Pace
 from avatarwire.fleet.program import Handler, Job, program_of
 from avatarwire.fleet.reaching import Directory
+from avatarwire.fleet.tasks import Tasks
 
 __all__ = ["Host"]
-
-logger: logging.Logger = logging.getLogger("avatarwire.fleet")
 
 BEAT_S = 0.5
 #: News waits so long for more of it: one call carries them all.
@@ -55,10 +53,10 @@ class Host:
         self._lateness_s = 0.0
         self._cpu = (time.monotonic(), time.process_time())
         self._metrics = HostMetrics(self.id)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._keep(self._beat_for_ever())
-        self._keep(self._obey_for_ever())
-        self._keep(self._measure_for_ever())
+        self._tasks = Tasks(f"host {self.id}")
+        self._tasks.keep(self._beat_for_ever())
+        self._tasks.keep(self._obey_for_ever())
+        self._tasks.keep(self._measure_for_ever())
 
     async def check_health(self) -> None:
         """Tell Serve whether to keep this host: one that drains is replaced."""
@@ -93,7 +91,7 @@ class Host:
             yield {"kind": "failed", "reason": str(exc), "is_over": True}
             return
         self._sessions[key] = session
-        self._keep(self._run(key, session, session_id))
+        self._tasks.keep(self._run(key, session, session_id))
         while True:
             item = await told.get()
             yield item
@@ -148,7 +146,7 @@ class Host:
                 continue
             for key in foreign:
                 if (session := self._sessions.get(tuple(key))) is not None:
-                    self._keep(session.leave())
+                    self._tasks.keep(session.leave())
 
     def _report(self) -> dict[str, Any]:
         now_s, cpu_s = time.monotonic(), time.process_time()
@@ -186,7 +184,7 @@ class Host:
                 await asyncio.sleep(ASK_AGAIN_S)
                 continue
             for command in commands:
-                self._keep(self._obey(command))
+                self._tasks.keep(self._obey(command))
 
     async def _obey(self, command: Mapping[str, Any]) -> None:
         if command["do"] == "drain":
@@ -236,13 +234,3 @@ class Host:
             *(each.hand_over(turn_deadline_s) for each in self._sessions.values()),
             return_exceptions=True,
         )
-
-    def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("host %s: a task failed", self.id, exc_info=task.exception())

@@ -18,6 +18,7 @@ __all__ = ["Ledger", "Record"]
 
 #: How many events of a session are kept for who asks late.
 KEPT_EVENTS = 64
+_TOKENS = ("user_token", "sfu_url")
 _KEPT = ("id", "avatar_id", "data", "turns", "session_id", "host", "pid", "epoch", "resumed")
 
 
@@ -78,10 +79,17 @@ class Record:
         self.news.set()
         self.news = asyncio.Event()
 
+    def events_after(self, number: int, *, shows_tokens: bool) -> list[dict[str, Any]]:
+        """Return the events after one, without what the browser joins with unless it is shown."""
+        events = [each for each in self.events if each["number"] > number]
+        if shows_tokens:
+            return events
+        return [{k: v for k, v in each.items() if k not in _TOKENS} for each in events]
+
     def issue(self, item: dict[str, Any]) -> None:
         """Take the credentials of a start."""
         self.session_id = item["session_id"]
-        self.credentials = {key: item[key] for key in ("sfu_url", "user_token")}
+        self.credentials = {key: item[key] for key in _TOKENS}
         self.tokens = [*self.tokens[-7:], item["user_token"]]
 
     def is_starters(self, token: str) -> bool:
