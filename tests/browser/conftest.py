@@ -109,7 +109,7 @@ async def browse():
     async with async_playwright() as playwright:
         browsers, errors = [], []
 
-        async def open_(url, *args, scheme="light", width=1280, height=900):
+        async def open_(url, *args, scheme="light", width=1280, height=900, taps=True):
             browser = await playwright.chromium.launch(
                 executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"),
                 args=["--no-sandbox", "--use-fake-ui-for-media-stream", *args],
@@ -122,7 +122,8 @@ async def browse():
             )
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda said: said.type == "error" and errors.append(said.text))
-            await page.add_init_script(CONNECT_TAP)
+            if taps:
+                await page.add_init_script(CONNECT_TAP)
             await page.goto(url)
             return page
 

@@ -16,9 +16,8 @@ HOUR_S = 3600
 FRAMES = 25 * HOUR_S
 
 
-@pytest.fixture(scope="module")
-def hour(tmp_path_factory):
-    path = tmp_path_factory.mktemp("hour")
+def written(path):
+    """Write an hour's recording into a folder, and return it."""
     wording = Wording(platform="toy", side="client", read=str)
     first = snapshot(wording, "s", monotonic_s=0.0, unix_s=0.0, content=True)
     with (path / "timeline.jsonl").open("w") as lines:
@@ -46,6 +45,11 @@ def hour(tmp_path_factory):
     heard.lengthen(HOUR_S * 24000)
     heard.close()
     return path
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("hour"))
 
 
 def test_it_is_inspected_in_ten_seconds(hour):

@@ -19,7 +19,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 def parts(html):
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
-    return json.loads(data[1]), script
+    values = json.loads(data[1])
+    pieces = re.findall(r'<script type="application/json" id="sound-(\d+)">(.*?)</script>', html)
+    values["sound"]["pieces"] = {index: json.loads(coded) for index, coded in pieces}
+    assert html.index(script) < html.rindex("</body>")
+    assert all(html.index(f'"sound-{index}"') > html.index(script) for index, _ in pieces)
+    return values, script
 
 
 def test_it_loads_nothing_and_runs_its_own_script_alone(tmp_path):
@@ -36,7 +41,9 @@ def test_it_loads_nothing_and_runs_its_own_script_alone(tmp_path):
 def test_words_of_the_session_are_no_markup(tmp_path):
     html = page(made(tmp_path, conversation))
     assert EVIL not in html
-    assert html.count("<script") == 2
+    kinds = set(re.findall(r"<script[^>]*>", html)) - {'<script type="application/json" id="data">'}
+    assert kinds == {"<script>", '<script type="application/json" id="sound-0">'}
+    assert html.count("<script>") == 1
     data, _ = parts(html)
     typed = next(event for event in data["events"] if event["what"] == "input.text")
     assert EVIL in json.loads(typed["words"])["text"]

@@ -31,8 +31,14 @@ MOST_WORDS = 2000
 
 
 def page(recording: Recording) -> str:
-    """Return the page, as HTML."""
+    """Return the page, as HTML.
+
+    Its sound stands behind all else, in an element for each piece: a browser draws what stands
+    before it, and reads a piece when it is played.
+    """
     found = findings(recording)
+    sound = _sound(recording)
+    pieces = sound.pop("pieces")
     data = {
         "snapshot": recording.snapshot,
         "session": recording.session_id,
@@ -44,7 +50,7 @@ def page(recording: Recording) -> str:
         "counts": _counts(found),
         "events": _events(recording),
         "peaks": _peaks(recording),
-        "sound": _sound(recording),
+        "sound": sound,
     }
     template = resources.files("avatarwire.recording").joinpath("page.html").read_text("utf-8")
     style = _between(template, "<style>", "</style>")
@@ -54,7 +60,14 @@ def page(recording: Recording) -> str:
         .replace("{{script-hash}}", _hash(script))
         # Within a script element nothing but its end means anything; JSON knows no "<" elsewhere.
         .replace("{{data}}", _json.dumps(data).decode().replace("<", "\\u003c"))
+        .replace("{{sound}}", "\n".join(map(_element, pieces.items())))
     )
+
+
+def _element(piece: tuple[str, list[str]]) -> str:
+    index, channels = piece
+    coded = _json.dumps(channels).decode()
+    return f'<script type="application/json" id="sound-{index}">{coded}</script>'
 
 
 def _hash(text: str) -> str:
