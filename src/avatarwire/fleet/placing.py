@@ -106,7 +106,6 @@ class Placing:
         record.add_event({"event": "lost", "host": record.host, "reason": cause})
         record.host = record.pid = None
         record.epoch += 1  # from here on it is nobody's
-        self._ledger.write(record)
         self._tasks.keep(self._resume_within(record, cause))
 
     def lose_host(self, name: str, cause: str) -> None:
@@ -130,7 +129,7 @@ class Placing:
             return
         match item["kind"]:
             case "started":
-                if record.host == item["host"]:
+                if record.host is not None:
                     return  # told twice: by the call, and with the news
                 is_first = record.session_id is None
                 record.host, record.pid = item["host"], item["pid"]
@@ -204,8 +203,10 @@ class Placing:
         record.epoch += 1
         record.host = None
         epoch = record.epoch
-        self._ledger.write(record)
-        stream = self._hosts_handle().options(stream=True).run.remote(_order(record))
+        if record.session_id is not None:
+            # Before anyone has it; what has not started yet is of no use to a successor.
+            self._ledger.write(record)
+        stream = self._hosts_handle().run.remote(_order(record))
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 item = await anext(stream)
@@ -226,7 +227,8 @@ class Placing:
 
     def _hosts_handle(self) -> Any:
         if self._handle is None:
-            self._handle = serve.get_deployment_handle("Host", app_name=self._fleet)
+            handle = serve.get_deployment_handle("Host", app_name=self._fleet)
+            self._handle = handle.options(stream=True)
         return self._handle
 
     async def _follow(self, record: Record, epoch: int, stream: AsyncIterator[Any]) -> None:
