@@ -19,10 +19,11 @@ from sources import Told
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, Recorder
 from avatarwire.akool import StreamingAvatarClient
 from avatarwire.audio import PcmFormat
+from avatarwire.cli.app import run
 from avatarwire.emulator import AkoolEmulator, LiveAvatarEmulator
 from avatarwire.emulator.liveavatar.player import Player
+from avatarwire.recording import Recording, findings, schema
 from avatarwire.recording import recorder as recorder_module
-from avatarwire.recording import schema
 
 KEY = "sk-0123456789abcdef"
 USER = array("h", [500] * 16000).tobytes()
@@ -356,7 +357,7 @@ asyncio.run(main())
 """
 
 
-def test_a_process_that_is_killed_leaves_a_recording(tmp_path):
+def test_a_process_that_is_killed_leaves_a_recording(tmp_path, capsys):
     path = tmp_path / "killed"
     code = KILLED.format(tests=os.path.dirname(__file__), path=str(path))  # noqa: PTH120
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
@@ -373,6 +374,11 @@ def test_a_process_that_is_killed_leaves_a_recording(tmp_path):
     assert len(sound(path / "sent.wav")) >= 2 * sum(line["n"] for line in sent[:-1])
     right = heard(path)[1].tobytes().strip(b"\0")
     assert len(right) > 2 * 9000
+    found = findings(Recording(path))
+    (turn,) = found.turns
+    assert (turn.reason, turn.ended_s) == ("", None)
+    assert run(["inspect", str(path)]) == 0
+    assert capsys.readouterr().out
 
 
 async def test_it_costs_little(tmp_path):
