@@ -1,6 +1,7 @@
 """Small checks that keep the structure honest."""
 
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -103,3 +104,13 @@ def test_the_emulator_loads_nothing_that_runs_a_client():
     }
     names = [name.removeprefix("avatarwire.") for name in loaded.split() if name != "avatarwire"]
     assert [n for n in names if n not in messages and not n.startswith(rooms)] == []
+
+
+@pytest.mark.parametrize(
+    "room", ["akool", "liveavatar", "livekit", "pipecat", "session", "streaming", "transport"]
+)
+def test_a_room_begins_its_tasks_later(room):
+    """An eager task factory then changes nothing: see ``avatarwire._tasks``."""
+    (path,) = avatarwire.__path__
+    for file in Path(path, room).rglob("*.py"):
+        assert not re.search(r"create_task\(|ensure_future\(", file.read_text("utf-8")), file

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import config_for
 from lines import Line, pieces, sound, turn
 from naive import HastyOutput, NaiveOutput
 from pipecat.frames.frames import InterruptionFrame, TTSStartedFrame, TTSStoppedFrame
+from unreliable import Lateness
 
 from avatarwire import AvatarAgent
 from avatarwire.emulator import LiveAvatarEmulator
@@ -174,14 +176,20 @@ async def calls_that_lag_each_other(line):
         agent = AvatarAgent(config_for(line.emulator), object())
         others.append(await Line(type_of(line)(agent), agent, line.emulator).__aenter__())
     lines = [line, *others]
+    lateness = Lateness()
+    watching = asyncio.create_task(lateness.watch())
     await asyncio.gather(*(each.put(*turn(sound(1000))) for each in lines))
     for session in line.emulator.sessions:
         await line.until(
             lambda session=session: session.turns and session.turns[0].outcome == "finished"
         )
     await asyncio.gather(*(each.end() for each in lines))
-    # The first chunk has no other ahead of it yet.
-    assert max(session.turns[0].underruns for session in line.emulator.sessions) <= 1
+    watching.cancel()
+    # The first chunk has no other ahead of it yet, and a machine that is busy with more than this
+    # holds up what follows.
+    stalls = sum(late_s > 0.04 for _, late_s in lateness.late)
+    underruns = max(session.turns[0].underruns for session in line.emulator.sessions)
+    assert underruns <= 1 + stalls, (underruns, stalls)
     assert [len(session.pcm) for session in line.emulator.sessions] == [48000] * 10
     assert [len(session.turns[0].pcm) for session in line.emulator.sessions] == [48000] * 10
 
@@ -230,7 +238,10 @@ async def test_a_report(threads):
 def test_the_naive_output_fails_it(threads):
     # In a process of its own, which nothing of it outlives: some of them end nothing.
     command = [sys.executable, __file__, threads]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    path = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        command, env=os.environ | path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout.splitlines()[-1:] == ["fails"], done.stdout + done.stderr[-2000:]
 
 

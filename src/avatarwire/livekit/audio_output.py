@@ -8,6 +8,7 @@ from functools import partial
 from livekit import rtc
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities
 
+from avatarwire._tasks import begin_later
 from avatarwire.audio import PcmFormat
 from avatarwire.session import Conversation, SceneGate, Session, Utterance
 from avatarwire.session.tasks import keep
@@ -132,7 +133,7 @@ class AvatarAudioOutput(AudioOutput):
             is_paused=self._is_paused,
         )
         self._segments.append(segment)
-        keep(asyncio.create_task(self._report(segment)))
+        keep(begin_later(self._report(segment), name="avatarwire livekit report"))
         return segment
 
     async def _report(self, segment: "_Segment") -> None:

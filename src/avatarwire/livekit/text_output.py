@@ -1,6 +1,5 @@
 """What the agent writes, spoken by the platform's own voice."""
 
-import asyncio
 import logging
 import uuid
 from contextlib import AsyncExitStack
@@ -8,6 +7,7 @@ from typing import Any
 
 from livekit.agents.voice.io import TextOutput
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import AvatarwireError
 from avatarwire.session import Conversation
 from avatarwire.session.tasks import keep
@@ -15,6 +15,8 @@ from avatarwire.session.tasks import keep
 __all__ = ["AvatarTextOutput"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.livekit")
+
+TASK = "avatarwire livekit text"
 
 
 class AvatarTextOutput(TextOutput):
@@ -60,14 +62,14 @@ class AvatarTextOutput(TextOutput):
         if self._response is not None:
             _, _, stack = self._response
             self._response = None
-            keep(asyncio.create_task(self._told(stack.aclose(), "completed")))
+            keep(begin_later(self._told(stack.aclose(), "completed"), name=TASK))
 
     def interrupt(self) -> None:
         """Stop what is being spoken of the last text."""
         if self._last_request is not None:
             stopping = self._session.send_interrupt(self._last_request)
             self._last_request = None
-            keep(asyncio.create_task(self._told(stopping, "interrupted")))
+            keep(begin_later(self._told(stopping, "interrupted"), name=TASK))
 
     async def _told(self, call: Any, what: str) -> None:  # noqa: ANN401 - a coroutine
         try:

@@ -1,6 +1,5 @@
 """What the framework hears of the user, told to a platform that leaves recognition to us."""
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Coroutine
@@ -9,6 +8,7 @@ from typing import Any
 from livekit.agents import AgentSession, UserInputTranscribedEvent, UserStateChangedEvent
 from livekit.agents.voice.events import AgentStateChangedEvent
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import AvatarwireError
 from avatarwire.session import Conversation
 from avatarwire.session.tasks import keep
@@ -92,7 +92,7 @@ class UserVoice:
 
     def _send(self, call: Coroutine[Any, Any, None]) -> None:
         """Send in the order of the calls: each writes before it waits for anything."""
-        keep(asyncio.create_task(_quietly(call)))
+        keep(begin_later(_quietly(call), name="avatarwire livekit voice"))
 
 
 async def _quietly(call: Coroutine[Any, Any, None]) -> None:

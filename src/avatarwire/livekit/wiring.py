@@ -1,6 +1,5 @@
 """An agent session of LiveKit and a session of an avatar, made one."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from livekit.agents.voice import TranscriptSynchronizer
 from livekit.agents.voice.events import MetricsCollectedEvent, SpeechCreatedEvent
 from livekit.agents.voice.speech_handle import SpeechHandle
 
+from avatarwire._tasks import begin_later
 from avatarwire.errors import SessionLostError
 from avatarwire.livekit.audio_input import AvatarAudioInput
 from avatarwire.livekit.audio_output import AvatarAudioOutput
@@ -87,7 +87,7 @@ class _Wiring:
         self._output: AvatarAudioOutput | AvatarTextOutput
         self._undo: list[Callable[[], None]] = []
         self._begun_s = time.time()
-        self._tasks = [asyncio.create_task(self._watch())]
+        self._tasks = [begin_later(self._watch(), name="avatarwire livekit watch")]
         if platform_voice and isinstance(session, Conversation):
             self._output = AvatarTextOutput(session)
             agent_session.output.transcription = self._output
@@ -127,7 +127,7 @@ class _Wiring:
         self._on("user_state_changed", voice.user_state_changed)
         self._on("agent_state_changed", voice.agent_state_changed)
         self._on("user_input_transcribed", voice.transcribed)
-        self._tasks.append(asyncio.create_task(self._join(session)))
+        self._tasks.append(begin_later(self._join(session), name="avatarwire livekit join"))
 
     def _on(self, event: Any, callback: Callable[..., None]) -> None:  # noqa: ANN401
         self._agent_session.on(event, callback)

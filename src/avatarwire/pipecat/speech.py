@@ -29,6 +29,9 @@ class Speech:
         lead_ms: how much sound may be ahead of playout.
         buffer_ms: how much more may be queued.
         on_started: called when the listener begins to hear it.
+
+    Attributes:
+        is_passed_on: all that was heard of it has gone downstream.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Speech:
         buffer_ms: float,
         on_started: Callable[[], object],
     ) -> None:
+        self.is_passed_on = False
         session = connection.session
         make_stream = session.audio_stream
         if isinstance(session, Conversation) and connection.request_id is not None:
