@@ -85,15 +85,18 @@ def test_what_does_not_exist_is_found(words: list[str]) -> None:
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("block", re.findall(r"```diff\n(.*?)```", README, re.DOTALL))
-def test_both_import_lines(block: str) -> None:
-    sdk = SEEDS / ("akool-0.1.9" if "akool" in block else "liveavatar-0.4.4")
+@pytest.mark.parametrize(("before", "after"), re.findall(r"^-(.*)\n\+(.*)$", README, re.MULTILINE))
+def test_both_import_lines(before: str, after: str) -> None:
+    sdk = SEEDS / ("akool-0.1.9" if "akool" in before else "liveavatar-0.4.4")
     if not sdk.is_dir():
         pytest.skip(f"no {sdk.name}: make test installs it")
-    for sign in "-+":
-        (line,) = re.findall(rf"^\{sign}(.*)$", block, re.MULTILINE)
-        path = {"PYTHONPATH": str(sdk) if sign == "-" else ""}
-        subprocess.run([sys.executable, "-c", line], env=os.environ | path, check=True)
+    for line, path in ((before, str(sdk)), (after, "")):
+        environment = os.environ | {"PYTHONPATH": path}
+        subprocess.run([sys.executable, "-c", line], env=environment, check=True)
+
+
+def test_both_clients_have_an_import_line() -> None:
+    assert len(re.findall(r"^-(?:from|import) ", README, re.MULTILINE)) == 2
 
 
 def test_what_the_demo_prints() -> None:
