@@ -99,7 +99,8 @@ test-frameworks: $(FRAMEWORKS:%=.venv-%/.installed)  ## Test the adapters, each 
 		echo "Testing with $$framework"; \
 		bin=.venv-$$framework/bin; \
 		$$bin/mypy src/avatarwire/$$framework/*.py examples/$${framework}_*.py && \
-		$$bin/python -m pytest tests/with_$$framework || exit 1; \
+		$$bin/python -m pytest tests/with_$$framework && \
+		$$bin/python benchmarks/guard_adapters.py $$framework --check || exit 1; \
 	done
 else
 test-frameworks:

@@ -5,8 +5,11 @@ process of its own that reads and discards.
 """
 
 import asyncio
+import json
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from cpu import cpu_of
 from drain import drain
@@ -24,6 +27,7 @@ from report import Panel, write
 
 from avatarwire import AvatarAgent
 
+HERE = Path(__file__).parent
 SESSIONS = 100
 LIVE_S = 5.0
 
@@ -117,6 +121,25 @@ async def measure_live() -> tuple[dict[str, float], dict[str, float]]:
     return costs, pace
 
 
+def adapters() -> list[Panel]:
+    """Measure each adapter in the environment of its framework, where make has made that."""
+    panels = []
+    for framework, name in (("livekit", "LiveKit Agents"), ("pipecat", "Pipecat")):
+        python = HERE.parent / f".venv-{framework}" / "bin" / "python"
+        if not python.exists():
+            continue
+        command = [python, HERE / "guard_adapters.py", framework, "--json"]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        costs = json.loads(output.splitlines()[-1])
+        panels.append(
+            Panel(
+                f"Speaking inside {name}: CPU per session and second of speech",
+                {f"avatarwire.{framework}": costs["ours"], "an output by hand": costs["theirs"]},
+            )
+        )
+    return panels
+
+
 def run() -> list[Panel]:
     """Time both kinds of streaming, and write the results."""
     best = asyncio.run(bursts())
@@ -131,6 +154,7 @@ def run() -> list[Panel]:
             {name: whole_s for name, (_, whole_s) in best.items()},
         ),
         Panel("Live: CPU per session and second of audio", costs),
+        *adapters(),
     ]
     lines = ["| live | sessions per core | audio sent per second |", "|---|--:|--:|"]
     lines += [f"| {name} | {1 / costs[name]:,.0f} | {pace[name]:.3f} s |" for name in LIVE]

@@ -74,19 +74,22 @@ class AvatarAudioOutput(AudioOutput):
             ValueError: a rate that cannot be converted, or another format than the segment has.
             MissingExtraError: the sound has to be converted and the extra is not installed.
         """
-        format_ = PcmFormat(frame.sample_rate, frame.num_channels)
         segment = self._captured
         if segment is None:
-            segment = self._begin(format_)
+            segment = self._begin(PcmFormat(frame.sample_rate, frame.num_channels))
             self._captured = segment
-        elif segment.format != format_:
+        elif not segment.fits(frame):
+            format_ = PcmFormat(frame.sample_rate, frame.num_channels)
             raise ValueError(
                 f"a segment of {segment.format} goes on with a frame of {format_}: flush() before"
                 " the format changes, or give AvatarAudioOutput a sample_rate"
             )
         await super().capture_frame(frame)  # counts; it does not wait
-        async with segment.capturing:
+        segment.captures += 1
+        try:
             await segment.utterance.write(frame.data)
+        finally:
+            segment.captured()
 
     def flush(self) -> None:
         """Complete the segment."""
@@ -142,8 +145,8 @@ class AvatarAudioOutput(AudioOutput):
         # What wraps this output counts a segment when its first frame has been captured, and
         # expects no end of one that it may still capture for.
         await segment.flushed.wait()
-        async with segment.capturing:
-            self._segments.remove(segment)
+        await segment.wait_captured()
+        self._segments.remove(segment)
         if playout.played_ms:
             segment.started()
         segment.is_over = True
@@ -164,7 +167,7 @@ class _Segment:
     Attributes:
         format: the same.
         utterance: what speaks it.
-        capturing: held while a frame of it is taken in.
+        captures: how many frames are being taken in.
         flushed: no more of it comes, or what comes is dropped.
         is_over: its end has been reported.
     """
@@ -172,11 +175,27 @@ class _Segment:
     def __init__(self, output: AvatarAudioOutput, format_: PcmFormat) -> None:
         self.format = format_
         self.utterance: Utterance
-        self.capturing = asyncio.Lock()
+        self.captures = 0
         self.flushed = asyncio.Event()
         self.is_over = False
         self._output = output
         self._is_started = False
+        self._all_captured: asyncio.Event | None = None  # for whoever waits for it
+
+    def captured(self) -> None:
+        self.captures -= 1
+        if not self.captures and self._all_captured is not None:
+            self._all_captured.set()
+
+    async def wait_captured(self) -> None:
+        if self.captures:
+            self._all_captured = asyncio.Event()
+            await self._all_captured.wait()
+
+    def fits(self, frame: rtc.AudioFrame) -> bool:
+        # One more format for every frame would cost more than all the rest.
+        format_ = self.format
+        return (frame.sample_rate, frame.num_channels) == (format_.sample_rate, format_.channels)
 
     def flush(self) -> None:
         self.utterance.finish()

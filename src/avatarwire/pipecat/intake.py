@@ -58,9 +58,9 @@ class Intake:
             ValueError: its format is none that can be spoken; where that has a length, it is
                 counted.
         """
-        format_ = PcmFormat(frame.sample_rate, frame.num_channels)
-        if format_.channels == 1:
+        if frame.num_channels == 1 and frame.sample_rate > 0:
             return
+        format_ = PcmFormat(frame.sample_rate, frame.num_channels)
         if self._mono is None or self._mono[0] != format_:
             rate = format_.sample_rate
             try:

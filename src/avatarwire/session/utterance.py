@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from avatarwire._tasks import begin_later
 from avatarwire.errors import AvatarwireError
@@ -68,7 +68,7 @@ class Utterance:
         """Whether it is known what became of the turn."""
         return self._end is not None or self._stream.is_resolved
 
-    async def write(self, pcm: "Buffer", *, timeout: float | None = None) -> bool:  # noqa: ASYNC109
+    def write(self, pcm: "Buffer", *, timeout: float | None = None) -> Coroutine[Any, Any, bool]:
         """Do what the stream's ``write`` does, once the turn is open.
 
         Args:
@@ -76,12 +76,17 @@ class Utterance:
             timeout: seconds for the opening and the writing together; None: as long as it takes.
 
         Returns:
-            False: the turn has ended.
+            What to await; False: the turn has ended.
 
         Raises:
             TimeoutError: the time is up; the sound may have been taken or not.
         """
-        async with asyncio.timeout(timeout):
+        if self._is_open and timeout is None:  # nearly every time, and as cheap as the stream's
+            return self._stream.write(pcm)
+        return self._write_once_open(pcm, timeout)
+
+    async def _write_once_open(self, pcm: "Buffer", timeout_s: float | None) -> bool:
+        async with asyncio.timeout(timeout_s):
             if not self._is_open and self._end is None:
                 await asyncio.wait([self._opening])
             return self._is_open and await self._stream.write(pcm)
