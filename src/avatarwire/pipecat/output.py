@@ -120,6 +120,9 @@ class AvatarOutputTransport(BaseOutputTransport):
             case InterruptionFrame():
                 await self._interrupted()
                 self._connection.tell_voice(self._is_user_speaking)
+                await super().process_frame(frame, direction)
+                await self._interrupted()  # what has slipped in while the queues were emptied
+                return
             case OutputAudioRawFrame():
                 if not await self._admit(frame):
                     return
