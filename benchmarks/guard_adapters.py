@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from avatarwire.streaming import AudioStream
 
 SESSIONS = 20
-SPEECH_S = 2
+SPEECH_S = 8
 RATE = 24000
-ROUNDS = 6
+ROUNDS = 3
 #: 20 ms, as a synthesiser gives them.
 PIECE = bytes(range(240)) * 4
 PIECES = SPEECH_S * 50
