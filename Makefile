@@ -18,7 +18,7 @@ NATIVE := $(wildcard src/avatarwire/*/*.pyx src/avatarwire/*/*.pxd)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pythons test-lowest check lint docs bench scale guard asan fuzz chaos soak guided \
-	packed wheel wheels clean compare history test-nogil test-frameworks test-browser \
+	packed wheel wheels clean compare history test-nogil test-frameworks test-browser adapters \
 	test-fleet fleet-demo fleet-chaos
 
 help:  ## List the targets
@@ -99,11 +99,15 @@ test-frameworks: $(FRAMEWORKS:%=.venv-%/.installed)  ## Test the adapters, each 
 		echo "Testing with $$framework"; \
 		bin=.venv-$$framework/bin; \
 		$$bin/mypy src/avatarwire/$$framework/*.py examples/$${framework}_*.py && \
-		$$bin/python -m pytest tests/with_$$framework && \
-		$$bin/python benchmarks/guard_adapters.py $$framework --check || exit 1; \
+		$$bin/python -m pytest tests/with_$$framework || exit 1; \
+	done
+
+adapters: $(FRAMEWORKS:%=.venv-%/.installed)  ## Measure what an adapter adds to a speaking session
+	@for framework in $(FRAMEWORKS); do \
+		.venv-$$framework/bin/python benchmarks/guard_adapters.py $$framework --check || exit 1; \
 	done
 else
-test-frameworks:
+test-frameworks adapters:
 	@echo 'LiveKit Agents and Pipecat need a Python before 3.15: nothing is tested'
 endif
 

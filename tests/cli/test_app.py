@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 
@@ -63,18 +64,31 @@ def test_without_the_extra_it_says_how_to_get_it(missing: str) -> None:
     assert 'pip install "avatarwire[cli]"' in done.stderr
 
 
-def test_an_interrupt_while_the_command_is_loaded_is_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Interrupting:
-        @staticmethod
-        def find_spec(name: str, *_: object) -> None:
-            if name == "avatarwire.cli.app":
-                raise KeyboardInterrupt
+INTERRUPTED = """
+import contextlib, signal, sys
+from avatarwire.cli import main
 
-    monkeypatch.delitem(sys.modules, "avatarwire.cli.app")
-    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
-    with pytest.raises(SystemExit) as caught:
+class Interrupting:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "avatarwire.cli.app":
+            with contextlib.suppress(KeyboardInterrupt):  # as the import system may
+                signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting)
+main(["--version"])
+"""
+
+
+def test_an_interrupt_while_the_command_is_loaded_ends_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_what_the_caller_does_on_an_interrupt_comes_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit):
         main(["--version"])
-    assert caught.value.code == 130
-    assert capsys.readouterr() == ("", "")
+    assert signal.getsignal(signal.SIGINT) is before
