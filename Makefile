@@ -178,7 +178,7 @@ lint: $(INSTALLED)  ## Format, types, stubs, import contracts, workflows
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes avatarwire --ignoreexternal --outputjson \
 	> build/types.json; $(BIN)/python tools/known_types.py < build/types.json
 	$(BIN)/python -m mypy.stubtest avatarwire.codec avatarwire.rfc6455 avatarwire.streaming.lateness \
-		avatarwire.streaming.timeline avatarwire.session.calling avatarwire.session.eager \
+		avatarwire.streaming.timeline avatarwire.transport.sendqueue avatarwire.session.calling avatarwire.session.eager \
 		--ignore-disjoint-bases
 	$(BIN)/lint-imports
 	$(BIN)/actionlint
@@ -233,7 +233,7 @@ asan: $(INSTALLED)  ## Run the native modules' tests under Address- and Undefine
 	@CC=gcc LDSHARED='gcc -shared' LDFLAGS='-fsanitize=address,undefined' \
 	CFLAGS='-g -fwrapv -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
 	$(BIN)/python setup.py -q build --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
-	@$(SANITIZED) -m pytest --capture=sys tests/codec tests/rfc6455 tests/streaming/test_lateness.py tests/streaming/test_timeline.py \
+	@$(SANITIZED) -m pytest --capture=sys tests/codec tests/rfc6455 tests/streaming/test_lateness.py tests/streaming/test_timeline.py tests/transport/test_sendqueue.py \
 		tests/session/test_eager.py tests/session/test_callbacks.py
 	@$(SANITIZED) fuzz/codec.py --count 50000
 	@$(SANITIZED) fuzz/reader.py --count 20000

@@ -54,9 +54,15 @@ def virtual(test):
 
 
 class FakeSpeaker:
-    """Notes (seconds since the start, what, PCM) and can refuse room, or all."""
+    """Notes (seconds since the start, what, PCM) and can refuse room, or all.
+
+    All that is said arrives at once, unless ``left_bytes`` says otherwise.
+    """
+
+    least_round_trip_s = None
 
     def __init__(self):
+        self.wire_bytes = self.left_bytes = 0
         self.log = []
         self.room = asyncio.Event()
         self.room.set()
@@ -99,6 +105,12 @@ class FakeSpeaker:
         self._note(f"interrupt {scope}" if scope else "interrupt")
         return self.abandon()
 
+    def unacknowledged_bytes(self):
+        return self.left_bytes
+
+    def has_room(self):
+        return self.room.is_set()
+
     async def writable(self):
         await self.room.wait()
         if self.is_lost:
@@ -108,6 +120,7 @@ class FakeSpeaker:
         if self.is_lost:
             raise ConnectionError("lost")
         self.log.append((asyncio.get_running_loop().time() - self._begun, what, pcm))
+        self.wire_bytes += len(pcm)
         return self.room.is_set()
 
     @property

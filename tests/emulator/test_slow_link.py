@@ -196,6 +196,10 @@ async def test_what_is_changed_counts_from_then_on() -> None:
         assert await reader.readexactly(len(PCM)) == PCM
 
 
+def test_the_receive_buffer_of_a_link_that_stalls_is_small() -> None:
+    assert receive_buffer_bytes(LinkFaults(stalls=[Stall(3.0, 5.0)])) == 4096
+
+
 @pytest.mark.parametrize(
     ("bandwidth_bit_s", "expected_bytes"), [(None, None), (350e3, 4096), (8e6, 50_000)]
 )

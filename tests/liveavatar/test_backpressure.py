@@ -64,7 +64,11 @@ async def test_senders_wait_at_the_connections_limit(emulator, listener, reconne
             await agent.send_audio(CHUNK)
 
     sending = asyncio.create_task(send())
-    assert not (await asyncio.wait([sending], timeout=0.5))[0]
+    frames = None
+    async with asyncio.timeout(20):  # the system fills the peer's buffer step by step
+        while agent.stats().audio_frames_sent != frames:
+            frames = agent.stats().audio_frames_sent
+            assert not (await asyncio.wait([sending], timeout=0.5))[0]
     count = agent.stats().buffered_bytes
     await asyncio.sleep(0.1)
     assert agent.stats().buffered_bytes == count < 200_000

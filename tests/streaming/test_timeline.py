@@ -534,6 +534,241 @@ def test_what_is_skipped_is_let_go():
     assert held_of(chunks) == [49, 50]  # half a sample comes first, so one is always begun
 
 
+# What has arrived
+
+WIRE = 50  # bytes on the wire for a millisecond, two of them a header's
+
+
+def look(made, now_s, wire_ms, left_ms, way_s=0.0):
+    """Tell of the wire, in milliseconds of the sound on it."""
+    return made.acknowledged(now_s, wire_ms * WIRE, left_ms * WIRE, way_s)
+
+
+def watched(**options):
+    """A timeline that has been told that nothing is on its way, and goes on being told."""
+    made = timeline(**options)
+    look(made, 10.0, 0, 0)
+    return made
+
+
+def test_what_nothing_tells_of_has_arrived_before_the_next_write():
+    made = timeline()
+    send_ms(made, 400, 10.0)
+    assert made.arrived_samples == 0
+    send_ms(made, 200, 10.2)
+    assert made.arrived_samples == 400 * MS // 2
+    made.all_arrived()
+    assert made.arrived_samples == 600 * MS // 2
+    assert made.position_s(99) == pytest.approx(0.6)
+
+
+def test_no_more_has_been_played_than_has_arrived():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    assert look(made, 10.0, 400, 400)
+    assert look(made, 10.3, 400, 300)
+    assert made.arrived_samples == 100 * MS // 2
+    assert made.position_s(10.3) == pytest.approx(0.1)
+    assert made.ends_at_s(10.3) == pytest.approx(10.6)
+    assert not look(made, 10.4, 400, 0)
+    assert made.position_s(10.4) == pytest.approx(0.2)
+
+
+def test_before_the_first_has_arrived_nothing_has_run_out():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.0, 400, 400)
+    look(made, 10.5, 400, 400)
+    assert (made.underruns, made.underrun_s) == (0, 0)
+    assert made.begins_at_s(10.5) == pytest.approx(10.5)
+    assert made.skip_late() == 0
+
+
+def test_an_underrun_is_counted_while_it_lasts():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.0, 400, 200)
+    assert made.starves_at_s == pytest.approx(10.2)
+    for now_s, lacking_s in [(10.15, 0), (10.3, 0.1), (10.5, 0.3)]:
+        look(made, now_s, 400, 200)
+        assert made.underruns == (lacking_s > 0)
+        assert made.underrun_s == pytest.approx(lacking_s)
+        assert made.position_s(now_s) == pytest.approx(min(0.2, now_s - 10))
+    look(made, 10.5, 400, 0)
+    look(made, 10.6, 400, 0)
+    assert made.underruns == 1
+    assert made.ends_at_s(10.6) == pytest.approx(10.7)
+    send_ms(made, 400, 10.6)
+    look(made, 10.6, 800, 400)
+    look(made, 10.8, 800, 400)
+    assert made.underruns == 2
+    assert made.underrun_s == pytest.approx(0.4)
+
+
+def test_what_goes_on_after_a_pause_has_not_run_out_before_it_arrives():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.4, 400, 0)
+    made.pause(10.4)
+    made.resume(20.0)
+    send_ms(made, 400, 20.0)
+    look(made, 20.0, 800, 400)
+    look(made, 20.1, 800, 400)
+    assert (made.underruns, made.underrun_s) == (0, 0)
+    assert made.ends_at_s(20.1) == pytest.approx(20.5)
+    look(made, 20.1, 800, 300)
+    look(made, 20.3, 800, 300)
+    assert made.underruns == 1
+    assert made.underrun_s == pytest.approx(0.1)
+
+
+def test_an_underrun_lasts_until_what_ends_it_arrives():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.4, 400, 0)
+    send_ms(made, 400, 10.6)
+    assert made.underruns == 1
+    assert made.underrun_s == pytest.approx(0.2)
+    look(made, 10.6, 800, 400)
+    look(made, 10.9, 800, 400)
+    assert made.underruns == 1
+    assert made.underrun_s == pytest.approx(0.5)
+    look(made, 10.9, 800, 200)
+    look(made, 11.2, 800, 200)
+    assert made.underruns == 2
+    assert made.underrun_s == pytest.approx(0.6)
+
+
+def test_an_acknowledgment_may_take_its_way():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.1, 400, 300, 0.25)
+    look(made, 10.3, 400, 300, 0.25)
+    assert made.underruns == 0
+    assert made.position_s(10.3) == pytest.approx(0.1)
+    assert made.starves_at_s == pytest.approx(10.35)
+    look(made, 10.4, 400, 300, 0.25)
+    assert made.underrun_s == pytest.approx(0.05)
+
+
+def test_what_is_met_on_its_way_has_not_arrived_at_all():
+    """How much of the last write was acknowledged by then cannot be told."""
+    made = timeline()
+    send_ms(made, 400, 10.0)
+    send_ms(made, 200, 10.2)
+    look(made, 10.3, 600, 100)
+    assert made.arrived_samples == 400 * MS // 2
+    look(made, 10.3, 600, 50)
+    assert made.arrived_samples == 500 * MS // 2
+
+
+def test_what_others_write_lies_between():
+    made = watched()
+    send_ms(made, 400, 10.0)
+    look(made, 10.0, 400, 400)
+    look(made, 10.0, 1000, 1000)  # an image, behind the sound
+    send_ms(made, 200, 10.0)
+    look(made, 10.0, 1200, 1200)
+    look(made, 10.0, 1200, 700)  # in the midst of the image
+    assert made.arrived_samples == 400 * MS // 2
+    look(made, 10.0, 1200, 100)
+    assert made.arrived_samples == 500 * MS // 2
+
+
+def test_many_writes_on_their_way_are_taken_as_one():
+    made = watched()
+    for count in range(50):
+        send_ms(made, 40, 10.0)
+        look(made, 10.0, (count + 1) * 40, (count + 1) * 40)
+    for arrived_ms in range(0, 2000, 40):
+        look(made, 10.0, 2000, 2000 - arrived_ms)
+        assert made.arrived_samples == arrived_ms * MS // 2
+    assert not look(made, 10.0, 2000, 0)
+
+
+def test_behind_what_has_not_arrived_no_more_than_a_batch_is_due():
+    made = watched()
+    made.put(bytes(5000 * MS))
+    assert len(made.due(10.0)) == 400 * MS
+    made.sent(10.0)
+    look(made, 10.0, 400, 400)
+    look(made, 10.4, 400, 390)
+    look(made, 10.8, 400, 1)
+    assert len(made.due(11.2)) == 200 * MS
+    made.all_arrived()
+    assert len(made.due(11.2)) == 400 * MS
+
+
+def test_what_is_late_is_skipped_once():
+    whole = numbered(5000)
+    made = watched(keep_ms=2000)
+    made.put(whole)
+    take(made, 400 * MS, 10.0)
+    look(made, 10.0, 400, 200)
+    look(made, 11.2, 400, 200)
+    assert made.skip_late() == 1000 * MS
+    assert made.skip_late() == 0
+    assert take(made, 200 * MS, 11.2) == whole[1400 * MS : 1600 * MS]
+    look(made, 11.2, 600, 0)
+    assert made.sent_samples == 600 * MS // 2
+
+
+def test_what_is_late_and_not_written_yet_is_skipped_when_it_comes():
+    made = watched()
+    made.put(bytes(500 * MS + 1))
+    take(made, 400 * MS, 10.0)
+    look(made, 10.0, 400, 200)
+    look(made, 11.2, 400, 200)
+    assert made.skip_late() == 100 * MS
+    made.put(bytes(2000 * MS - 1))
+    assert made.skip_late() == 900 * MS
+    assert made.queued_bytes == 1100 * MS
+
+
+def test_what_was_sent_on_another_connection_is_not_waited_for():
+    made = watched(keep_ms=2000)
+    made.put(bytes(5000 * MS))
+    take(made, 400 * MS, 10.0)
+    look(made, 10.1, 400, 200)
+    made.take_back(10.1)
+    take(made, 400 * MS, 12.0)
+    assert look(made, 12.0, 800, 400)
+    assert made.arrived_samples == made.sent_samples - 400 * MS // 2
+    assert not look(made, 12.1, 800, 0)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 400), st.integers(0, 500), st.integers(0, 300)), max_size=60
+    ),
+    way_ms=st.integers(0, 300),
+)
+def test_the_clock_and_what_has_arrived(steps, way_ms):
+    """Whatever comes when: played <= arrived <= sent, time and sound add up, nothing goes back."""
+    made = timeline()
+    now_ms = wire_ms = gone_ms = played_s = underrun_s = 0.0
+    first_ms = None
+    for passed_ms, sent_ms, acknowledged_ms in steps:
+        now_ms += passed_ms
+        gone_ms = min(wire_ms, gone_ms + acknowledged_ms)
+        made.acknowledged(
+            now_ms / 1000, int(wire_ms * WIRE), int((wire_ms - gone_ms) * WIRE), way_ms / 1000
+        )
+        if sent_ms:
+            send_ms(made, sent_ms, now_ms / 1000)
+            wire_ms += sent_ms
+            first_ms = now_ms if first_ms is None else first_ms
+        position_s = made.position_s(now_ms / 1000)
+        assert position_s <= made.arrived_samples / 24000 + 1e-9
+        assert made.arrived_samples <= made.sent_samples
+        assert made.arrived_samples / 24 <= gone_ms + 1
+        assert position_s >= played_s - 1e-6
+        assert made.underrun_s >= underrun_s
+        played_s, underrun_s = position_s, made.underrun_s
+        if first_ms is not None:
+            assert played_s + underrun_s <= (now_ms - first_ms) / 1000 + 1e-6
+
+
 # All of it, against a model that a reader can check
 
 

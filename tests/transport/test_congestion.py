@@ -3,9 +3,9 @@ import asyncio
 from avatarwire.transport.congestion import MAX_UNREAD_ANSWERS_BYTES, Congestion
 
 
-def make(limit_s=None):
+def make(limit_s=None, left_bytes=lambda: 0):
     stalls = []
-    return Congestion(limit_s, lambda: stalls.append("stalled")), stalls
+    return Congestion(limit_s, lambda: stalls.append("stalled"), left_bytes), stalls
 
 
 async def test_everyone_waits_until_it_is_resolved():
@@ -30,6 +30,16 @@ async def test_one_that_lasts_is_told():
     congestion.resolve()
     await waiting
     assert stalls == ["stalled"]
+
+
+async def test_a_peer_that_reads_slowly_has_not_stopped_reading():
+    left = [5, 4, 3, 3]
+    congestion, stalls = make(0.001, lambda: left.pop(0))
+    async with asyncio.timeout(5):
+        while not stalls:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert left == []
+    congestion.resolve()
 
 
 async def test_one_that_is_resolved_in_time_is_not_told():

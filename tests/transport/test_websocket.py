@@ -549,10 +549,10 @@ async def test_the_round_trip_is_measured_behind_other_messages():
 async def test_a_peer_that_reads_again_in_time_is_not_silent():
     async with connected(ping_interval_s=0.2, ping_timeout_s=5) as (client, peer):
         total = await fill(client)
-        assert client._congestion is not None
+        assert client._outgoing.congestion is not None
         await peer.reader.readexactly(total)
         await client.writable()
-        assert client._congestion is None
+        assert client._outgoing.congestion is None
 
 
 async def test_a_peer_that_closes_but_never_hangs_up(short_close):

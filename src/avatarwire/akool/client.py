@@ -437,9 +437,11 @@ class StreamingAvatarClient:
         batch_ms: float = 200,
         buffer_ms: float = 2000,
         paced: bool = True,
+        late: Literal["play", "skip"] = "play",
         on_started: Callable[[], object] | None = None,
         on_mark: Callable[[str], object] | None = None,
         on_progress: Callable[[Progress], object] | None = None,
+        on_underrun: Callable[[float], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -469,10 +471,14 @@ class StreamingAvatarClient:
             batch_ms: how much is written at a time.
             buffer_ms: how much may be queued before ``write`` waits.
             paced: False: as fast as the connection takes it.
+            late: what becomes of sound that the connection has held up until its time had passed:
+                ``"play"``: it is heard later, and all that follows; ``"skip"``: it is dropped.
             on_started: called when the turn begins to be heard: as its first sound is sent.
             on_mark: called with the name of each mark when the listener has passed it.
             on_progress: called with each run of sound that was heard, so that it can no longer be
                 taken back: a ``Progress``, some time after it and in order.
+            on_underrun: called while the sound has run out at the listener, with the milliseconds
+                of that so far; five times a second at the most.
 
         Raises:
             TypeError, ValueError: an argument that cannot work.
@@ -484,8 +490,9 @@ class StreamingAvatarClient:
             batch_ms=batch_ms,
             buffer_ms=buffer_ms,
             paced=paced,
+            late=late,
         )
-        callbacks = Callbacks(on_started, on_mark, on_progress)
+        callbacks = Callbacks(on_started, on_mark, on_progress, on_underrun)
         return self._turns.new_stream(PcmFormat(sample_rate, channels), timing, callbacks)
 
     async def interrupt(self) -> None:

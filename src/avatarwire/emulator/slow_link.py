@@ -62,7 +62,8 @@ class LinkFaults:
 def receive_buffer_bytes(faults: LinkFaults) -> int | None:
     """Return how large a receive buffer the link's end has; None: what the system gives."""
     if not faults.bandwidth_bit_s:
-        return None
+        # What stalls must not be taken in meanwhile by a buffer that has place for seconds.
+        return MIN_RECEIVE_BUFFER_BYTES if faults.stalls else None
     return max(MIN_RECEIVE_BUFFER_BYTES, round(faults.bandwidth_bit_s / 8 * RECEIVE_BUFFER_S))
 
 

@@ -5,7 +5,7 @@ import concurrent.futures
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from avatarwire.audio import Beginning, PcmFormat
 from avatarwire.errors import AlreadyStartedError, NotConnectedError, SessionLostError
@@ -332,9 +332,11 @@ class AvatarAgent(AgentCalls):
         prompt: bool = False,
         interrupt_on_input: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        late: Literal["play", "skip"] = "play",
         on_started: Callable[[], object] | None = None,
         on_mark: Callable[[str], object] | None = None,
         on_progress: Callable[[Progress], object] | None = None,
+        on_underrun: Callable[[float], object] | None = None,
     ) -> AudioStream:
         """Make one turn of speech: paced, interruptible, accounted for.
 
@@ -363,10 +365,14 @@ class AvatarAgent(AgentCalls):
             interrupt_on_input: end the turn when the user types or begins to speak, as the platform
                 stops its playback then.
             metadata: for the start event.
+            late: what becomes of sound that the connection has held up until its time had passed:
+                ``"play"``: it is heard later, and all that follows; ``"skip"``: it is dropped.
             on_started: called when the turn begins to be heard, as ``wait_started`` tells.
             on_mark: called with the name of each mark when the listener has passed it.
             on_progress: called with each run of sound that was heard, so that it can no longer be
                 taken back: a ``Progress``, some time after it and in order.
+            on_underrun: called while the sound has run out at the listener, with the milliseconds
+                of that so far; five times a second at the most.
 
         Raises:
             TypeError, ValueError: an argument that the platform or the framing cannot take.
@@ -386,12 +392,13 @@ class AvatarAgent(AgentCalls):
                 batch_ms=batch_ms,
                 buffer_ms=buffer_ms,
                 paced=paced,
+                late=late,
             ),
             prompt=prompt,
             interrupt_on_input=interrupt_on_input,
             metadata=metadata,
             keep_ms=kept_ms(self._config),
-            callbacks=Callbacks(on_started, on_mark, on_progress),
+            callbacks=Callbacks(on_started, on_mark, on_progress, on_underrun),
         )
 
     def user_audio(

@@ -338,6 +338,24 @@ class SoundLine:
         """Return when there is a connection."""
         await self._outbox.wait_connected()
 
+    @property
+    def wire_bytes(self) -> int:
+        """How much has been written to the session's connections by now."""
+        return self._outbox.wire_bytes
+
+    def unacknowledged_bytes(self) -> int | None:
+        """Return how much the peer has not acknowledged yet; None: nothing tells."""
+        return None if self._connection is None else self._connection.unacknowledged_bytes()
+
+    @property
+    def least_round_trip_s(self) -> float | None:
+        """How long an acknowledgment takes at the least, in seconds; None: nothing tells."""
+        return None if self._connection is None else self._connection.least_round_trip_s
+
+    def has_room(self) -> bool:
+        """Return whether what is written now would leave at once."""
+        return self._connection is None or self._connection.has_room()
+
     async def writable(self) -> None:
         """Return when the connection that is full has room; another one has."""
         if self._connection is not None and self._connection is self._outbox.connection:

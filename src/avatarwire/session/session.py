@@ -1,7 +1,7 @@
 """What every session can do, whatever its platform: what adapters and recorders hold on to."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from avatarwire.session.dialect import Tap
 from avatarwire.session.lifecycle import End
@@ -61,9 +61,11 @@ class Session(Protocol):
         batch_ms: float = ...,
         buffer_ms: float = ...,
         paced: bool = ...,
+        late: Literal["play", "skip"] = ...,
         on_started: Callable[[], object] | None = ...,
         on_mark: Callable[[str], object] | None = ...,
         on_progress: Callable[[Progress], object] | None = ...,
+        on_underrun: Callable[[float], object] | None = ...,
     ) -> AudioStream:
         """Make one turn of speech: 16-bit little-endian PCM, at ``sample_rate`` Hz, interleaved."""
         ...

@@ -48,6 +48,7 @@ class AgentStats:
         lateness_counts: how many paced writes were that late; the last is for those beyond.
         lateness_max_ms: the latest.
         underruns: how often a turn ran out of sound at the platform.
+        underrun_ms: for how long in all.
         dropped: what was dropped otherwise, by cause: ``callback_slow`` in calls that were not
             made because 250 of the same callback waited, ``audio_callback_slow`` and
             ``user_audio_slow`` in frames, ``backlog_bytes`` of a session that was lost, and the
@@ -76,6 +77,7 @@ class AgentStats:
     lateness_counts: tuple[int, ...]
     lateness_max_ms: float
     underruns: int
+    underrun_ms: float
     dropped: Mapping[str, int]
 
     def __post_init__(self) -> None:
@@ -135,5 +137,6 @@ def stats_of(
         lateness_counts=tuple(lateness.counts),
         lateness_max_ms=lateness.max_ms,
         underruns=totals.underruns,
+        underrun_ms=totals.underrun_ms,
         dropped=dropped,
     )

@@ -1,4 +1,4 @@
-"""What a turn loses to gaps between connections, where it does not wait for the next one."""
+"""What a turn loses to gaps between connections, and to a late one, where it does not wait."""
 
 from avatarwire.audio import PcmFormat
 from avatarwire.streaming.intake import Intake
@@ -70,6 +70,12 @@ class Drops:
             self._dropped_bytes += whole_bytes
             self.samples += whole_bytes // self._sent.frame_bytes
             self._up_to_bytes = self._intake.whole_bytes
+
+    def skip_late(self) -> int:
+        """Drop what is queued and should have been heard already; return how many samples."""
+        samples = self._timeline.skip_late() // self._sent.frame_bytes
+        self.samples += samples
+        return samples
 
     def wait_s(self, now_s: float) -> float:
         """Return how long a writer waits as on a connection: until little enough is ahead.

@@ -18,6 +18,7 @@ class StreamTotals(NamedTuple):
     sent_ms: float = 0.0
     queued_ms: float = 0.0
     underruns: int = 0
+    underrun_ms: float = 0.0
 
     def plus(self, stream: AudioStream) -> "StreamTotals":
         """Return the sums with those of another stream."""
@@ -29,6 +30,7 @@ class StreamTotals(NamedTuple):
             self.sent_ms + stream.sent_ms,
             self.queued_ms + stream.queued_ms,
             self.underruns + stream.underruns,
+            self.underrun_ms + stream.underrun_ms,
         )
 
 

@@ -61,5 +61,21 @@ class Speaker(Protocol):
         """
         ...
 
+    @property
+    def wire_bytes(self) -> int:
+        """How much has been written to the session's connections by now."""
+        ...
+
+    def unacknowledged_bytes(self) -> int | None:
+        """Return how much of it the peer has not acknowledged yet; None: nothing tells."""
+
+    @property
+    def least_round_trip_s(self) -> float | None:
+        """How long an acknowledgment takes at the least, in seconds; None: nothing tells."""
+
+    def has_room(self) -> bool:
+        """Return whether what is written now would leave at once; else ``writable()`` tells."""
+        ...
+
     async def writable(self) -> None:
-        """Return when the connection's buffer has room."""
+        """Return when the connection has room."""

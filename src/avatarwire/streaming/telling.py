@@ -24,11 +24,14 @@ class Callbacks:
         on_started: the turn has begun to be heard.
         on_mark: a mark has been passed; its name.
         on_progress: a run of sound that has been heard.
+        on_underrun: the sound has run out at the listener, by now for so many milliseconds in all;
+            while it lasts, told five times a second at the most.
     """
 
     on_started: Callable[[], object] | None = None
     on_mark: Callable[[str], object] | None = None
     on_progress: Callable[[Progress], object] | None = None
+    on_underrun: Callable[[float], object] | None = None
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -13,11 +13,23 @@ from avatarwire.streaming.lateness cimport Lateness
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
 
+cdef extern from "string.h":
+    void *memmove(void *to, const void *start, size_t size) nogil
+
 cdef enum:
     # The longest that a `Timing` may say, too.
     MAX_MS = 3600000
+    # So many writes are told apart on their way; with more, the last ones are taken as one.
+    WRITES_MAX = 8
     # So many chunks that are gone may stand before the others; moving those is the work.
     GONE_MAX = 64
+
+cdef struct Written:
+    # Where on the connection's wire a write begins and ends, and which of the turn's sound it is.
+    long long wire_from
+    long long wire_to
+    long long sound_from
+    long long sound_to
 
 # Binary fractions of a second are inexact; a frame that fits must not be held back for it.
 cdef double EPSILON_S = 1e-6
@@ -34,6 +46,10 @@ cdef class Timeline:
 
     The first sample plays when it is sent, and each one follows the one before it; sound that comes
     after everything else has been played (an underrun) plays when it is sent.
+
+    What the peer has not acknowledged cannot have been played: while it is on its way for longer
+    than a round trip and what had arrived has been played, that is an underrun, too, and all that
+    follows is played later.
 
     Args:
         timing: When sound leaves: a ``Timing``.
@@ -53,6 +69,9 @@ cdef class Timeline:
     #   dropped of the last chunk: therefore nothing is added behind an end.
     # - Before it, from kept_from on, are at least sent_bytes.
     # - offered_bytes may be more than is queued by now; sent() takes the lesser.
+    # - arrived_bytes <= total_bytes. While it is watched, writes[:writes_count] are in the order of
+    #   the wire, none wholly acknowledged, and end with noted_bytes; what was sent after those
+    #   bytes begins behind noted_wire.
     cdef list chunks
     cdef object view  # of the chunk that leaves now
     cdef Lateness lateness
@@ -77,6 +96,16 @@ cdef class Timeline:
     cdef double begun_s
     cdef double due_s
     cdef double paused_s
+    cdef double way_s  # how long an acknowledgment takes at the least
+    cdef double behind_s  # how much of what follows is too late for where the turn would be
+    cdef Written writes[WRITES_MAX]
+    cdef int writes_count
+    cdef long long arrived_bytes  # how much of total_bytes the peer has acknowledged
+    cdef long long noted_bytes
+    cdef long long noted_wire
+    cdef bint is_watched  # something was on its way, when it was looked at last
+    cdef bint is_starved  # an underrun lasts: it was counted, and nothing has come since
+    cdef long long silent_bytes  # what is behind so much of total_bytes began out of silence
     cdef bint has_begun
     cdef bint is_finishing
     cdef bint has_deadline
@@ -149,14 +178,24 @@ cdef class Timeline:
     @cython.critical_section
     def skip(self, Py_ssize_t size_bytes):
         """Take the next so many bytes, or what there is, out of the queue: they are not sent."""
-        self.has_deadline = False
-        self.pass_over(max(0, min(size_bytes, self.queued_bytes)))
-        # What was sent no longer ends where the queue begins.
-        self.keep_nothing()
-        if self.head_bytes:
-            self.chunks[self.head] = (<bytes> self.chunks[self.head])[self.head_bytes:]
-            self.head_bytes = 0
-            self.view = None
+        self.leave_out(max(0, min(size_bytes, self.queued_bytes)))
+
+    @cython.critical_section
+    def skip_late(self):
+        """Take out of the queue what should have been heard before: it is not sent.
+
+        Returns:
+            How much that is, in bytes.
+        """
+        cdef Py_ssize_t size
+        if self.behind_s < self.frame_s:
+            return 0
+        size = <Py_ssize_t> (self.behind_s * self.rate) * self.sample_bytes
+        size = min(size, self.queued_bytes - self.queued_bytes % self.sample_bytes)
+        if size:
+            self.behind_s -= self.seconds(size)
+            self.leave_out(size)
+        return size
 
     @cython.critical_section
     def finish(self):
@@ -223,7 +262,10 @@ cdef class Timeline:
 
     @cython.critical_section
     def sent(self, double now_s):
-        """Note that what ``due`` or ``front`` gave last has been sent."""
+        """Note that what ``due`` or ``front`` gave last has been sent.
+
+        All that was sent before has arrived, unless ``acknowledged`` has said otherwise.
+        """
         cdef Py_ssize_t size = min(self.offered_bytes, self.queued_bytes)
         cdef double gap_s
         if not size:
@@ -238,10 +280,60 @@ cdef class Timeline:
         if gap_s > 0:
             # Shifted, not restarted: the sum of many durations would drift.
             self.begun_s += gap_s
+        if not self.is_watched:
+            self.arrived_bytes = self.total_bytes
+        if gap_s >= -EPSILON_S:
+            self.silent_bytes = self.total_bytes
+            self.is_starved = False
         if gap_s > EPSILON_S:
             self.underruns += 1
             self.lacking_s += gap_s
+            self.is_starved = True
         self.total_bytes += size
+
+    @cython.critical_section
+    def acknowledged(self, double now_s, long long wire_bytes, long long left_bytes, double way_s):
+        """Note what has arrived, and that nothing that has not can have been played.
+
+        Args:
+            now_s: The time.
+            wire_bytes: How much has been written to the connection by now.
+            left_bytes: How much of it the peer has not acknowledged.
+            way_s: How long that takes at the least, in seconds.
+
+        Returns:
+            Whether some of the turn's sound is still on its way.
+        """
+        cdef double lacking_s
+        if not self.is_watched:
+            self.is_watched = True
+            self.noted_bytes = self.arrived_bytes
+            self.noted_wire = wire_bytes - left_bytes
+        self.note_writes(wire_bytes)
+        self.arrive(wire_bytes - left_bytes)
+        self.way_s = way_s
+        if not self.writes_count:
+            self.is_starved = False
+            return False
+        lacking_s = now_s - self.starves_s()
+        if lacking_s <= 0:
+            if self.arrived_bytes > self.silent_bytes:
+                self.is_starved = False
+            return True
+        self.begun_s += lacking_s
+        # What begins, or goes on after a pause, has not run out before its first sample arrives.
+        if not self.is_starved and self.arrived_bytes > self.silent_bytes:
+            self.is_starved = True
+            self.underruns += 1
+        if self.is_starved:
+            self.lacking_s += lacking_s
+            self.behind_s += lacking_s
+        return True
+
+    @cython.critical_section
+    def all_arrived(self):
+        """Note that nothing is on its way."""
+        self.settle()
 
     @cython.critical_section
     def take_back(self, double now_s, *, bint exact=False):
@@ -274,6 +366,7 @@ cdef class Timeline:
         self.total_bytes -= size
         self.begun_s = now_s - self.seconds(self.total_bytes)
         self.has_begun = self.total_bytes > 0
+        self.settle()
         self.head_bytes -= size
         while self.head_bytes < 0:
             assert self.head > self.kept_from, "more is taken back than is kept"
@@ -306,6 +399,18 @@ cdef class Timeline:
 
     @property
     @cython.critical_section
+    def arrived_samples(self):
+        """What the peer has acknowledged of what was sent, in whole samples of every channel."""
+        return self.arrived_bytes // self.sample_bytes
+
+    @property
+    @cython.critical_section
+    def starves_at_s(self):
+        """When that will have been played, as far as is known."""
+        return self.starves_s()
+
+    @property
+    @cython.critical_section
     def underrun_s(self):
         """For how long the sound ran out before more was sent, in seconds."""
         return self.lacking_s
@@ -322,8 +427,11 @@ cdef class Timeline:
 
     @cython.critical_section
     def position_s(self, double now_s):
-        """Return how much of what was sent has been played."""
-        return max(0, self.seconds(self.total_bytes) - max(0, self.end_s(now_s) - now_s))
+        """Return how much of what was sent has been played, no more than has arrived."""
+        cdef double played_s = self.seconds(self.total_bytes) - max(0, self.end_s(now_s) - now_s)
+        if self.is_watched:
+            played_s = min(played_s, self.seconds(self.arrived_bytes))
+        return max(0, played_s)
 
     cdef double end_s(self, double now_s) noexcept:
         return self.begun_s + self.seconds(self.total_bytes) if self.has_begun else now_s
@@ -331,8 +439,53 @@ cdef class Timeline:
     cdef double seconds(self, long long size_bytes) noexcept:
         return size_bytes / (self.rate * self.sample_bytes)
 
+    cdef double starves_s(self) noexcept:
+        return self.begun_s + self.seconds(self.arrived_bytes) + self.way_s
+
+    cdef void settle(self) noexcept:
+        self.writes_count = 0
+        self.arrived_bytes = self.total_bytes
+        self.is_starved = self.is_watched = False
+
+    cdef void note_writes(self, long long wire_bytes) noexcept:
+        """Note where the wire has what was sent since the last look."""
+        cdef Written *last
+        if self.total_bytes > self.noted_bytes:
+            if self.writes_count < WRITES_MAX:
+                last = &self.writes[self.writes_count]
+                last.wire_from = self.noted_wire
+                last.sound_from = self.noted_bytes
+                self.writes_count += 1
+            last = &self.writes[self.writes_count - 1]
+            last.wire_to = wire_bytes
+            last.sound_to = self.noted_bytes = self.total_bytes
+        self.noted_wire = wire_bytes
+
+    cdef void arrive(self, long long wire_bytes) noexcept:
+        """Note that so much of the wire was acknowledged."""
+        cdef int gone = 0
+        cdef Written *first
+        cdef long long arrived_bytes
+        while gone < self.writes_count and self.writes[gone].wire_to <= wire_bytes:
+            self.arrived_bytes = self.writes[gone].sound_to
+            gone += 1
+        if gone:
+            self.writes_count -= gone
+            memmove(self.writes, self.writes + gone, self.writes_count * sizeof(Written))
+        if self.writes_count:
+            first = &self.writes[0]
+            if wire_bytes > first.wire_from:
+                arrived_bytes = (wire_bytes - first.wire_from) * (first.sound_to - first.sound_from)
+                arrived_bytes //= first.wire_to - first.wire_from
+                arrived_bytes += first.sound_from
+                arrived_bytes -= arrived_bytes % self.sample_bytes
+                self.arrived_bytes = max(self.arrived_bytes, arrived_bytes)
+
     cdef Py_ssize_t due_bytes(self, double now_s) noexcept:
         cdef double room_s = self.lead_s - max(0, self.end_s(now_s) - now_s) + EPSILON_S
+        if self.writes_count:
+            # What lies behind it cannot be taken back: no more than a batch at a time.
+            room_s = min(room_s, self.batch_s + EPSILON_S)
         if self.is_finishing and self.seconds(self.queued_bytes) <= room_s:
             return self.queued_bytes
         if not room_s >= self.batch_s:  # also when a time is NaN, which no integer can hold
@@ -377,6 +530,18 @@ cdef class Timeline:
             self.head += 1
             self.view = None
         assert not self.head_bytes, "more was taken out of the queue than was in it"
+        return 0
+
+    cdef int leave_out(self, Py_ssize_t size) except -1:
+        """Move the front of the queue over sound that is not sent."""
+        self.has_deadline = False
+        self.pass_over(size)
+        # What was sent no longer ends where the queue begins.
+        self.keep_nothing()
+        if self.head_bytes:
+            self.chunks[self.head] = (<bytes> self.chunks[self.head])[self.head_bytes:]
+            self.head_bytes = 0
+            self.view = None
         return 0
 
     cdef int let_go(self) except -1:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Literal
 
 from avatarwire._checks import is_any_real
 
@@ -17,7 +18,8 @@ class Timing:
 
     Raises:
         TypeError: a duration is not a number.
-        ValueError: ``frame_ms`` is not 1 to 1,000, another duration not 0 to 3,600,000.
+        ValueError: ``frame_ms`` is not 1 to 1,000, another duration not 0 to 3,600,000, or
+            ``late`` no word for what can be done.
 
     Attributes:
         frame_ms: length of a frame, the least that is sent.
@@ -27,6 +29,9 @@ class Timing:
             more than half the lead: the other half is played while the next write may be late.
         buffer_ms: how much may be queued before ``write`` waits, a frame at the least.
         paced: False: as fast as the connection takes it.
+        late: what becomes of sound that the connection has held up until its time had passed:
+            ``"play"``: it is heard later, and all that follows; ``"skip"``: it is dropped, and the
+            turn goes on where it would be. Nothing is skipped of a turn that is not paced.
     """
 
     frame_ms: int = 40
@@ -34,6 +39,7 @@ class Timing:
     batch_ms: float = 200
     buffer_ms: float = 2000
     paced: bool = True
+    late: Literal["play", "skip"] = "play"
 
     def __post_init__(self) -> None:
         for name in ("frame_ms", "lead_ms", "batch_ms", "buffer_ms"):
@@ -47,3 +53,5 @@ class Timing:
                 raise ValueError(f"{name} must be 0 to {MAX_MS:,} milliseconds, not {value!r}")
         if not isinstance(self.frame_ms, int) or not 1 <= self.frame_ms <= 1000:
             raise ValueError(f"frame_ms must be a whole number, 1 to 1,000, not {self.frame_ms!r}")
+        if self.late not in {"play", "skip"}:
+            raise ValueError(f'late must be "play" or "skip", not {self.late!r}')

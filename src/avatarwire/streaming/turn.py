@@ -8,6 +8,7 @@ from typing import Any, Literal
 from avatarwire._tasks import begin_later
 from avatarwire.audio import PcmFormat
 from avatarwire.errors import BacklogFullError
+from avatarwire.streaming.delivery import Delivery
 from avatarwire.streaming.drops import Drops
 from avatarwire.streaming.hearing import Hearing
 from avatarwire.streaming.intake import Converter, Intake
@@ -61,6 +62,7 @@ class Turn:
     __slots__ = (
         "__weakref__",
         "_closed",
+        "_delivery",
         "_drops",
         "_format",
         "_grace_s",
@@ -78,6 +80,7 @@ class Turn:
         "_reason",
         "_resolved",
         "_room",
+        "_skips_late",
         "_speaker",
         "_state",
         "_timeline",
@@ -118,6 +121,7 @@ class Turn:
         self._speaker = speaker
         self._format = sent
         self._paced = timing.paced
+        self._skips_late = timing.late == "skip"
         self._grace_s = grace_s
         self._outlives = keep_ms is not None
         self._intake = Intake(written, sent, converter, f"turn {response_id}")
@@ -126,6 +130,7 @@ class Turn:
         self._timeline = Timeline(
             timing, sent, keep_ms=max(keep_ms or 0, kept_ms), lateness=self.lateness
         )
+        self._delivery = Delivery(speaker, self._timeline, callbacks.on_underrun)
         self._drops = Drops(self._intake, self._timeline, sent, timing.buffer_ms)
         self._hearing: Hearing | None = None
         if callbacks.on_mark is not None or callbacks.on_progress is not None:
@@ -198,16 +203,21 @@ class Turn:
 
     @property
     def position_ms(self) -> float:
-        """What the listener has heard by now, in milliseconds of sound, by the paced clock."""
+        """What the listener has heard by now, in milliseconds of sound.
+
+        It is the paced clock's, which stands still while what had arrived has been played.
+        """
         if self._reason is not None:
             return self._played_ms
         if not self._timeline.sent_samples:
             return 0.0
-        return self._timeline.position_s(self._loop.time()) * 1000
+        now_s = self._loop.time()
+        self._delivery.look(now_s)
+        return self._timeline.position_s(now_s) * 1000
 
     @property
     def underruns(self) -> int:
-        """How often everything sent had been played before more was sent."""
+        """How often all that had arrived was played before more came."""
         return self._timeline.underruns
 
     @property
@@ -338,6 +348,7 @@ class Turn:
         if self._reason is not None or self._is_paused:
             return
         now_s = self._loop.time()
+        self._delivery.look(now_s)
         is_heard = self._timeline.ends_at_s(now_s) - now_s < HEARD_S
         if not is_heard and not self._is_held:
             self._stop(now_s)
@@ -411,6 +422,12 @@ class Turn:
     def tick(self, now_s: float) -> float | None:
         """Do what is due at ``now_s``; give the next deadline. The pacer calls this."""
         if self._state == "closed":
+            # Where nothing was sent, nothing can be late; its end is now, whenever that is.
+            if not self._is_held and self._timeline.sent_samples:
+                self._delivery.follow(now_s)
+                ends_at_s = self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
+                if ends_at_s > now_s:
+                    return self._delivery.next_look_s(now_s, ends_at_s)
             # A word that came in a gap was not heard: there the clock decides, too.
             is_by_clock = self._grace_s is None or self._is_held
             self._resolve("completed" if is_by_clock else "timed_out")
@@ -435,17 +452,22 @@ class Turn:
             self._pacer.schedule(self, deadline_s)
 
     def _send_due(self, now_s: float) -> float | None:
-        if self._waiting_for_room is not None or self._is_held or self._is_paused:
+        if self._is_held or self._is_paused:
             return None
         if not self._paced:
             return self._send_unpaced(now_s)
+        if not self._has_room(now_s):
+            return self._delivery.next_look_s(now_s)
+        if self._skips_late:
+            self._skip_late(now_s)
         timeline = self._timeline
         pcm = timeline.due(now_s)
         if pcm is not None and not self._send(pcm, now_s):
-            return None
+            return self._delivery.next_look_s(now_s)
         if self._state == "finishing" and not timeline.queued_bytes:
             return self._finish(now_s)
-        return timeline.next_due_s(now_s)
+        due_s = timeline.next_due_s(now_s)
+        return self._delivery.next_look_s(now_s, due_s) if self._delivery.is_watched else due_s
 
     def _send_unpaced(self, now_s: float) -> float | None:
         timeline = self._timeline
@@ -453,11 +475,13 @@ class Turn:
         while timeline.queued_bytes >= timeline.frame_bytes:
             if timeline.queued_bytes <= stop_at_bytes:
                 return now_s
+            if not self._has_room(now_s):
+                return self._delivery.next_look_s(now_s)
             whole_bytes = timeline.queued_bytes - timeline.queued_bytes % timeline.frame_bytes
             if not self._send(timeline.front(min(whole_bytes, timeline.batch_bytes)), now_s):
-                return None
-        if self._state != "finishing":
-            return None
+                return self._delivery.next_look_s(now_s)
+        if self._state != "finishing" or self._waiting_for_room is not None:
+            return self._delivery.next_look_s(now_s)
         if timeline.queued_bytes:
             self._send(timeline.front(timeline.queued_bytes), now_s)
         return self._finish(now_s)
@@ -476,9 +500,8 @@ class Turn:
             self._show(pcm, now_s)
         if not self.start.is_sent:
             self.start.sent(now_s)
-        if self._is_writer_waiting and self._timeline.has_room:
-            self._is_writer_waiting = False
-            self._room.set()
+        if self._is_writer_waiting:
+            self._admit_writer()
         if not has_room:
             self._waiting_for_room = begin_later(self._wait_for_room(), name="avatarwire room")
         return has_room
@@ -487,6 +510,26 @@ class Turn:
         """Show what was sent, and when it is heard, to whoever looks."""
         at_s = self._timeline.ends_at_s(now_s) - len(pcm) / self._format.bytes_per_second
         self.observers.sound(self.response_id, pcm, self._format, at_s, now_s)
+
+    def _skip_late(self, now_s: float) -> None:
+        samples = self._drops.skip_late()
+        if samples:
+            if self._hearing is not None:
+                self._hearing.dropped(self._timeline.sent_samples, samples, now_s)
+            self._admit_writer()
+
+    def _admit_writer(self) -> None:
+        if self._is_writer_waiting and self._timeline.has_room:
+            self._is_writer_waiting = False
+            self._room.set()
+
+    def _has_room(self, now_s: float) -> bool:
+        """Return whether more may be written; the clock follows what has arrived so far."""
+        if self._delivery.is_watched or self._speaker.unacknowledged_bytes():
+            self._delivery.follow(now_s)
+            if self._waiting_for_room is None and not self._speaker.has_room():
+                self._waiting_for_room = begin_later(self._wait_for_room(), name="avatarwire room")
+        return self._waiting_for_room is None
 
     async def _wait_for_room(self) -> None:
         try:
@@ -503,7 +546,8 @@ class Turn:
         """Complete the turn; give the time at which its playback is over, with or without word."""
         self._speaker.finish()
         self._close()
-        return self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
+        ends_at_s = self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
+        return self._delivery.next_look_s(now_s, ends_at_s) or ends_at_s
 
     def _close(self) -> None:
         self._state = "closed"

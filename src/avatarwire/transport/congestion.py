@@ -10,23 +10,39 @@ MAX_UNREAD_ANSWERS_BYTES = 2**16
 
 
 class Congestion:
-    """Begins when the write buffer is over its high water, and ends at its low water.
+    """Begins when too much waits to be sent, and ends when little does.
 
     Args:
-        limit_s: seconds that it may take; None: as long as the peer likes.
-        on_stalled: called once, when that has passed, or when the peer has us answer more than it
+        limit_s: seconds in which the peer may take nothing; None: as long as it likes.
+        on_stalled: called once, when they have passed, or when the peer has us answer more than it
             reads.
+        left_bytes: returns how much the peer has not taken yet.
     """
 
-    __slots__ = ("_on_stalled", "_timer", "_unread_bytes", "_waiters")
+    __slots__ = (
+        "_left_bytes",
+        "_limit_s",
+        "_on_stalled",
+        "_timer",
+        "_unread_bytes",
+        "_waiters",
+        "_was_left_bytes",
+    )
 
-    def __init__(self, limit_s: float | None, on_stalled: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        limit_s: float | None,
+        on_stalled: Callable[[], None],
+        left_bytes: Callable[[], int],
+    ) -> None:
+        self._limit_s = limit_s
         self._on_stalled = on_stalled
+        self._left_bytes = left_bytes
+        self._was_left_bytes = left_bytes()
         self._waiters: list[asyncio.Future[None]] = []
         self._unread_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        if limit_s is not None:
-            self._timer = asyncio.get_running_loop().call_later(limit_s, on_stalled)
+        self._set_timer()
 
     async def wait(self) -> None:
         """Return when it has ended."""
@@ -51,3 +67,15 @@ class Congestion:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _set_timer(self) -> None:
+        if self._limit_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._limit_s, self._look)
+
+    def _look(self) -> None:
+        """Go on waiting for a peer that takes what there is, however slowly."""
+        was_left_bytes, self._was_left_bytes = self._was_left_bytes, self._left_bytes()
+        if self._was_left_bytes < was_left_bytes:
+            self._set_timer()
+        else:
+            self._on_stalled()

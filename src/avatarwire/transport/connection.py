@@ -41,6 +41,16 @@ class Connection(Protocol):
         """Bytes accepted by ``write_batch`` that have not left the process yet."""
         ...
 
+    def unacknowledged_bytes(self) -> int | None:
+        """Return how much ``write_batch`` accepted and the peer's system has not acknowledged.
+
+        None where nothing tells. Behind a proxy the peer is the proxy.
+        """
+
+    @property
+    def least_round_trip_s(self) -> float | None:
+        """The shortest round trip known, in seconds; None while none is."""
+
     @property
     def round_trip_s(self) -> float | None:
         """How long the last ping took to be answered, in seconds; None before the first answer."""
@@ -52,8 +62,8 @@ class Connection(Protocol):
             wire: one or more whole RFC 6455 messages, as they go on the wire.
 
         Returns:
-            False when the write buffer is over its high water: the bytes are accepted, but the
-            caller should await ``writable()`` before it writes more.
+            False when too much waits: the bytes are accepted, but the caller should await
+            ``writable()`` before it writes more.
 
         Raises:
             SessionLostError: when the connection is closing or closed. While the closing handshake
@@ -61,8 +71,17 @@ class Connection(Protocol):
         """
         ...
 
+    def has_room(self) -> bool:
+        """Return whether what is written now would leave at once, or nearly.
+
+        Whoever writes what may have to be taken back asks before each write. False: more than a
+        little lies unsent in this process and its system, and ``writable()`` tells when it has
+        gone; a write is accepted all the same.
+        """
+        ...
+
     async def writable(self) -> None:
-        """Return when the write buffer has room: at once, or when it falls to its low water.
+        """Return when there is room: at once, or when little lies unsent.
 
         Raises:
             SessionLostError: when the connection has ended, or ends in the meantime.

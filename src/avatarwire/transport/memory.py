@@ -8,6 +8,7 @@ from websockets.protocol import Protocol, Side
 
 from avatarwire.errors import SessionLostError
 from avatarwire.transport.connection import Listener
+from avatarwire.transport.outgoing import UNSENT_MAX_BYTES
 
 __all__ = ["MemoryConnection", "memory_pair"]
 
@@ -60,6 +61,15 @@ class MemoryConnection:
         """Bytes written at this end that the other has not taken, because it is paused."""
         return self._peer._backlog_bytes  # noqa: SLF001 - the ends are one thing
 
+    def unacknowledged_bytes(self) -> int | None:
+        """Return the same: what the other end has not taken."""
+        return self.buffered_bytes
+
+    @property
+    def least_round_trip_s(self) -> float | None:
+        """None: nothing is pinged here."""
+        return None
+
     @property
     def round_trip_s(self) -> float | None:
         """None: nothing is pinged here."""
@@ -72,6 +82,11 @@ class MemoryConnection:
         self.writes.append(wire)
         self._peer._arrive(wire)  # noqa: SLF001 - the ends are one thing
         self._full = self._full or self.buffered_bytes > self._high
+        return not self._full
+
+    def has_room(self) -> bool:
+        """Return whether what is written now would be taken at once; see ``Connection``."""
+        self._full = self._full or self.buffered_bytes >= UNSENT_MAX_BYTES
         return not self._full
 
     async def writable(self) -> None:

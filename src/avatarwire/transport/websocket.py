@@ -15,10 +15,10 @@ from websockets.protocol import Protocol, Side, State
 
 from avatarwire.errors import SessionLostError
 from avatarwire.transport.closing import Closing
-from avatarwire.transport.congestion import Congestion
 from avatarwire.transport.connection import Listener
 from avatarwire.transport.heartbeat import Heartbeat
 from avatarwire.transport.incoming import Incoming
+from avatarwire.transport.outgoing import Outgoing
 from avatarwire.transport.turnstile import in_turn
 
 __all__ = ["WebSocketConnection"]
@@ -50,14 +50,13 @@ class WebSocketConnection(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_closing",
-        "_congestion",
         "_end",
         "_end_waiter",
         "_heartbeat",
         "_incoming",
+        "_outgoing",
         "_protocol",
         "_round_trip_s",
-        "_silence_s",
         "_unanswered_s",
         "transport",
     )
@@ -75,9 +74,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._protocol = protocol
         self._incoming = Incoming(self, transport, max_message_bytes)
         self._heartbeat = Heartbeat(self, ping_interval_s, ping_timeout_s)
-        self._silence_s = None if ping_interval_s is None else ping_interval_s + ping_timeout_s
+        silence_s = None if ping_interval_s is None else ping_interval_s + ping_timeout_s
+        self._outgoing = Outgoing(self, transport, silence_s)
         # What few connections need is made when it is needed.
-        self._congestion: Congestion | None = None
         self._closing: Closing | None = None
         self._end_waiter: asyncio.Future[None] | None = None
         self._unanswered_s: float | None = None
@@ -98,7 +97,7 @@ class WebSocketConnection(asyncio.Protocol):
         end, self._protocol = _taken_apart(self._protocol), _ENDED
         self._incoming.let_go()
         del self._heartbeat
-        self.resume_writing()
+        self._outgoing.end()
         in_turn(lambda: self._tell_end(end))
 
     def data_received(self, data: bytes) -> None:
@@ -114,13 +113,11 @@ class WebSocketConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Note that the write buffer is over its high water."""
-        self._congestion = Congestion(self._silence_s, self._stalled)
+        self._outgoing.congest()
 
     def resume_writing(self) -> None:
         """Note that the write buffer is down to its low water."""
-        congestion, self._congestion = self._congestion, None
-        if congestion is not None:
-            congestion.resolve()
+        self._outgoing.relieve()
 
     # The port
 
@@ -139,6 +136,16 @@ class WebSocketConnection(asyncio.Protocol):
         """Bytes accepted by ``write_batch`` that have not left the process yet."""
         return self.transport.get_write_buffer_size()
 
+    def unacknowledged_bytes(self) -> int | None:
+        """Return how much the peer's system has not acknowledged; see ``Connection``."""
+        return self._outgoing.unacknowledged_bytes()
+
+    @property
+    def least_round_trip_s(self) -> float | None:
+        """The shortest round trip known, in seconds; None while none is."""
+        least_s = self._outgoing.least_round_trip_s
+        return self._round_trip_s if least_s is None else least_s
+
     @property
     def round_trip_s(self) -> float | None:
         """How long the last ping took to be answered, in seconds; None before the first answer."""
@@ -153,14 +160,19 @@ class WebSocketConnection(asyncio.Protocol):
         if transport.is_closing():
             # The write met a dead socket: these bytes went nowhere, and the caller must know.
             raise _lost(self._end)
-        return self._congestion is None
+        return self._outgoing.congestion is None
+
+    def has_room(self) -> bool:
+        """Return whether what is written now would leave at once; see ``Connection``."""
+        return self._outgoing.has_room()
 
     async def writable(self) -> None:
-        """Return when the write buffer has room; see ``Connection``."""
+        """Return when there is room; see ``Connection``."""
         if self._protocol.state is not _OPEN:
             raise _lost(self._end)
-        if self._congestion is not None:
-            await self._congestion.wait()
+        congestion = self._outgoing.congestion
+        if congestion is not None:
+            await congestion.wait()
             if self._protocol.state is not _OPEN:
                 raise _lost(self._end)
 
@@ -212,8 +224,8 @@ class WebSocketConnection(asyncio.Protocol):
                 self._round_trip_s = asyncio.get_running_loop().time() - self._unanswered_s
                 self._unanswered_s = None
         size = self._write_answers()
-        if size and self._congestion is not None:
-            self._congestion.count_unread(size)
+        if size and self._outgoing.congestion is not None:
+            self._outgoing.congestion.count_unread(size)
         self._note_closing()
         return frames
 
@@ -242,6 +254,12 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             self._fail("the peer is silent")
 
+    # What the outgoing asks for
+
+    def stalled(self) -> None:
+        """End the connection with 1011: the peer takes nothing."""
+        self._fail("the peer has stopped reading")
+
     # Helpers
 
     def _tell_end(self, end: SessionLostError) -> None:
@@ -257,9 +275,6 @@ class WebSocketConnection(asyncio.Protocol):
             return 0
         self.transport.write(wire)
         return len(wire)
-
-    def _stalled(self) -> None:
-        self._fail("the peer has stopped reading")
 
     def _fail(self, reason: str) -> None:
         # After the peer's last byte it is only our own that cannot leave; there is nothing to say.
