@@ -11,6 +11,7 @@ from test_interleavings import PLACES
 from virtual import MONO_24K, FakeSpeaker, VirtualLoop, new_stream
 
 from avatarwire.streaming import Callbacks
+from avatarwire.streaming.register import StreamTotals
 
 FRAME_MS = 40
 #: Of which each says which one it is.
@@ -51,6 +52,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.marks, self.runs, self.started, self.writers, self.playouts = [], [], [], [], []
         self.samples = 0
         self.is_in_gap = self.has_cut = self.has_dropped = False
+        self.sums = StreamTotals()
         self.named = []
         callbacks = Callbacks(
             on_started=lambda: self.started.append(1),
@@ -187,6 +189,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.begin(on_gap, grace_s, first_ms)
 
     # What always holds
+
+    @invariant()
+    def sums_only_grow(self):
+        if self.stream is None:
+            return
+        totals = StreamTotals().plus(self.stream)
+        dropped_ms = totals.written_ms - totals.sent_ms - totals.queued_ms
+        grown = totals._replace(queued_ms=dropped_ms)
+        assert all(now >= before - 1e-6 for now, before in zip(grown, self.sums, strict=True))
+        assert totals.queued_ms >= 0
+        self.sums = grown
 
     @invariant()
     def accounts_add_up(self):

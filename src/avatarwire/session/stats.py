@@ -38,11 +38,11 @@ class AgentStats:
         bytes_received: payload bytes of all messages received.
         turns_started: turns of speech that have begun to be heard.
         turns_started_ms: the sum of the times to it, each from the turn's first write.
-        queued_ms: sound that waits in open turns.
+        queued_ms: sound that waits in open turns, and has not been sent before.
         backlog_bytes: messages that wait for a connection.
         buffered_bytes: written, and not yet taken by the operating system.
         audio_written_ms: given to turns of speech.
-        audio_sent_ms: sent of it.
+        audio_sent_ms: sent of it; what is taken back, as in a gap or a pause, counts once.
         audio_dropped_ms: dropped of it.
         lateness_bounds_ms: upper bounds of the histogram below.
         lateness_counts: how many paced writes were that late; the last is for those beyond.

@@ -10,7 +10,11 @@ __all__ = ["StreamRegister", "StreamTotals", "TurnRegister"]
 
 
 class StreamTotals(NamedTuple):
-    """Sums over streams, in milliseconds of sound; underruns and those started are counts."""
+    """Sums over streams, in milliseconds of sound; underruns and those started are counts.
+
+    All but what is queued only grow: what was sent and is taken back, as in a gap or a pause, stays
+    sent, and is not counted as queued.
+    """
 
     started: int = 0
     started_ms: float = 0.0
@@ -22,13 +26,13 @@ class StreamTotals(NamedTuple):
 
     def plus(self, stream: AudioStream) -> "StreamTotals":
         """Return the sums with those of another stream."""
-        started_ms = stream.start.ms
+        started_ms, taken_back_ms = stream.start.ms, stream.taken_back_ms
         return StreamTotals(
             self.started + (started_ms is not None),
             self.started_ms + (started_ms or 0.0),
             self.written_ms + stream.written_ms,
-            self.sent_ms + stream.sent_ms,
-            self.queued_ms + stream.queued_ms,
+            self.sent_ms + stream.sent_ms + taken_back_ms,
+            self.queued_ms + max(0.0, stream.queued_ms - taken_back_ms),
             self.underruns + stream.underruns,
             self.underrun_ms + stream.underrun_ms,
         )

@@ -80,6 +80,7 @@ cdef class Timeline:
     cdef Py_ssize_t head_bytes  # how much of that one was sent
     cdef Py_ssize_t sent_bytes  # how much of what was sent is still here
     cdef long long total_bytes  # how much was sent and not taken back
+    cdef long long most_bytes  # the most that total_bytes has been before it fell
     cdef Py_ssize_t offered_bytes
     cdef Py_ssize_t keep_bytes
     cdef readonly Py_ssize_t queued_bytes
@@ -363,6 +364,7 @@ cdef class Timeline:
         self.has_deadline = False
         self.offered_bytes = 0
         self.queued_bytes += size
+        self.most_bytes = max(self.most_bytes, self.total_bytes)
         self.total_bytes -= size
         self.begun_s = now_s - self.seconds(self.total_bytes)
         self.has_begun = self.total_bytes > 0
@@ -396,6 +398,12 @@ cdef class Timeline:
     def sent_samples(self):
         """What was sent and not taken back, in whole samples of every channel."""
         return self.total_bytes // self.sample_bytes
+
+    @property
+    @cython.critical_section
+    def most_samples(self):
+        """The most that this has ever been: it falls by what is taken back."""
+        return max(self.most_bytes, self.total_bytes) // self.sample_bytes
 
     @property
     @cython.critical_section

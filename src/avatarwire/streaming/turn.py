@@ -198,8 +198,14 @@ class Turn:
 
     @property
     def sent_ms(self) -> float:
-        """What has gone to the platform, in milliseconds of sound."""
+        """What has gone to the platform, in milliseconds of sound; what is taken back has not."""
         return self._ms(self._timeline.sent_samples)
+
+    @property
+    def taken_back_ms(self) -> float:
+        """What had gone there, was taken back and was not sent again, in milliseconds of sound."""
+        timeline = self._timeline
+        return self._ms(timeline.most_samples - timeline.sent_samples)
 
     @property
     def position_ms(self) -> float:
