@@ -79,7 +79,7 @@ def test_every_example_is_listed_and_tested() -> None:
     here = Path(__file__).read_text("utf-8")
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     names = sorted(path.name for path in EXAMPLES.glob("*.py"))
-    assert len(names) == 6
+    assert len(names) == 8
     for name in names:
         assert f"| `{name}` |" in listed
         # An example for a framework is tested beside it.

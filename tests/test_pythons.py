@@ -170,7 +170,7 @@ def test_the_lowest_versions_are_those_that_each_dependency_begins_with():
         "dependencies": ["a-b>=1.2,<3", "c>=10; python_version < '3.15'"],
         "optional-dependencies": {
             "d": ["ours[e]", "f>=2"],
-            "e": ["g>=3.1,<4; os_name == 'nt'", "f>=2"],
+            "e": ["g>=3.1,<4; os_name == 'nt'", "f>=2", "h[i]>=4"],
         },
     }
     assert lowest(project) == [
@@ -178,10 +178,11 @@ def test_the_lowest_versions_are_those_that_each_dependency_begins_with():
         "c==10; python_version < '3.15'",
         "f==2",
         "g==3.1; os_name == 'nt'",
+        "h==4",
     ]
 
 
-@pytest.mark.parametrize("requirement", ["a", "a<2", "a==1", "a>=1,!=1.1", "other[b]>=1"])
+@pytest.mark.parametrize("requirement", ["a", "a<2", "a==1", "a>=1,!=1.1", "a[b]"])
 def test_a_dependency_without_a_lowest_version(requirement):
     project = {"name": "ours", "dependencies": [requirement], "optional-dependencies": {}}
     with pytest.raises(ValueError, match=re.escape(repr(requirement))):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-BOUNDED = re.compile(r"([\w-]+)>=([\d.]+)(?:,<[\d.]+)?( *;.*)?")
+#: A constraint names no extra.
+BOUNDED = re.compile(r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)(?:,<[\d.]+)?( *;.*)?")
 
 
 def lowest(project: dict[str, Any]) -> list[str]:

@@ -7,6 +7,8 @@ from PyInstaller.utils.hooks import collect_submodules
 
 hiddenimports = [
     *collect_submodules("avatarwire.codec"),
+    *collect_submodules("avatarwire.rfc6455"),
+    *collect_submodules("avatarwire.session"),
     *collect_submodules("avatarwire.streaming"),
     *collect_submodules("avatarwire.transport"),
     # By these names avatarwire.transport.loading loads them.

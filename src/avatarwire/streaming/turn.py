@@ -80,6 +80,7 @@ class Turn:
         "_reason",
         "_resolved",
         "_room",
+        "_shown",
         "_skips_late",
         "_speaker",
         "_state",
@@ -133,6 +134,7 @@ class Turn:
         self._delivery = Delivery(speaker, self._timeline, callbacks.on_underrun)
         self._drops = Drops(self._intake, self._timeline, sent, timing.buffer_ms)
         self._hearing: Hearing | None = None
+        self._shown: tuple[float, float] | None = None  # until when, and what it had lacked
         if callbacks.on_mark is not None or callbacks.on_progress is not None:
             self._hear(callbacks)
         self._state: Literal["new", "open", "finishing", "closed"] = "new"
@@ -409,6 +411,7 @@ class Turn:
     def _before_taken_back(self, now_s: float) -> None:
         self.start.taken_back()
         self.observers.taken_back(self.response_id, now_s)
+        self._shown = None
         if self._hearing is not None:
             self._hearing.stopped(now_s)
 
@@ -514,8 +517,13 @@ class Turn:
 
     def _show(self, pcm: bytes | memoryview, now_s: float) -> None:
         """Show what was sent, and when it is heard, to whoever looks."""
-        at_s = self._timeline.ends_at_s(now_s) - len(pcm) / self._format.bytes_per_second
-        self.observers.sound(self.response_id, pcm, self._format, at_s, now_s)
+        to_s, lacked_s = self._timeline.ends_at_s(now_s), self._timeline.underrun_s
+        length_s = len(pcm) / self._format.bytes_per_second
+        # The clock also moves when the first of it arrives: no silence between two pieces.
+        if self._shown is not None and self._shown[1] == lacked_s:
+            to_s = self._shown[0] + length_s
+        self._shown = (to_s, lacked_s)
+        self.observers.sound(self.response_id, pcm, self._format, to_s - length_s, now_s)
 
     def _skip_late(self, now_s: float) -> None:
         samples = self._drops.skip_late()

@@ -1,4 +1,4 @@
-"""The files of the documentation: what Serve and KubeRay read, and what the program does."""
+"""The examples of a fleet: its program, and the files that Serve and KubeRay read."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,15 @@ from ray.serve.schema import ServeDeploySchema
 from avatarwire import fleet
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PROGRAM = "fleet_program.py"
 
 
 @pytest.fixture
 def program(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    yield "fleet_program:handle"
-    sys.modules.pop("fleet_program", None)
+    module = PROGRAM.removesuffix(".py")
+    yield f"{module}:handle"
+    sys.modules.pop(module, None)
 
 
 def checked(config, program):
