@@ -198,7 +198,7 @@ class Transport:
 def test_the_kernel_is_told_to_hold_little():
     kernel = Kernel()
     assert limit_unsent(Transport(kernel)) == 7
-    assert kernel.options == [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2**14)]
+    assert kernel.options == [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2**18)]
 
 
 def test_where_there_is_no_such_limit_its_buffer_is_small(monkeypatch):

@@ -22,7 +22,7 @@ LOOK_S = 0.005
 
 #: What the kernel takes, of whoever does not ask for room, before it asks to wait. Linux asks the
 #: more precisely for each write; macOS tells by this alone, and takes all there is nevertheless.
-_NOTSENT_LOWAT_BYTES = UNSENT_MAX_BYTES if sys.platform == "darwin" else 2**14
+_NOTSENT_LOWAT_BYTES = UNSENT_MAX_BYTES if sys.platform == "darwin" else 2**18
 #: Where the kernel has no such limit: what it holds, acknowledged or not.
 _SEND_BUFFER_BYTES = 2**15
 
