@@ -12,6 +12,7 @@ from avatarwire.errors import AvatarwireError, SessionLostError
 from avatarwire.fleet.errors import FleetError
 from avatarwire.fleet.program import Handler, Job, program_of
 from avatarwire.liveavatar import AvatarAgent, SessionStartResult
+from avatarwire.recording.source import TurnsOnly
 
 __all__ = ["HostedSession"]
 
@@ -183,28 +184,17 @@ class HostedSession:
         self._tell({"id": self.job.id, "epoch": self.job.epoch, **item})
 
 
-class _TurnTeller:
+class _TurnTeller(TurnsOnly):
     """Tells the beginning and the end of turns, for those who asked for it."""
 
     def __init__(self, note: Tell) -> None:
         self._note = note
 
     def turn(self, turn_id: str, change: str, facts: Mapping[str, object]) -> None:
+        """Tell a change, unless it is one in the midst of a turn."""
         if change in {"opened", "started", "ended"}:
             reason = {"reason": facts["reason"]} if "reason" in facts else {}
             self._note({"kind": "turn", "turn": turn_id, "change": change, **reason})
-
-    def message(self, *_: object) -> None:
-        """Take no message."""
-
-    def life(self, *_: object) -> None:
-        """Take nothing of the connection: the life of the session is told without it."""
-
-    def sound(self, *_: object) -> None:
-        """Take no sound."""
-
-    def silence(self, *_: object) -> None:
-        """Take no silence."""
 
 
 def _credentials(result: SessionStartResult) -> dict[str, Any]:

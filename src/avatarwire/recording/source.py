@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat
 
-__all__ = ["Content", "Observer", "Side", "Source", "Wording"]
+__all__ = ["Content", "Observer", "Side", "Source", "TurnsOnly", "Wording"]
 
 Side: TypeAlias = Literal["client", "platform"]
 
@@ -78,6 +78,22 @@ class Observer(Protocol):
 
     def silence(self, turn_id: str, now_s: float) -> None:
         """Take note that nothing of a turn is heard from ``now_s`` on, unless it comes anew."""
+
+
+class TurnsOnly:
+    """The part of an observer that passes over all but turns' changes of state."""
+
+    def message(self, *_: object) -> None:
+        """Pass over a message."""
+
+    def life(self, *_: object) -> None:
+        """Pass over what happens to the session."""
+
+    def sound(self, *_: object) -> None:
+        """Pass over sound."""
+
+    def silence(self, *_: object) -> None:
+        """Pass over silence."""
 
 
 class Source(Protocol):

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from avatarwire.audio import PcmFormat
 from avatarwire.recording import Source
+from avatarwire.recording.source import TurnsOnly
 
 __all__ = ["Agents", "Written"]
 
@@ -51,8 +51,8 @@ class Agents:
         self._written.append(Written(self._count, session_id, turn_id, written_ms, dropped_ms))
 
 
-class _Turns:
-    """Looks at one agent."""
+class _Turns(TurnsOnly):
+    """Looks at the turns of one agent; the platform sees all else."""
 
     def __init__(self, agents: Agents, agent: Source) -> None:
         self._agents = agents
@@ -67,17 +67,3 @@ class _Turns:
             case {"written_ms": int() | float() as written_ms, "dropped_ms": dropped_ms}:
                 if isinstance(dropped_ms, int | float):
                     self._agents.take(session_id, turn_id, written_ms, dropped_ms)
-
-    def message(self, direction: str, kind: str, data: str | bytes) -> None:
-        """Pass over a message: the platform sees it."""
-
-    def life(self, change: str, facts: Mapping[str, object]) -> None:
-        """Pass over what happens to the session: the platform sees it."""
-
-    def sound(
-        self, turn_id: str, pcm: bytes, format_: PcmFormat, at_s: float, now_s: float
-    ) -> None:
-        """Pass over sound: the platform plays it."""
-
-    def silence(self, turn_id: str, now_s: float) -> None:
-        """Pass over silence: the platform plays it."""
