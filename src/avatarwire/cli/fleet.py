@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +10,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from avatarwire.cli.users_code import find_here
 from avatarwire.errors import AvatarwireError
 
 __all__ = ["fleet"]
@@ -52,7 +52,7 @@ def run(program: str, hosts: int, sessions_per_host: int | None, where: str) -> 
     address, _, port = where.rpartition(":")
     if not address or not port.isdecimal() or not 0 < int(port) < 65536:
         raise click.UsageError(f"--http takes HOST:PORT such as 127.0.0.1:8000, not {where!r}.")
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - where the program's module is
+    find_here()
     try:
         handler = import_module("avatarwire.fleet").load_program(program)
         running = import_module("avatarwire.fleet.running")

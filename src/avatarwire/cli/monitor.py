@@ -18,7 +18,8 @@ from avatarwire.cli.ending import run_in_order
 from avatarwire.cli.output import shown
 from avatarwire.cli.platforms import PLATFORMS
 from avatarwire.cli.watching import Watched
-from avatarwire.monitor.serving import PATH, TOKEN_VARIABLE
+from avatarwire.monitor.feed import PATH
+from avatarwire.monitor.serving import TOKEN_VARIABLE
 
 __all__ = ["monitor"]
 

@@ -11,7 +11,7 @@ from avatarwire.cli.platform import ACCOUNT, Option
 from avatarwire.cli.platforms import PLATFORMS
 from avatarwire.cli.usage import refuse_unheard
 
-__all__ = ["platform_options"]
+__all__ = ["platform_option", "platform_options"]
 
 _Command: TypeAlias = Callable[..., int]
 
@@ -55,6 +55,19 @@ def _refuse_others(platform: str) -> None:
         refuse_unheard(f"with --platform {platform}", remedy, *unknown)
 
 
+def platform_option(help_text: str) -> Option:
+    """Return the option that chooses a platform."""
+    return click.option(
+        "--platform",
+        type=click.Choice(list(PLATFORMS)),
+        default=next(iter(PLATFORMS)),
+        envvar="AVATARWIRE_PLATFORM",
+        show_default=True,
+        show_envvar=True,
+        help=help_text,
+    )
+
+
 def _common() -> tuple[Option, ...]:
     hints = "".join(f"; {one.url_hint}" for one in PLATFORMS.values() if one.url_hint)
     api_key, avatar_id = (
@@ -67,15 +80,7 @@ def _common() -> tuple[Option, ...]:
         for name in ACCOUNT
     )
     return (
-        click.option(
-            "--platform",
-            type=click.Choice(list(PLATFORMS)),
-            default=next(iter(PLATFORMS)),
-            envvar="AVATARWIRE_PLATFORM",
-            show_default=True,
-            show_envvar=True,
-            help="What to speak to.",
-        ),
+        platform_option("What to speak to."),
         click.option(
             "--url",
             envvar="AVATARWIRE_URL",

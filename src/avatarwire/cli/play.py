@@ -13,6 +13,7 @@ import click
 
 from avatarwire.cli.ending import run_in_order
 from avatarwire.cli.local import LocalPlatform
+from avatarwire.cli.options import platform_option
 from avatarwire.cli.output import shown
 from avatarwire.cli.platform import Emulator, Platform
 from avatarwire.cli.platforms import PLATFORMS
@@ -30,15 +31,7 @@ PAUSE_S = 1.0
 
 @click.command()
 @click.argument("listener", metavar="MODULE:LISTENER")
-@click.option(
-    "--platform",
-    type=click.Choice(list(PLATFORMS)),
-    default=next(iter(PLATFORMS)),
-    envvar="AVATARWIRE_PLATFORM",
-    show_default=True,
-    show_envvar=True,
-    help="Whose agent it is.",
-)
+@platform_option("Whose agent it is.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

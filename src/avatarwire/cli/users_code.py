@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-__all__ = ["UsersCodeError", "named", "split"]
+__all__ = ["UsersCodeError", "find_here", "named", "split"]
 
 
 class UsersCodeError(Exception):
@@ -27,10 +27,17 @@ def split(spelling: str, form: str) -> tuple[str, str]:
     module, colon, name = spelling.partition(":")
     if not (module and colon and name):
         raise UsersCodeError(f"{spelling!r} is not of the form {form}")
-    # As with `python -m`: a script's folder is in the path, the current one is not.
+    find_here()
+    return module, name
+
+
+def find_here() -> None:
+    """Let modules of the current folder be imported.
+
+    As with ``python -m``: a script's folder is in the path, the current one is not.
+    """
     if os.getcwd() not in sys.path:  # noqa: PTH109 - as the path has it
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    return module, name
 
 
 def named(spelling: str, form: str) -> object:

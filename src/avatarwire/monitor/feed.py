@@ -13,7 +13,10 @@ from typing import Any
 
 from avatarwire.recording import Live, Source
 
-__all__ = ["Feed", "asked_sessions"]
+__all__ = ["PATH", "Feed", "asked_sessions"]
+
+#: Where a monitor asks, whatever it looks at.
+PATH = "/monitor"
 
 LOOK_S = 0.2
 #: More sessions than one viewer can read are not shown to it in detail.

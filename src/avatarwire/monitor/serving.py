@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 
-from avatarwire.monitor.feed import Feed, asked_sessions
+from avatarwire.monitor.feed import PATH, Feed, asked_sessions
 from avatarwire.monitor.hosts import is_reached_as
 from avatarwire.session import Session
 from avatarwire.session.observing import watchers
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import Server
     from websockets.http11 import Request, Response
 
-__all__ = ["PATH", "TOKEN_VARIABLE", "Monitor", "serve"]
+__all__ = ["TOKEN_VARIABLE", "Monitor", "serve"]
 
-#: Where a monitor asks.
-PATH = "/monitor"
 TOKEN_VARIABLE = "AVATARWIRE_MONITOR_TOKEN"  # noqa: S105 - its name
 #: A shorter one could be guessed.
 LEAST_TOKEN = 16

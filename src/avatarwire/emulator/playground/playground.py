@@ -8,12 +8,11 @@ from avatarwire.emulator.playground.agents import Agents
 from avatarwire.emulator.playground.controls import Controls
 from avatarwire.emulator.playground.viewer import Viewer, spare
 from avatarwire.emulator.server import new_socket
+from avatarwire.monitor.feed import PATH
 
 __all__ = ["Playground"]
 
 LIVE_PATH = "/playground/live"
-#: The same for a monitor, which asks every program there.
-MONITOR_PATH = "/monitor"
 TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -63,7 +62,7 @@ class Playground:
         """Serve it at ``/`` and below ``/playground/``."""
         app.router.add_get("/", self._page)
         app.router.add_get(LIVE_PATH, self._live)
-        app.router.add_get(MONITOR_PATH, self._live)
+        app.router.add_get(PATH, self._live)  # a monitor asks every program there
         app.router.add_get("/playground/{name}", self._file)
         app.on_shutdown.append(self._end)
 
