@@ -8,10 +8,8 @@ from typing import Any
 from livekit.agents import AgentSession, UserInputTranscribedEvent, UserStateChangedEvent
 from livekit.agents.voice.events import AgentStateChangedEvent
 
-from avatarwire._tasks import begin_later
-from avatarwire.errors import AvatarwireError
 from avatarwire.session import Conversation
-from avatarwire.session.tasks import keep
+from avatarwire.session.tasks import send_soon
 
 __all__ = ["UserVoice"]
 
@@ -91,12 +89,4 @@ class UserVoice:
         return self._request_id
 
     def _send(self, call: Coroutine[Any, Any, None]) -> None:
-        """Send in the order of the calls: each writes before it waits for anything."""
-        keep(begin_later(_quietly(call), name="avatarwire livekit voice"))
-
-
-async def _quietly(call: Coroutine[Any, Any, None]) -> None:
-    try:
-        await call
-    except AvatarwireError as exc:
-        logger.debug("what the user does could not be told: %s", exc)
+        send_soon(call, name="avatarwire livekit voice", logger=logger)

@@ -9,7 +9,7 @@ from typing import Any
 from avatarwire._tasks import begin_later
 from avatarwire.errors import AvatarwireError
 from avatarwire.session import Conversation, SceneGate, Session
-from avatarwire.session.tasks import keep
+from avatarwire.session.tasks import keep, send_soon
 
 __all__ = ["Connection"]
 
@@ -139,12 +139,4 @@ class Connection:
             self._utterance = None
 
     def _send(self, call: Coroutine[Any, Any, None]) -> None:
-        """Send in the order of the calls: each writes before it waits for anything."""
-        keep(begin_later(_quietly(call), name="avatarwire pipecat voice"))
-
-
-async def _quietly(call: Coroutine[Any, Any, None]) -> None:
-    try:
-        await call
-    except AvatarwireError as exc:
-        logger.debug("what the user does could not be told: %s", exc)
+        send_soon(call, name="avatarwire pipecat voice", logger=logger)
