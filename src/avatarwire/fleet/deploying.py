@@ -16,16 +16,12 @@ from avatarwire.fleet.host import Host
 from avatarwire.fleet.hosted import TURN_LIMIT_S
 from avatarwire.fleet.program import Handler, load_program, program_of
 
-__all__ = ["FLEET", "app", "application", "is_loopback"]
+__all__ = ["FLEET", "app", "application", "require_token"]
 
 #: What a fleet is called unless it is named.
 FLEET = "fleet"
 HEALTH_PERIOD_S = 1.0
 HEALTH_TIMEOUT_S = 5.0
-
-
-class _Gateway:
-    """Serves the fleet over HTTP; Serve makes it from the application below."""
 
 
 def application(
@@ -89,7 +85,7 @@ def application(
         ray_actor_options={"num_cpus": 0},
     )
     @serve.ingress(build)
-    class Gateway(_Gateway):
+    class Gateway:
         def __init__(self, hosts: Any) -> None:
             del hosts  # it is named so that Serve runs them; the directory calls them
             start_directory(fleet)
@@ -110,7 +106,7 @@ def app(args: dict[str, Any]) -> Application:
     return application(load_program(values.pop("program")), **values)
 
 
-def is_loopback(address: str) -> bool:
+def _is_loopback(address: str) -> bool:
     """Return whether nobody but this machine reaches an address."""
     if address == "localhost":
         return True
@@ -126,7 +122,7 @@ def require_token(address: str, token: str | None) -> None:
     Raises:
         SettingError: there is no token, or one too short.
     """
-    if is_loopback(address):
+    if _is_loopback(address):
         return
     if token is None or len(token) < 16:
         raise SettingError(

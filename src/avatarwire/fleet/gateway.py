@@ -1,5 +1,6 @@
 """The gateway: a fleet over HTTP. It keeps nothing, so there may be several."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from avatarwire.fleet.errors import FleetError, NoCapacityError, UnknownSessionError
 from avatarwire.fleet.exposition import exposition
-from avatarwire.fleet.reaching import Directory
+from avatarwire.fleet.reaching import ASK_AGAIN_S, Directory
 
 __all__ = ["MOST_BODY_BYTES", "new_gateway"]
 
@@ -198,7 +199,8 @@ def _add_events(app: FastAPI, directory: Directory, asked: list[Any]) -> None:
                 except UnknownSessionError:
                     return
                 except FleetError:
-                    continue  # the directory is being restarted
+                    await asyncio.sleep(ASK_AGAIN_S)  # the directory is being restarted
+                    continue
                 yield ": alive\n\n"
                 for each in some:
                     after = each["number"]

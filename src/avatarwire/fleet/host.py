@@ -15,7 +15,7 @@ from avatarwire.fleet.hosted import TURN_LIMIT_S, HostedSession
 from avatarwire.fleet.metrics import HostMetrics
 from avatarwire.fleet.pace import Pace
 from avatarwire.fleet.program import Handler, Job, program_of
-from avatarwire.fleet.reaching import Directory
+from avatarwire.fleet.reaching import ASK_AGAIN_S, Directory
 from avatarwire.fleet.tasks import Tasks
 
 __all__ = ["Host"]
@@ -27,7 +27,6 @@ GATHER_S = 0.02
 MOST_START_WAIT_S = 5.0
 #: How long a session waits to know whose it is while the directory cannot be reached.
 OWNERSHIP_LIMIT_S = 60.0
-ASK_AGAIN_S = 0.2
 
 
 class Host:

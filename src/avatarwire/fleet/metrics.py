@@ -5,6 +5,8 @@ from typing import Any
 
 from ray.util.metrics import Gauge, Histogram
 
+from avatarwire.fleet.figures import FIGURES, Figure
+
 __all__ = ["HostMetrics"]
 
 BLOCKED_S = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0]
@@ -19,9 +21,7 @@ class HostMetrics:
 
     def __init__(self, host: str) -> None:
         tags = {"host": host}
-        self._load = _gauge("avatarwire_worker_load", "Sessions as a part of the most.", tags)
-        self._sessions = _gauge("avatarwire_worker_sessions", "Sessions on the host.", tags)
-        self._draining = _gauge("avatarwire_worker_draining", "1 while it drains.", tags)
+        self._gauges = [(figure, _gauge(figure, tags)) for figure in FIGURES]
         self._blocked = Histogram(
             "avatarwire_event_loop_blocked_duration_seconds",
             "How late the event loop came to a timer.",
@@ -32,10 +32,9 @@ class HostMetrics:
 
     def show(self, report: Mapping[str, Any]) -> None:
         """Show a report."""
-        sessions = len(report["sessions"])
-        self._sessions.set(sessions)
-        self._load.set(sessions / report["max_sessions"])
-        self._draining.set(float(report["is_draining"]))
+        shown = {**report, "sessions": len(report["sessions"])}
+        for figure, gauge in self._gauges:
+            gauge.set(figure.value(shown))
 
     def blocked(self, late_s: float) -> None:
         """Count a lateness, if it is one."""
@@ -43,7 +42,7 @@ class HostMetrics:
             self._blocked.observe(late_s)
 
 
-def _gauge(name: str, text: str, tags: dict[str, str]) -> Gauge:
-    gauge = Gauge(name, text, tag_keys=("host",))
+def _gauge(figure: Figure, tags: dict[str, str]) -> Gauge:
+    gauge = Gauge(figure.name, figure.text, tag_keys=("host",))
     gauge.set_default_tags(tags)
     return gauge

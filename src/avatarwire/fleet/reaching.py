@@ -9,9 +9,11 @@ from ray.exceptions import RayError
 
 from avatarwire.fleet.errors import FleetError
 
-__all__ = ["NAMESPACE", "Directory", "actor_name", "end_directory"]
+__all__ = ["ASK_AGAIN_S", "NAMESPACE", "Directory", "actor_name", "end_directory"]
 
 NAMESPACE = "avatarwire"
+#: So long after a call that failed it is made again, by whoever has time.
+ASK_AGAIN_S = 0.2
 
 
 def actor_name(fleet: str) -> str:

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from avatarwire._tasks import begin_later
+
 __all__ = ["Tasks"]
 
 logger: logging.Logger = logging.getLogger("avatarwire.fleet")
@@ -23,7 +25,7 @@ class Tasks:
 
     def keep(self, work: Coroutine[Any, Any, Any]) -> None:
         """Begin some work."""
-        task = asyncio.ensure_future(work)
+        task = begin_later(work, name=f"avatarwire {self._name}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
