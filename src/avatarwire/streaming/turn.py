@@ -434,9 +434,9 @@ class Turn:
             # Where nothing was sent, nothing can be late; its end is now, whenever that is.
             if not self._is_held and self._timeline.sent_samples:
                 self._delivery.follow(now_s)
-                ends_at_s = self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
-                if ends_at_s > now_s:
-                    return self._delivery.next_look_s(now_s, ends_at_s)
+                is_over_at_s = self._is_over_at_s(now_s)
+                if is_over_at_s > now_s:
+                    return self._delivery.next_look_s(now_s, is_over_at_s)
             # A word that came in a gap was not heard: there the clock decides, too.
             is_by_clock = self._grace_s is None or self._is_held
             self._resolve("completed" if is_by_clock else "timed_out")
@@ -556,12 +556,15 @@ class Turn:
         if self._state != "closed":
             self._pump()
 
-    def _finish(self, now_s: float) -> float:
+    def _finish(self, now_s: float) -> float | None:
         """Complete the turn; give the time at which its playback is over, with or without word."""
         self._speaker.finish()
         self._close()
-        ends_at_s = self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
-        return self._delivery.next_look_s(now_s, ends_at_s) or ends_at_s
+        return self._delivery.next_look_s(now_s, self._is_over_at_s(now_s))
+
+    def _is_over_at_s(self, now_s: float) -> float:
+        """Return when the listener has heard all, and the platform has had time to say so."""
+        return self._timeline.ends_at_s(now_s) + (self._grace_s or 0.0)
 
     def _close(self) -> None:
         self._state = "closed"

@@ -1,7 +1,7 @@
 """What a connection has written and its peer has not taken.
 
-What lies in the kernel cannot be taken back: an interrupt has to wait behind it. So no more than a
-little lies there unsent, and whoever writes sound asks for room before each write.
+What lies in the kernel cannot be taken back: an interrupt has to wait behind it. So whoever writes
+sound asks for room before each write, and there is none while more than a little lies there unsent.
 """
 
 import asyncio
