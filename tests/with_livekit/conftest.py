@@ -4,29 +4,11 @@ import asyncio
 
 import pytest
 from bench import Bench
+from beside import config_for, emulated_platform, short_grace  # noqa: F401 - fixtures
 from naive import NaiveAudioOutput
 
-from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig
-from avatarwire.emulator import LiveAvatarEmulator
+from avatarwire import AgentListener, AvatarAgent
 from avatarwire.livekit import AvatarAudioOutput
-
-
-@pytest.fixture(autouse=True)
-def short_grace(monkeypatch):
-    """Wait half a second for the platform's word, not five."""
-    monkeypatch.setattr("avatarwire.liveavatar.turns.PLAYOUT_GRACE_S", 0.5)
-
-
-@pytest.fixture
-async def emulator():
-    async with LiveAvatarEmulator(greeting=None) as emulator:
-        yield emulator
-
-
-def config_for(emulator, **changes):
-    return AvatarAgentConfig(
-        "sk-any", "avatar-1", base_url=emulator.base_url, timeout=5.0, **changes
-    )
 
 
 @pytest.fixture

@@ -5,12 +5,9 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "pipecat_bot.py"
+from beside import running_example
 
 
 async def until_finished(session, index):
@@ -26,38 +23,23 @@ def test_there_is_a_voice():
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
 async def test_it_answers_and_can_be_interrupted(emulator):
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, EXAMPLE),
-        env=os.environ | {"AVATARWIRE_URL": emulator.base_url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(90):
-            while not emulator.sessions:  # noqa: ASYNC110 - nothing tells it
-                await asyncio.sleep(0.01)
-            session = emulator.sessions[0]
-            await session.wait_for("session.ready", 30)
-            await asyncio.sleep(0.5)
-            await session.send_text("Hello.", "r1")
-            assert await process.stdout.readline() == b"user: Hello.\n"
+    running = running_example("pipecat_bot.py", emulator, errors=subprocess.DEVNULL)
+    async with running as (process, session):
+        await session.send_text("Hello.", "r1")
+        assert await process.stdout.readline() == b"user: Hello.\n"
+        said = await process.stdout.readline()
+        assert said == b"assistant: You said: Hello. That is all I know.\n"
+        await until_finished(session, 0)
+        await session.send_text("Tell me more, please, about all that you know.", "r2")
+        await session.wait_for("response.audio.start", 10)
+        await session.wait_for("response.audio.start", 10)
+        await asyncio.sleep(0.8)
+        await session.send_text("Stop.", "r3")
+        while b"Stop" not in said or not said.startswith(b"assistant"):
             said = await process.stdout.readline()
-            assert said == b"assistant: You said: Hello. That is all I know.\n"
-            await until_finished(session, 0)
-            await session.send_text("Tell me more, please, about all that you know.", "r2")
-            await session.wait_for("response.audio.start", 10)
-            await session.wait_for("response.audio.start", 10)
-            await asyncio.sleep(0.8)
-            await session.send_text("Stop.", "r3")
-            while b"Stop" not in said or not said.startswith(b"assistant"):
-                said = await process.stdout.readline()
-            await until_finished(session, 2)
-            await session.close()
-            await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+        await until_finished(session, 2)
+        await session.close()
+        await process.communicate()
     assert process.returncode == 0
     assert [turn.request_id for turn in session.turns] == ["r1", "r2", "r3"]
     assert [turn.outcome for turn in session.turns] == ["finished", "interrupted", "finished"]
