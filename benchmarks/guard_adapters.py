@@ -1,6 +1,6 @@
 """What an adapter adds to the CPU of speaking sessions, beside the same framework's least output.
 
-It runs in the environment of a framework, whose name it is given: ``make test-frameworks`` does,
+It runs in the environment of a framework, whose name it is given: ``make adapters`` does,
 with ``--check``, which fails when the ratio is over its ceiling. The platform is the emulator, in a
 process of its own.
 """
