@@ -601,8 +601,11 @@ async def test_no_key_and_no_token_in_any_log_or_repr(caplog, listener):
         assert secret not in logged + reprs
 
 
-async def test_hundred_sessions_share_one_http_client_and_leave_no_garbage(emulator):
-    config = config_for(emulator, timeout=300)  # however busy the machine is
+async def test_hundred_sessions_share_one_http_client_and_leave_no_garbage(emulator, monkeypatch):
+    # However busy the machine is.
+    monkeypatch.setattr("avatarwire.liveavatar.rest.STOP_TIMEOUT_S", 300.0)
+    monkeypatch.setattr("avatarwire.session.stopping.STOP_LIMIT_S", 300.0)
+    config = config_for(emulator, timeout=300)
     agents = [AvatarAgent(config, AgentListener()) for _ in range(100)]
     await asyncio.gather(*(agent.start() for agent in agents))
     assert [len(entries) for entries in transport_rest._clients.values()] == [1]
