@@ -83,16 +83,18 @@ class Observer(Protocol):
 class TurnsOnly:
     """The part of an observer that passes over all but turns' changes of state."""
 
-    def message(self, *_: object) -> None:
+    def message(self, direction: str, kind: str, data: str | bytes) -> None:
         """Pass over a message."""
 
-    def life(self, *_: object) -> None:
+    def life(self, change: str, facts: Mapping[str, object]) -> None:
         """Pass over what happens to the session."""
 
-    def sound(self, *_: object) -> None:
+    def sound(
+        self, turn_id: str, pcm: bytes, format_: PcmFormat, at_s: float, now_s: float
+    ) -> None:
         """Pass over sound."""
 
-    def silence(self, *_: object) -> None:
+    def silence(self, turn_id: str, now_s: float) -> None:
         """Pass over silence."""
 
 
