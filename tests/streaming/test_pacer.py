@@ -41,6 +41,20 @@ async def test_absolute_deadlines():
 
 
 @virtual
+async def test_it_calls_at_no_deadline_before_its_time():
+    """A quotient that is rounded down would have it called again and again until then."""
+    loop = asyncio.get_running_loop()
+    for grain in range(250_000, 254_000):
+        loop.stall(grain * GRAIN_S - loop.time())
+        deadline_s = math.nextafter(grain * GRAIN_S, math.inf)
+        first, again = Noted(), Noted(deadline_s)
+        running_pacer().schedule(first, deadline_s)
+        running_pacer().schedule(again, loop.time())
+        await asyncio.sleep(2 * GRAIN_S)
+        assert all(at >= deadline_s for at in (*first.ticks, again.ticks[1]))
+
+
+@virtual
 async def test_streams_that_are_due_together_share_a_wake_up(monkeypatch):
     loop = asyncio.get_running_loop()
     timers = []

@@ -49,7 +49,7 @@ class Pacer:
 
     def schedule(self, stream: Punctual, deadline_s: float) -> None:
         """Call ``stream`` at ``deadline_s`` and at no earlier deadline that it had."""
-        grain = math.ceil(deadline_s / GRAIN_S)
+        grain = _grain(deadline_s)
         if self._grain_of.get(stream) != grain:
             self._enter(stream, grain)
             if grain < self._wakes_at:
@@ -114,9 +114,16 @@ class Pacer:
             try:
                 next_s = stream.tick(now_s)
                 if next_s is not None:
-                    self._enter(stream, math.ceil(next_s / GRAIN_S))
+                    self._enter(stream, _grain(next_s))
             except Exception:
                 logger.exception("%r failed; the other streams go on", stream)
+
+
+def _grain(deadline_s: float) -> int:
+    """Return the number of the first grain that is not before ``deadline_s``."""
+    grain = math.ceil(deadline_s / GRAIN_S)
+    # The quotient may have been rounded down to a whole number.
+    return grain + 1 if grain * GRAIN_S < deadline_s else grain
 
 
 _pacers: dict[asyncio.AbstractEventLoop, Pacer] = {}
