@@ -22,6 +22,8 @@ __all__ = ["HANG_S", "Errors", "Run", "descriptors", "quietly", "resident_bytes"
 HANG_S = 60.0
 #: So little waits in the system's own buffer: a peer that does not read is soon felt.
 SEND_BUFFER_BYTES = 8192
+#: As short as a step of the loop is meant to be: what starves it is lag, step by step.
+STEP_S = 0.005
 #: What may wait for a peer: the write buffer's high water, answers to pings, and large events.
 UNREAD_LIMIT_BYTES = 450_000
 
@@ -54,8 +56,8 @@ class Run:
         """Sum up by how much the loop is late, and look at what waits for peers."""
         while True:
             begun_s = time.monotonic()
-            await asyncio.sleep(0.05)
-            self.lag_s += time.monotonic() - begun_s - 0.05
+            await asyncio.sleep(STEP_S)
+            self.lag_s += time.monotonic() - begun_s - STEP_S
             unread_bytes = max((c.buffered_bytes for c in self._connections), default=0)
             if unread_bytes > max(self.most_unread_bytes, UNREAD_LIMIT_BYTES):
                 self.failures.append(f"{unread_bytes:,} bytes wait for a peer that does not read")
