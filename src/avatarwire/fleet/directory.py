@@ -52,9 +52,12 @@ class FleetDirectory:
     # Hosts call these
 
     async def beat(
-        self, report: dict[str, Any], news: Sequence[Mapping[str, Any]]
+        self,
+        report: dict[str, Any],
+        news: Sequence[Mapping[str, Any]],
+        sessions: Sequence[tuple[str, int]] | None,
     ) -> list[tuple[str, int]]:
-        """Take a host's report and news; return which of its sessions are not its own."""
+        """Take a host's report and news; return which of the listed sessions are not its own."""
         self._hosts.heard(report)
         for item in news:
             if item["kind"] == "answer":
@@ -62,7 +65,7 @@ class FleetDirectory:
             else:
                 self._placing.take(item)
         owns, name = self._placing.owns, report["host"]
-        return [key for key in report["sessions"] if not owns(name, *key)]
+        return [key for key in sessions or () if not owns(name, *key)]
 
     async def owns(self, host: str, session: str, epoch: int) -> bool:
         """Return whether a session is a host's."""

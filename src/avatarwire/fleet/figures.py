@@ -14,7 +14,7 @@ class Figure:
     Attributes:
         name: its name, which the documentation lists.
         text: what it is.
-        value: returns it, of a report in which ``sessions`` is their number.
+        value: returns it, of a report.
     """
 
     name: str

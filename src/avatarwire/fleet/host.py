@@ -49,6 +49,7 @@ class Host:
         self._has_news = asyncio.Event()
         self._pace = Pace(self._program.max_starts_per_second)
         self._is_draining = False
+        self._listed_at_s = float("-inf")
         self._lateness_s = 0.0
         self._cpu = (time.monotonic(), time.process_time())
         self._metrics = HostMetrics(self.id)
@@ -135,14 +136,20 @@ class Host:
             await asyncio.sleep(GATHER_S)
             self._has_news.clear()
             news, self._news = self._news, []
+            began_s = time.monotonic()
+            sessions = None
+            if began_s - self._listed_at_s >= BEAT_S:  # not each time that there is news
+                sessions = [list(key) for key in self._sessions]  # the engine packs tuples slowly
             try:
                 foreign = await self._directory.call(
-                    "beat", self._report(), news, limit_s=BEAT_S * 4
+                    "beat", self._report(), news, sessions, limit_s=BEAT_S * 4
                 )
             except FleetError:
                 self._news = news + self._news  # the sessions go on, and it is told later
                 await asyncio.sleep(ASK_AGAIN_S)
                 continue
+            if sessions is not None:
+                self._listed_at_s = began_s
             for key in foreign:
                 if (session := self._sessions.get(tuple(key))) is not None:
                     self._tasks.keep(session.leave())
@@ -157,7 +164,7 @@ class Host:
         report = {
             "host": self.id,
             "pid": os.getpid(),
-            "sessions": list(self._sessions),
+            "sessions": len(self._sessions),
             "max_sessions": self._max_sessions,
             "cpu": round(load, 3),
             "lateness_s": round(lateness_s, 4),

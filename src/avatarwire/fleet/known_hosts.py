@@ -88,12 +88,7 @@ class KnownHosts:
         """Return what each host has told last."""
         now_s = time.monotonic()
         return [
-            {
-                **it.report,
-                "sessions": len(it.report["sessions"]),
-                "heard_s": round(now_s - it.heard_at_s, 3),
-            }
-            for it in self._hosts.values()
+            {**it.report, "heard_s": round(now_s - it.heard_at_s, 3)} for it in self._hosts.values()
         ]
 
     # What is asked of them

@@ -32,9 +32,8 @@ class HostMetrics:
 
     def show(self, report: Mapping[str, Any]) -> None:
         """Show a report."""
-        shown = {**report, "sessions": len(report["sessions"])}
         for figure, gauge in self._gauges:
-            gauge.set(figure.value(shown))
+            gauge.set(figure.value(report))
 
     def blocked(self, late_s: float) -> None:
         """Count a lateness, if it is one."""
