@@ -12,7 +12,8 @@ import pytest
 from talking import handle
 
 from avatarwire import fleet
-from avatarwire.fleet import running
+from avatarwire.errors import SettingError
+from avatarwire.fleet import deploying, running
 
 PORT = 8127
 URL = f"http://127.0.0.1:{PORT}"
@@ -142,6 +143,16 @@ def test_bad_requests_are_told(http):
     paths = http.get("/openapi.json").json()["paths"]
     assert {"/sessions", "/sessions/{session}/say", "/sessions/{session}/events"} <= set(paths)
     assert 'avatarwire_worker_sessions{host="' in http.get("/metrics").text
+
+
+def test_a_gateway_that_other_machines_reach_wants_a_token(http, monkeypatch):
+    assert deploying.listening_address() == "127.0.0.1"
+    deploying.open_gateway("fleet", None)
+    monkeypatch.setattr(deploying, "listening_address", lambda: "0.0.0.0")  # noqa: S104
+    for token in (None, "short"):
+        with pytest.raises(SettingError, match=r"can reach 0\.0\.0\.0: set AVATARWIRE_FLEET_TOKEN"):
+            deploying.open_gateway("fleet", token)
+    deploying.open_gateway("fleet", "a-token-of-16-characters")
 
 
 async def test_the_same_from_python(http, ledger):

@@ -4,6 +4,7 @@ import ipaddress
 import os
 from typing import Any
 
+import ray
 from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
@@ -16,12 +17,13 @@ from avatarwire.fleet.host import Host
 from avatarwire.fleet.hosted import TURN_LIMIT_S
 from avatarwire.fleet.program import Handler, load_program, program_of
 
-__all__ = ["FLEET", "app", "application", "require_token"]
+__all__ = ["FLEET", "app", "application", "open_gateway", "require_token"]
 
 #: What a fleet is called unless it is named.
 FLEET = "fleet"
 HEALTH_PERIOD_S = 1.0
 HEALTH_TIMEOUT_S = 5.0
+ASK_SERVE_LIMIT_S = 30.0
 
 
 def application(
@@ -50,7 +52,8 @@ def application(
         autoscaling: Serve's ``autoscaling_config``; by default the target is 70 % of
             ``max_sessions``.
         token: what callers must give as a bearer token; by default ``AVATARWIRE_FLEET_TOKEN``.
-            Without it callers are not asked, which is for loopback alone.
+            Without it callers are not asked, and a gateway that other machines can reach
+            refuses to run.
         cpus_per_host: how many CPUs the engine reserves for a host.
     """
     program = program_of(handler)
@@ -88,7 +91,7 @@ def application(
     class Gateway:
         def __init__(self, hosts: Any) -> None:
             del hosts  # it is named so that Serve runs them; the directory calls them
-            start_directory(fleet)
+            open_gateway(fleet, token)
 
     built: Application = Gateway.bind(host)  # type: ignore[attr-defined] # Serve's decorator
     return built
@@ -106,6 +109,24 @@ def app(args: dict[str, Any]) -> Application:
     return application(load_program(values.pop("program")), **values)
 
 
+def open_gateway(fleet: str, token: str | None) -> None:
+    """Make sure that a gateway may be reached where Serve listens, and that it has a directory.
+
+    Raises:
+        SettingError: other machines can reach it, and there is no token.
+    """
+    require_token(listening_address(), token)
+    start_directory(fleet)
+
+
+def listening_address() -> str | None:
+    """Return where Serve listens for the gateways of this cluster; None where it does not."""
+    controller: Any = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+    options: Any = ray.get(controller.get_http_config.remote(), timeout=ASK_SERVE_LIMIT_S)
+    address: str | None = options.host
+    return address
+
+
 def _is_loopback(address: str) -> bool:
     """Return whether nobody but this machine reaches an address."""
     if address == "localhost":
@@ -116,13 +137,13 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def require_token(address: str, token: str | None) -> None:
+def require_token(address: str | None, token: str | None) -> None:
     """Refuse an open gateway that other machines can reach.
 
     Raises:
         SettingError: there is no token, or one too short.
     """
-    if _is_loopback(address):
+    if address is None or _is_loopback(address):
         return
     if token is None or len(token) < 16:
         raise SettingError(
