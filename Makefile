@@ -257,10 +257,12 @@ guided: $(INSTALLED)  ## Let atheris choose messages for a minute
 	@$(BIN)/python fuzz/guided.py -max_total_time=60
 
 # A virtual environment of its own, with an ordinary installation: PyInstaller packs no editable one.
+# PACKAGE= may be a wheel that is there already.
+PACKAGE := .
 packed:  ## Pack a program with PyInstaller, and run it
 	@$(PYTHON) -m venv --clear build/packed
 	@build/packed/bin/python -m pip install -qq --upgrade 'pip>=25.1'
-	@build/packed/bin/python -m pip install -qq --group freeze '.[emulator]'
+	@build/packed/bin/python -m pip install -qq --group freeze '$(PACKAGE)[emulator]'
 	@build/packed/bin/python tools/packed.py
 
 wheel: $(INSTALLED)  ## Build an sdist, a wheel from it into dist/, repair the wheel and test it alone
