@@ -6,7 +6,7 @@ from array import array
 from sources import MONO, Clock, Told
 
 from avatarwire.recording import Recording, Timeline
-from avatarwire.recording.files import Folder
+from avatarwire.recording.files import Folder, Room
 
 EVIL = '<img src=x onerror="document.title=1"></script><script>document.title="owned"</script>'
 
@@ -14,7 +14,7 @@ EVIL = '<img src=x onerror="document.title=1"></script><script>document.title="o
 def made(path, tell, content=True, **wording):
     """Return a recording of what ``tell(source, at)`` tells; ``at`` sets the time in seconds."""
     source, clock = Told(**wording), Clock()
-    folder = Folder(path, 10**9)
+    folder = Folder(path, Room(10**9))
     timeline = Timeline(source, folder, content=content, now=clock)
     timeline.begin()
 

@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avatarwire.audio import PcmFormat, write_wav
+from avatarwire.recording.files import create, safe_name
 
 __all__ = ["Entry", "Recording", "printable"]
 
@@ -48,7 +48,7 @@ class Recording:
 
     def __init__(self, directory: Path, session_id: str) -> None:
         self._directory = directory
-        self._name = re.sub(r"[^0-9A-Za-z_-]", "_", session_id)[:100]
+        self._name = safe_name(session_id)
         self._paths: dict[str, Path] = {}
         self._lock = threading.Lock()
 
@@ -77,21 +77,10 @@ class Recording:
         """Return the path of that name, or the first like it that nobody has; it is now ours."""
         wanted = f"{name}.{kind}"
         if wanted not in self._paths:
-            self._paths[wanted] = self._create(name, kind)
+            self._paths[wanted] = create(
+                self._directory, name, lambda path: path.touch(exist_ok=False), f".{kind}"
+            )
         return self._paths[wanted]
-
-    def _create(self, name: str, kind: str) -> Path:
-        path = self._directory / f"{name}.{kind}"
-        number = 1
-        while True:
-            # Only the file system knows which names are one, as upper and lower case can be.
-            try:
-                path.touch(exist_ok=False)
-            except FileExistsError:
-                number += 1
-                path = self._directory / f"{name}.{number}.{kind}"
-            else:
-                return path
 
 
 def printable(name: str) -> str:

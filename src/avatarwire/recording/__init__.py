@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from avatarwire.recording.reading import Recording, RecordingError
     from avatarwire.recording.recorder import Recorder
     from avatarwire.recording.records import Record, schema
-    from avatarwire.recording.source import Content, Observer, Source, Wording
+    from avatarwire.recording.source import Content, Observer, Sessions, Source, Wording
     from avatarwire.recording.timeline import Sink, Timeline
     from avatarwire.recording.webpage import page
 
@@ -29,6 +29,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingError",
+    "Sessions",
     "Sink",
     "Sound",
     "Source",
@@ -50,7 +51,7 @@ _HOMES = {
     "avatarwire.recording.reading": "Recording RecordingError",
     "avatarwire.recording.recorder": "Recorder",
     "avatarwire.recording.records": "Record schema",
-    "avatarwire.recording.source": "Content Observer Source Wording",
+    "avatarwire.recording.source": "Content Observer Sessions Source Wording",
     "avatarwire.recording.timeline": "Sink Timeline",
 }
 

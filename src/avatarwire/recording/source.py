@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from avatarwire.audio import PcmFormat
 
-__all__ = ["Content", "Observer", "Side", "Source", "TurnsOnly", "Wording"]
+__all__ = ["Content", "Observer", "Sessions", "Side", "Source", "TurnsOnly", "Wording"]
 
 Side: TypeAlias = Literal["client", "platform"]
 
@@ -112,4 +112,15 @@ class Source(Protocol):
 
     def wording(self) -> Wording:
         """Return how its messages are read."""
+        ...
+
+
+class Sessions(Protocol):
+    """What has sessions that can be recorded: an emulator."""
+
+    def observe_sessions(self, began: Callable[[Source], Callable[[], None]]) -> Callable[[], None]:
+        """Call ``began`` for each session, those so far first; return what ends it.
+
+        What ``began`` returns is called when the platform lets go of that session.
+        """
         ...

@@ -16,7 +16,8 @@ MOST_BYTES = 0xFFFF_FFFF - HEAD_BYTES
 class GrowingWav:
     """A 16-bit WAV whose header is right whenever ``flush`` returns, also if the process is killed.
 
-    What is left out between two pieces is silence; most file systems keep none of it.
+    What is left out between two pieces is silence; most file systems keep none of it. A file that
+    was closed is opened again when more is written.
 
     Args:
         path: the file; it is made anew.
@@ -28,6 +29,7 @@ class GrowingWav:
 
     def __init__(self, path: Path, format_: PcmFormat) -> None:
         self.format = format_
+        self._path = path
         self._file: BinaryIO = path.open("wb")
         self._size_bytes = 0
         self.flush()
@@ -52,6 +54,7 @@ class GrowingWav:
         start_bytes = at * self.format.frame_bytes
         if start_bytes + len(pcm) > MOST_BYTES:
             raise OSError(f"a WAV holds {MOST_BYTES} bytes at the most")
+        self._reopen()
         self._file.seek(HEAD_BYTES + start_bytes)
         self._file.write(pcm)
         self._size_bytes = max(self._size_bytes, start_bytes + len(pcm))
@@ -60,11 +63,14 @@ class GrowingWav:
         """Have it end in silence, so many samples from its beginning, unless it is longer."""
         size_bytes = min(samples * self.format.frame_bytes, MOST_BYTES)
         if size_bytes > self._size_bytes:
+            self._reopen()
             self._file.truncate(HEAD_BYTES + size_bytes)
             self._size_bytes = size_bytes
 
     def flush(self) -> None:
         """Make the file what was written so far."""
+        if self._file.closed:
+            return
         size_bytes, format_ = self._size_bytes, self.format
         self._file.seek(0)
         self._file.write(
@@ -93,3 +99,7 @@ class GrowingWav:
             self.flush()
         finally:
             self._file.close()
+
+    def _reopen(self) -> None:
+        if self._file.closed:
+            self._file = self._path.open("r+b")

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
@@ -14,6 +14,7 @@ from aiohttp import web
 from avatarwire.emulator.akool.controls import AkoolControls
 from avatarwire.emulator.akool.faults import AkoolFaults, DiscoveryFault
 from avatarwire.emulator.akool.session import AkoolSession
+from avatarwire.emulator.arrivals import Arrivals
 from avatarwire.emulator.playground import Agents, Playground
 from avatarwire.emulator.server import Server, close_on_demand, is_same_key, new_socket
 from avatarwire.recording import Source
@@ -109,6 +110,7 @@ class AkoolEmulator:
         self._discovery = discovery
         self._has_playground = playground
         self._agents = Agents()
+        self._arrivals = Arrivals(self.sessions)
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._news = asyncio.Event()
 
@@ -130,6 +132,14 @@ class AkoolEmulator:
     def show_agent(self, agent: Source) -> None:
         """Have the page show what an agent of this program writes, which no platform knows."""
         self._agents.add(agent)
+
+    def observe_sessions(self, began: Callable[[Source], Callable[[], None]]) -> Callable[[], None]:
+        """Call ``began`` for each session, those so far first; return what ends it.
+
+        What ``began`` returns is called when the emulator lets go of that session. ``Recorder``
+        observes them.
+        """
+        return self._arrivals.observe(began)
 
     async def __aenter__(self) -> Self:
         async with self._server.opening():
@@ -270,6 +280,7 @@ class AkoolEmulator:
                 return session
         session = AkoolSession(session_id, avatar_id, self._api_key)
         self.sessions.append(session)
+        self._arrivals.begin(session)
         self._news.set()
         return session
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from avatarwire._json import loads
 from avatarwire.audio import read
+from avatarwire.emulator.arrivals import Arrivals
 from avatarwire.emulator.liveavatar.controls import LiveAvatarControls
 from avatarwire.emulator.liveavatar.faults import Faults, StartFault
 from avatarwire.emulator.liveavatar.session import FINAL_CODES, LiveSession
@@ -91,6 +92,7 @@ class LiveAvatarEmulator:
         self._server = Server(host, port, record_dir, lambda: self.faults, allowed_hosts)
         self._has_playground = playground
         self._agents = Agents()
+        self._arrivals = Arrivals(self.sessions)
         self._by_id: dict[str, LiveSession] = {}
         self._by_token: dict[str, LiveSession] = {}
 
@@ -107,6 +109,14 @@ class LiveAvatarEmulator:
     def show_agent(self, agent: Source) -> None:
         """Have the page show what an agent of this program writes, which no platform knows."""
         self._agents.add(agent)
+
+    def observe_sessions(self, began: Callable[[Source], Callable[[], None]]) -> Callable[[], None]:
+        """Call ``began`` for each session, those so far first; return what ends it.
+
+        What ``began`` returns is called when the emulator lets go of that session. ``Recorder``
+        observes them.
+        """
+        return self._arrivals.observe(began)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -157,6 +167,7 @@ class LiveAvatarEmulator:
         self.sessions.remove(session)
         del self._by_id[session.session_id]
         self._end_tokens(session)
+        self._arrivals.forget(session)
         session.dispose()
 
     def reject_next_response(self, reason: str = "SESSION_BUSY", *, times: int = 1) -> None:
@@ -260,6 +271,7 @@ class LiveAvatarEmulator:
         )
         self.sessions.append(session)
         self._by_id[session.session_id] = session
+        self._arrivals.begin(session)
         return session
 
     def _end_tokens(self, session: LiveSession) -> None:
