@@ -1,6 +1,8 @@
 import base64
 import json
+from datetime import datetime
 
+import pytest
 from recordings import conversation, made
 from schemas import errors
 
@@ -131,6 +133,40 @@ def test_it_is_valid_and_has_an_entry_for_each_connection(tmp_path):
     assert base64.b64decode(first["_webSocketMessages"][2]["data"])[:2] == b"\x01\x02"
     assert "secret" not in json.dumps(made_har)
     assert first["request"]["url"] == "wss://toy/"
+
+
+def platform_side(to, at):
+    """Two connections as a platform tells them: each ends by itself."""
+    at(1)
+    to.life("connected", {})
+    at(2)
+    to.message("received", "text", '{"name":"one"}')
+    to.life("ended", {"code": 1006})
+    at(5)
+    to.life("connected", {})
+    at(5.5)
+    to.message("received", "text", '{"name":"two"}')
+    to.life("ended", {"code": 1000})
+    to.life("state", {"state": "IDLE"})
+
+
+def test_a_connection_lasts_from_its_beginning_to_its_last_message(tmp_path):
+    recording = made(tmp_path, platform_side, side="platform")
+    entries = har(recording)["log"]["entries"]
+    begun_s = [
+        datetime.fromisoformat(entry["startedDateTime"]).timestamp() - recording.snapshot["ts"]
+        for entry in entries
+    ]
+    assert begun_s == pytest.approx([1, 5], abs=0.001)
+    assert [entry["time"] for entry in entries] == pytest.approx([1000, 500], abs=0.1)
+    said = [[each["data"] for each in entry["_webSocketMessages"]] for entry in entries]
+    assert said == [['{"name":"one"}'], ['{"name":"two"}']]
+
+
+def test_before_any_connection_it_is_one_that_says_nothing(tmp_path):
+    made_har = har(made(tmp_path, lambda *_: None))
+    assert errors(made_har, HAR) == []
+    assert [entry["_webSocketMessages"] for entry in made_har["log"]["entries"]] == [[]]
 
 
 def test_the_schema_refuses_what_is_no_har(tmp_path):

@@ -2,11 +2,13 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from avatarwire.recording.reading import Recording
 
 __all__ = ["har"]
+
+Message: TypeAlias = dict[str, Any]
 
 OPCODES: dict[type[str] | type[bytes], int] = {str: 1, bytes: 2}
 
@@ -17,15 +19,19 @@ def har(recording: Recording) -> dict[str, Any]:
     Messages without their content are left out; keys and tokens are masked, as in the recording.
     """
     snapshot = recording.snapshot
-    connections: list[list[dict[str, Any]]] = [[]]
-    begun = [snapshot["ts"]]
+    connections: list[tuple[float, list[Message]]] = []
+    is_open = False
     for record in recording.records:
-        if record["kind"] == "life" and record.get("change") == "gap":
-            connections.append([])
-            begun.append(record["ts"])
-        data = None if "dir" not in record else recording.message(record)
+        is_message = "dir" in record
+        change = record.get("change") if record["kind"] == "life" else None
+        if change in {"gap", "ended"}:
+            is_open = False
+        elif not is_open and (is_message or change == "connected"):
+            is_open = True
+            connections.append((record["ts"], []))
+        data = recording.message(record) if is_message else None
         if data is not None:
-            connections[-1].append(
+            connections[-1][1].append(
                 {
                     "type": "send" if record["dir"] == "send" else "receive",
                     "time": record["ts"],
@@ -34,8 +40,8 @@ def har(recording: Recording) -> dict[str, Any]:
                 }
             )
     entries = [
-        _entry(snapshot, started, messages)
-        for started, messages in zip(begun, connections, strict=True)
+        _entry(snapshot, begun, messages)
+        for begun, messages in connections or [(snapshot["ts"], [])]
     ]
     return {
         "log": {
@@ -54,10 +60,8 @@ def har(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _entry(
-    snapshot: dict[str, Any], started: float, messages: list[dict[str, Any]]
-) -> dict[str, Any]:
-    lasted_ms = 1000 * (messages[-1]["time"] - started) if messages else 0.0
+def _entry(snapshot: dict[str, Any], begun: float, messages: list[Message]) -> dict[str, Any]:
+    lasted_ms = 1000 * (messages[-1]["time"] - begun) if messages else 0.0
     headers = [
         {"name": "Upgrade", "value": "websocket"},
         {"name": "Connection", "value": "Upgrade"},
@@ -70,7 +74,7 @@ def _entry(
     }
     return {
         "pageref": "session",
-        "startedDateTime": _when(started),
+        "startedDateTime": _when(begun),
         "time": max(0.0, lasted_ms),
         "request": {
             **nothing,
