@@ -79,7 +79,7 @@ class Room:
 
 
 class Folder:
-    """A sink that writes files, which are open only while the session is connected.
+    """A sink that writes files, which are open only while they grow: there may be many sessions.
 
     Args:
         path: the folder; it is made.
@@ -96,6 +96,7 @@ class Folder:
         self._room = room
         self._is_told_full = False
         self._ended_s: float | None = None  # while the session is not connected any more
+        self._has_grown = False  # since ``flush`` was called
         self._wavs: dict[str, GrowingWav] = {}
         self._counts: dict[str, int] = {}
         path.mkdir(parents=True, exist_ok=True)
@@ -139,7 +140,8 @@ class Folder:
 
     def flush(self) -> None:
         """Make the files what was written so far."""
-        if self._ended_s is not None:  # there may be many sessions, and most of them over
+        has_grown, self._has_grown = self._has_grown, False
+        if not has_grown:
             self._close()
             return
         self._lines.flush()
@@ -181,6 +183,7 @@ class Folder:
     def _has_room(self, size_bytes: int, record: Record | None = None) -> bool:
         if self._is_told_full:
             return False
+        self._has_grown = True
         if self._room.take(size_bytes):
             return True
         self._is_told_full = True
