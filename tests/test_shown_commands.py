@@ -69,7 +69,10 @@ def parse(words: list[str]) -> None:
     command: click.Command = cli
     while isinstance(command, click.Group) and words:
         name, *words = words
-        command = command.commands[name]
+        subcommand = command.get_command(click.Context(command), name)
+        if subcommand is None:
+            raise KeyError(name)
+        command = subcommand
     with contextlib.suppress(click.exceptions.Exit):  # --help
         command.make_context(command.name, words)
 

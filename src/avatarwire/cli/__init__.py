@@ -26,7 +26,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     # An import may swallow the KeyboardInterrupt of Ctrl-C, and nothing has begun that had to be
     # ended in order; ``run`` answers signals of its own.
     with _leaving_at_once_on_ctrl_c():
-        from avatarwire.cli.app import run  # noqa: PLC0415 - see above
+        from avatarwire.cli.app import load, run  # noqa: PLC0415 - see above
+
+        load(sys.argv[1:] if args is None else args)
     sys.exit(run(args))
 
 

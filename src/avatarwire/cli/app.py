@@ -1,28 +1,43 @@
 """The command's root: its subcommands, and how an error is told."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
 import click
 
 from avatarwire import __version__
-from avatarwire.cli.bench import bench
-from avatarwire.cli.diff import diff
-from avatarwire.cli.doctor import doctor
 from avatarwire.cli.ending import Ending
-from avatarwire.cli.fleet import fleet
-from avatarwire.cli.inspect import inspect
-from avatarwire.cli.monitor import monitor
 from avatarwire.cli.output import OutputError, shown, standard_streams
-from avatarwire.cli.play import play
-from avatarwire.cli.replay import replay
-from avatarwire.cli.serve import serve
-from avatarwire.cli.stream import stream
 
-__all__ = ["cli", "run"]
+__all__ = ["cli", "load", "run"]
+
+#: Each is a module of this package, and a command of the same name in it.
+COMMANDS = (
+    "bench", "diff", "doctor", "fleet", "inspect", "monitor", "play", "replay", "serve", "stream",
+)  # fmt: skip
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Loads the command that is run and no other: all of them take most of a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - what click passes
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        return _load(cmd_name) if cmd_name in COMMANDS else None
+
+
+def _load(name: str) -> click.Command:
+    command: click.Command = getattr(importlib.import_module(f"avatarwire.cli.{name}"), name)
+    return command
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="avatarwire", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -31,16 +46,11 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-cli.add_command(bench)
-cli.add_command(diff)
-cli.add_command(doctor)
-cli.add_command(fleet)
-cli.add_command(inspect)
-cli.add_command(monitor)
-cli.add_command(play)
-cli.add_command(replay)
-cli.add_command(serve)
-cli.add_command(stream)
+def load(words: Sequence[str]) -> None:
+    """Load the command that a command line names, so that ``run`` need not."""
+    for name in COMMANDS:
+        if name in words:
+            _load(name)
 
 
 def run(args: Sequence[str] | None = None) -> int:
