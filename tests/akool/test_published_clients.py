@@ -52,7 +52,7 @@ def conversations(tmp_path_factory):
         with client, platform:
             output, errors = client.communicate(timeout=60)
             platform.terminate()
-            _, platform_errors = platform.communicate(timeout=10)
+            _, platform_errors = platform.communicate(timeout=60)
         assert client.returncode == 0, errors
         assert (platform.returncode, platform_errors) == (0, "")
         found[name] = json.loads(output), *_recorded(record)

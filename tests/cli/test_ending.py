@@ -18,6 +18,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, Signals
 import click
 import pytest
 from commands import COMMAND, WITHOUT_SETTINGS
+from ended import Ended
 
 from avatarwire import AgentListener, AvatarAgent, AvatarAgentConfig, Recorder
 from avatarwire.audio import PcmFormat, read, write_wav
@@ -53,7 +54,7 @@ async def running(
             process.kill()
 
 
-async def until(holds: Callable[[], object], timeout_s: float = 20) -> None:
+async def until(holds: Callable[[], object], timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -224,7 +225,7 @@ with Ending() as ending:
     ("first", "second"), [(SIGINT, SIGINT), (SIGTERM, SIGINT), (SIGHUP, SIGTERM), (SIGTERM, SIGHUP)]
 )
 def test_a_second_signal_ends_at_once(first: Signals, second: Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE) as process:
+    with Ended([sys.executable, "-c", SLOW], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         process.send_signal(first)

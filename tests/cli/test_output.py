@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import COMMAND, WITHOUT_SETTINGS
+from ended import Ended
 
 from avatarwire.audio import PcmFormat, write_wav
 from avatarwire.cli.app import run
@@ -42,7 +43,7 @@ def execute(
         env=WITHOUT_SETTINGS | environment,
         stdout=stdout,  # type: ignore[arg-type]
         stderr=subprocess.PIPE,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -112,7 +113,7 @@ def test_a_closed_pipe_is_one_line(sound: str, command: str) -> None:
 
 def test_a_log_that_nobody_reads_ends_the_platform(tmp_path: Path) -> None:
     recordings = tmp_path / "rec"
-    with subprocess.Popen(
+    with Ended(
         [*COMMAND, "serve", "liveavatar", "--port", "0", "--fault", "refuse-start=503"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -148,7 +149,7 @@ def test_without_standard_streams_it_works(sound: str, streams: str) -> None:
         ["/bin/sh", "-c", f'exec "$@" {streams}', "sh", *COMMAND, *args],
         env=WITHOUT_SETTINGS,
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
@@ -186,7 +187,7 @@ def test_any_file_name(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["\udcff", "two\nlines", "[x]\x1b[31m"])
 def test_any_folder_of_recordings(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
-    with subprocess.Popen(
+    with Ended(
         [*COMMAND, "serve", "liveavatar", "--port", "0", "--record", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

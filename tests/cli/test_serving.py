@@ -9,6 +9,7 @@ from signal import SIGINT, SIGTERM, Signals
 
 import httpx
 import pytest
+from ended import Ended
 
 from avatarwire.akool import StreamingAvatarClient
 from avatarwire.audio import PcmFormat, read, write_wav
@@ -43,9 +44,7 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
     command = [*COMMAND, "serve", "liveavatar", "--port", "0", "--record", str(recordings)]
     if signal is SIGTERM:  # as a script's background job, which starts with Ctrl-C ignored
         command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
+    with Ended(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stderr is not None
         first = server.stdout.readline()
@@ -58,7 +57,7 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
             [*COMMAND, "stream", str(sound), *options, "--json"],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             check=True,
         )
         assert streamed.stderr == ""
@@ -102,9 +101,7 @@ def test_it_serves_logs_and_records_until_it_is_stopped(tmp_path: Path, signal: 
 def test_it_serves_akool(tmp_path: Path) -> None:
     recordings = tmp_path / "rec"
     command = [*COMMAND, "serve", "akool", "--port", "0", "--record", str(recordings)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
+    with Ended(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stderr is not None
         first = server.stdout.readline()
@@ -171,7 +168,7 @@ async def test_a_port_that_is_taken_is_one_line() -> None:
             [*COMMAND, "serve", "liveavatar", "--port", port],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             check=False,
         )
     assert (done.returncode, done.stdout) == (1, "")
@@ -230,7 +227,7 @@ def test_it_tells_its_faults_and_what_they_do(
     platform: str, faults: list[str], asked: list[str], log: list[str]
 ) -> None:
     options = [word for fault in faults for word in ("--fault", fault)]
-    with subprocess.Popen(
+    with Ended(
         [*COMMAND, "serve", platform, "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ended import Ended
 
 SEEDS = Path(__file__).parents[2] / ".seeds"
 EXAMPLE = "liveavatar_channel_sdk.example.live_avatar_service_simulator"
@@ -16,15 +17,13 @@ EXAMPLE = "liveavatar_channel_sdk.example.live_avatar_service_simulator"
 @pytest.fixture
 def platform_url() -> Iterator[str]:
     command = [sys.executable, "-m", "avatarwire", "serve", "liveavatar", "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as server:
+    with Ended(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         found = re.search(r"http://\S+", server.stdout.readline())
         assert found is not None
         yield found[0]
         server.terminate()
-        _, errors = server.communicate(timeout=10)
+        _, errors = server.communicate(timeout=60)
         assert errors == ""
         assert server.returncode == 0
 
@@ -39,7 +38,7 @@ def test_the_bundled_example_completes(platform_url: str, version: str) -> None:
         env=os.environ | {"PYTHONPATH": str(sdk), "PLATFORM_URL": platform_url},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     for words in ("session.init", "text='Hello'", "--> response.done", "Agent stopped"):

@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import wave
 from array import array
+from pathlib import Path
 
 import pytest
+from ended import Ended
 from schemas import errors
 from sources import Told
 
@@ -25,6 +26,7 @@ from avatarwire.emulator.liveavatar.player import Player
 from avatarwire.recording import Recording, findings, schema
 from avatarwire.recording import recorder as recorder_module
 
+HERE = Path(__file__).parent
 KEY = "sk-0123456789abcdef"
 USER = array("h", [500] * 16000).tobytes()
 
@@ -340,7 +342,7 @@ class TestARing:
 
 KILLED = """
 import asyncio, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_recorder import *
 
 async def main():
@@ -359,8 +361,8 @@ asyncio.run(main())
 
 def test_a_process_that_is_killed_leaves_a_recording(tmp_path, capsys):
     path = tmp_path / "killed"
-    code = KILLED.format(tests=os.path.dirname(__file__), path=str(path))  # noqa: PTH120
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    code = KILLED.format(tests=[str(HERE), str(HERE.parent)], path=str(path))
+    with Ended([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"speaks\n"
         end = time.monotonic() + 10
         while time.monotonic() < end:

@@ -10,6 +10,7 @@ import sys
 import weakref
 from urllib.parse import urlencode
 
+from ended import Ended
 from test_recorder import KEY, agent_of, heard, noise, records, say, sound
 from websockets.asyncio.client import connect
 
@@ -203,7 +204,7 @@ asyncio.run(main())
 
 def test_a_process_that_is_killed_leaves_them_all(tmp_path):
     code = KILLED.format(pcm=noise(0.1), path=str(tmp_path / "all"))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    with Ended([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert [process.stdout.readline() for _ in range(2)] == [b"spoken\n"] * 2
         os.kill(process.pid, signal.SIGKILL)
     assert len(folders(tmp_path / "all")) == 2

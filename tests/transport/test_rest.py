@@ -71,7 +71,7 @@ def http(status=b"200 OK", body=b"", extra=b""):
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, extra, len(body), body)
 
 
-async def post(url, body=None, *, headers=HEADERS, timeout_s=5.0, ssl_context=None):
+async def post(url, body=None, *, headers=HEADERS, timeout_s=30.0, ssl_context=None):
     async with shared_client(ssl_context) as client:
         return await post_json(client, url, body or {}, headers=headers, timeout_s=timeout_s)
 

@@ -35,7 +35,7 @@ def toy(*args: object) -> tuple[int, str, str]:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
