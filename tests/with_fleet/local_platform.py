@@ -1,4 +1,4 @@
-"""An emulator in a process of its own, with a window into its ledger."""
+"""An emulator in a process of its own, with a window into its ledger and a knife."""
 
 import asyncio
 import sys
@@ -45,7 +45,15 @@ async def main():
             return web.json_response([described(each) for each in emulator.sessions])
 
         app = web.Application()
+
+        async def cut(request):
+            for each in emulator.sessions:
+                if each.session_id == request.query["session_id"]:
+                    each.cut()
+            return web.Response(status=204)
+
         app.router.add_get("/ledger", ledger)
+        app.router.add_post("/ledger", cut)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -18,7 +18,8 @@ async def handle(agent, job):
         raise ValueError("a secret of the program")
     if what == "return":
         return
-    if what == "block":
+    if what == "block" and not job.resumed:
+        await asyncio.sleep(0.5)
         time.sleep(60)  # noqa: ASYNC251 - what a careless program does
     if what == "voice":
         job.on_say = lambda text: agent.send_custom_event("", "my.event", {"said": text})

@@ -219,6 +219,44 @@ def test_a_frozen_host_loses_its_sessions_and_takes_none_back(http, ledger):
         assert (entry(ledger, session)["stops"], entry(ledger, session)["ended"]) == (0, False)
 
 
+def test_a_host_that_a_program_blocks_is_replaced(http, ledger):
+    until(lambda: len(http.get("/hosts").json()) == 2, 40)
+    others = [begin(http) for _ in range(4)]
+    session = begin(http, do="block")
+    moved = [session, *(each for each in others if each["host"] == session["host"])]
+    for each in moved:
+        until(lambda each=each: shown(http, each)["resumed"] == 1)
+        assert shown(http, each)["host"] != session["host"]
+        assert_owned_once(entry(ledger, each))
+        assert entry(ledger, each)["stops"] == 0
+    assert session["host"] not in [each["host"] for each in http.get("/hosts").json()]
+    told = [e["reason"] for e in events_until(http, session, "resumed") if e["event"] == "lost"]
+    assert told == ["its host was not heard of for 3 s"]
+
+
+def test_hosts_cut_off_from_the_rest_go_on_and_begin_nothing(http, ledger, platform):
+    sessions = [begin(http) for _ in range(2)]
+    cut, other = sessions
+    directory = int(http.get("/directory").json()["pid"])
+    os.kill(directory, signal.SIGSTOP)
+    try:
+        heard_ms = entry(ledger, other)["heard_ms"]
+        httpx.post(platform[1], params={"session_id": cut["session_id"]})
+        until(lambda: not entry(ledger, cut)["is_connected"])
+        time.sleep(4)  # longer than a lease
+        assert entry(ledger, other)["heard_ms"] > heard_ms + 1000
+        assert len(entry(ledger, cut)["epochs"]) == 1
+        assert not entry(ledger, cut)["is_connected"]
+    finally:
+        os.kill(directory, signal.SIGCONT)
+    until(lambda: entry(ledger, cut)["is_connected"])
+    assert len(entry(ledger, cut)["epochs"]) == 2
+    for session in sessions:
+        now = shown(http, session)
+        assert (now["state"], now["resumed"], now["host"]) == ("running", 0, session["host"])
+        assert_owned_once(entry(ledger, session))
+
+
 def test_a_drained_host_hands_over_between_turns(http, ledger):
     until(lambda: len(http.get("/hosts").json()) == 2, 40)
     sessions = [begin(http) for _ in range(4)]
