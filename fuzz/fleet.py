@@ -163,6 +163,7 @@ def verdict(run: Run, wanted: int, *, demo: bool) -> int:
         kinds[kind] += 1
         rows.append((session["id"][:8], " > ".join(entry["owners"]), kind))
     again_s = back_to_speech(run.deaths, list(ledger.values()))
+    again_s.sort()
     if demo:
         for row in rows:
             print("  ".join(row))
@@ -173,7 +174,6 @@ def verdict(run: Run, wanted: int, *, demo: bool) -> int:
     print(f"owned twice: {owned_twice}; in silence: {silent}; ended without a reason: {untold}")
     print(f"vanished: {vanished}; at the platform alone: {unknown}")
     if again_s:
-        again_s.sort()
         p50, p99 = (again_s[int(len(again_s) * part)] for part in (0.5, 0.99))
         print(
             f"from a host's death to speech again, {len(again_s)} times: p50 {p50:.2f} s,"
@@ -185,14 +185,26 @@ def verdict(run: Run, wanted: int, *, demo: bool) -> int:
 def back_to_speech(
     deaths: list[tuple[float, str, str]], entries: list[dict[str, Any]]
 ) -> list[float]:
-    """Return how long each session of a dead host was without sound."""
+    """Return how long each session of a dead host was without sound; print it for each death."""
     times = []
-    for at_s, host, _ in deaths:
-        for entry in entries:
-            owners = list(zip(entry["owners"], entry["speech"], strict=False))
-            for (owner, speech), later in itertools.pairwise(owners):
-                if owner == host and speech["ready_s"] < at_s < later[1]["first_s"]:
-                    times.append(later[1]["first_s"] - at_s)
+    # A start that never came to a connection leaves open which start a connection belongs to.
+    clear = [each for each in entries if len(each["owners"]) == len(each["speech"])]
+    print(f"{len(entries) - len(clear)} sessions with a start that came to nothing are not timed")
+    for at_s, host, how in deaths:
+        ready_s, again_s = [], []
+        for entry in clear:
+            owned = zip(entry["owners"], entry["speech"], strict=True)
+            for (owner, before), (_, after) in itertools.pairwise(owned):
+                if owner == host and before["ready_s"] < at_s < (after["first_s"] or 0):
+                    ready_s.append(after["ready_s"] - at_s)
+                    again_s.append(after["first_s"] - at_s)
+        if again_s:
+            print(
+                f"host {host} {how}: {len(again_s)} sessions, connected again after"
+                f" {min(ready_s):.2f} to {max(ready_s):.2f} s, heard again after"
+                f" {min(again_s):.2f} to {max(again_s):.2f} s"
+            )
+        times += again_s
     return times
 
 
