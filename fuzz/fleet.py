@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_kill_worker_timeout_milliseconds": "500"}
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "tests" / "with_fleet"
 PORT = 8137

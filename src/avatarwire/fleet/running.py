@@ -68,6 +68,8 @@ def _connect(hosts: int) -> bool:
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, logging_level=logging.ERROR)
         return False
+    # A host that stands still does not hear that it is to end, and is offered sessions until then.
+    os.environ.setdefault("RAY_kill_worker_timeout_milliseconds", "500")
     # What the engine may place, not what the machine has: a host takes the CPU that it uses.
     ray.init(
         address="local",
