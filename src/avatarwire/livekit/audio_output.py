@@ -60,6 +60,8 @@ class AvatarAudioOutput(AudioOutput):
         )
         self.request_id: str | None = None
         self._session = session
+        # Asked once: it looks every method up.
+        self._conversation = session if isinstance(session, Conversation) else None
         self._lead_ms = lead_ms
         self._buffer_ms = buffer_ms
         self._scene = SceneGate(session)
@@ -78,7 +80,11 @@ class AvatarAudioOutput(AudioOutput):
         if segment is None:
             segment = self._begin(PcmFormat(frame.sample_rate, frame.num_channels))
             self._captured = segment
-        elif not segment.fits(frame):
+        # One more format for every frame would cost more than all the rest.
+        elif (
+            frame.sample_rate != segment.format.sample_rate
+            or frame.num_channels != segment.format.channels
+        ):
             format_ = PcmFormat(frame.sample_rate, frame.num_channels)
             raise ValueError(
                 f"a segment of {segment.format} goes on with a frame of {format_}: flush() before"
@@ -89,7 +95,9 @@ class AvatarAudioOutput(AudioOutput):
         try:
             await segment.utterance.write(frame.data)
         finally:
-            segment.captured()
+            segment.captures -= 1
+            if segment.all_captured is not None and not segment.captures:
+                segment.all_captured.set()
 
     def flush(self) -> None:
         """Complete the segment."""
@@ -120,8 +128,8 @@ class AvatarAudioOutput(AudioOutput):
     def _begin(self, format_: PcmFormat) -> "_Segment":
         segment = _Segment(self, format_)
         make_stream = self._session.audio_stream
-        if isinstance(self._session, Conversation) and self.request_id is not None:
-            make_stream = partial(self._session.audio_stream, self.request_id)
+        if self._conversation is not None and self.request_id is not None:
+            make_stream = partial(self._conversation.audio_stream, self.request_id)
         stream = make_stream(
             sample_rate=format_.sample_rate,
             channels=format_.channels,
@@ -168,6 +176,7 @@ class _Segment:
         format: the same.
         utterance: what speaks it.
         captures: how many frames are being taken in.
+        all_captured: set when it is none; None: nobody waits for that.
         flushed: no more of it comes, or what comes is dropped.
         is_over: its end has been reported.
     """
@@ -176,26 +185,16 @@ class _Segment:
         self.format = format_
         self.utterance: Utterance
         self.captures = 0
+        self.all_captured: asyncio.Event | None = None
         self.flushed = asyncio.Event()
         self.is_over = False
         self._output = output
         self._is_started = False
-        self._all_captured: asyncio.Event | None = None  # for whoever waits for it
-
-    def captured(self) -> None:
-        self.captures -= 1
-        if not self.captures and self._all_captured is not None:
-            self._all_captured.set()
 
     async def wait_captured(self) -> None:
         if self.captures:
-            self._all_captured = asyncio.Event()
-            await self._all_captured.wait()
-
-    def fits(self, frame: rtc.AudioFrame) -> bool:
-        # One more format for every frame would cost more than all the rest.
-        format_ = self.format
-        return (frame.sample_rate, frame.num_channels) == (format_.sample_rate, format_.channels)
+            self.all_captured = asyncio.Event()
+            await self.all_captured.wait()
 
     def flush(self) -> None:
         self.utterance.finish()

@@ -46,7 +46,7 @@ class Speech:
         self.is_passed_on = False
         session = connection.session
         make_stream = session.audio_stream
-        if isinstance(session, Conversation) and connection.request_id is not None:
+        if connection.request_id is not None and isinstance(session, Conversation):
             make_stream = partial(session.audio_stream, connection.request_id)
         self._stream = make_stream(
             sample_rate=format_.sample_rate,

@@ -63,7 +63,8 @@ class SceneGate:
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        # Asked once: it looks every method up.
+        self._session = session if isinstance(session, Conversation) else None
         self._waited_for: str | None = None
 
     async def wait(self) -> None:
@@ -72,7 +73,7 @@ class SceneGate:
         It waits once a session: a browser that has not come by then may come at any time.
         """
         session = self._session
-        if not isinstance(session, Conversation) or self._waited_for == session.session_id:
+        if session is None or self._waited_for == session.session_id:
             return
         try:
             await session.scene_ready(SCENE_TIMEOUT_S)
