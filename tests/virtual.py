@@ -27,11 +27,21 @@ class _JumpingSelector(selectors.SelectSelector):
         return ready
 
 
+class _PatientSelector(_JumpingSelector):
+    """Gives sockets and threads a moment before it moves the clock."""
+
+    def select(self, timeout=None):
+        ready = selectors.SelectSelector.select(self, timeout and min(timeout, 0.001))
+        if not ready and timeout:
+            self.now_s += timeout
+        return ready
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Runs on virtual time; what takes no virtual time takes none."""
 
-    def __init__(self):
-        self._jumping = _JumpingSelector()
+    def __init__(self, selector=_JumpingSelector):
+        self._jumping = selector()
         super().__init__(self._jumping)
 
     def time(self):
@@ -40,6 +50,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def stall(self, seconds):
         """Pass time as a callback does that blocks the loop."""
         self._jumping.now_s += seconds
+
+
+class PatientLoop(VirtualLoop):
+    """Does the same with sockets, whose other end is in this process, and with threads."""
+
+    def __init__(self):
+        super().__init__(_PatientSelector)
 
 
 def virtual(test):

@@ -183,20 +183,28 @@ async def the_avatar_is_gone_during_clean_up(bench):
 @report("livekit/agents#6164", "#5340")
 async def a_random_sequence(bench):
     chance = random.Random(6164)  # noqa: S311
-    for segments in range(1, 101):
-        capturing = asyncio.create_task(bench.capture(sound(chance.choice((40, 600)))))
+    steps = segments = 0
+    while steps < 1000:
+        segments += 1
+        length_ms = chance.choice((40, 600, 600, 600))
+        capturing = asyncio.create_task(bench.capture(sound(length_ms)))
         await asyncio.sleep(0)
-        for _ in range(chance.randrange(4)):
-            await asyncio.sleep(chance.choice((0, 0.005)))
+        for _ in range(chance.randrange(6)):
+            steps += 1
             if chance.random() < 0.3:
                 bench.output.clear_buffer()
-        if chance.random() < 0.8:
-            await bench.interrupt(capturing)
+            else:
+                await asyncio.sleep(chance.choice((0, 0.005)))
+        steps += 2
+        if length_ms > 40 or chance.random() < 0.3:
+            end = await bench.interrupt(capturing)
         else:
             await capturing
             bench.output.flush()
-            await bench.played(2)
+            end = await bench.played(2)
         assert len(bench.finished) == segments
+        assert 0 <= end.playback_position <= length_ms / 1000
+    assert all(turn.stale_frames == 0 for turn in bench.turns)
 
 
 @report("livekit/agents#4200")
