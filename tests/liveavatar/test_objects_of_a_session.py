@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 SESSIONS = 20
 
@@ -103,8 +104,9 @@ async def test_a_session_leaves_nearly_no_garbage_in_circles(liveavatar_emulator
         sys.executable, "-c", GARBAGE, liveavatar_emulator.base_url, stdout=subprocess.PIPE
     )
     output, _ = await process.communicate()
-    # Five for each of its two connections are of asyncio's transport.
-    assert int(output) / SESSIONS <= 16
+    # Five for each of its two connections are of asyncio's transport. In websockets 15 a connection
+    # is in a circle with the generator that parses what it receives.
+    assert int(output) / SESSIONS <= (140 if version("websockets").startswith("15.") else 16)
 
 
 async def test_a_session_keeps_few_objects_and_little_memory(liveavatar_emulator) -> None:

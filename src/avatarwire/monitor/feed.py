@@ -74,7 +74,7 @@ class Feed:
         for task in ended:
             task.cancel()
         for task in ended:
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, ConnectionError):  # the viewer has gone
                 await task
         for session_id in wanted:
             source = self.find(session_id)
