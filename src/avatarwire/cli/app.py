@@ -55,13 +55,21 @@ def load(words: Sequence[str]) -> None:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; an error is one line on stderr."""
-    with Ending() as ending, standard_streams():
-        try:
-            code = _run(args, ending)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-        except OutputError as exc:
-            return _fail(str(exc), 1 if ending.number is None else ending.exit_code)
+    ending = Ending()
+    try:
+        with ending, standard_streams():
+            return _run_and_flush(args, ending)
+    except KeyboardInterrupt:  # before or after what ends in order
+        return ending.exit_code
+
+
+def _run_and_flush(args: Sequence[str] | None, ending: Ending) -> int:
+    try:
+        code = _run(args, ending)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OutputError as exc:
+        return _fail(str(exc), 1 if ending.number is None else ending.exit_code)
     return code
 
 
