@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fleet_run import fleet_run
 
 HERE = Path(__file__).parent
 PORT = 8128
@@ -63,34 +64,19 @@ def test_from_run_to_sigterm(tmp_path):
     for name in ("AVATARWIRE_URL", "AVATARWIRE_API_KEY", "RAY_ADDRESS"):
         environment.pop(name, None)
     environment["AVATARWIRE_FLEET_TOKEN"] = "token-of-the-fleet"
-    with subprocess.Popen(
-        line,
-        cwd=HERE,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            for said in process.stdout:
-                if said.startswith("fleet of 2 hosts at"):
-                    break
-            assert httpx.get(f"{URL}/sessions").status_code == 401
-            headers = {"Authorization": "Bearer token-of-the-fleet"}
-            answer = httpx.post(f"{URL}/sessions", json={}, headers=headers, timeout=60)
-            assert answer.status_code == 201, answer.text
-            code, out, _ = told(
-                "status", "--http", URL, AVATARWIRE_FLEET_TOKEN="token-of-the-fleet"
-            )
-            assert code == 0
-            assert answer.json()["host"] in out
-            assert "1/5" in out
-            assert told("status", "--http", URL, AVATARWIRE_FLEET_TOKEN="")[0] == 1
-            began_s = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-            assert time.monotonic() - began_s < 30
-        finally:
-            process.kill()
+    with fleet_run(line, cwd=HERE, environment=environment, says="fleet of 2 hosts at") as process:
+        assert httpx.get(f"{URL}/sessions").status_code == 401
+        headers = {"Authorization": "Bearer token-of-the-fleet"}
+        answer = httpx.post(f"{URL}/sessions", json={}, headers=headers, timeout=60)
+        assert answer.status_code == 201, answer.text
+        code, out, _ = told("status", "--http", URL, AVATARWIRE_FLEET_TOKEN="token-of-the-fleet")
+        assert code == 0
+        assert answer.json()["host"] in out
+        assert "1/5" in out
+        assert told("status", "--http", URL, AVATARWIRE_FLEET_TOKEN="")[0] == 1
+        began_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert time.monotonic() - began_s < 30
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{URL}/healthz")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+from fleet_run import fleet_run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "fleet.md").read_text()
@@ -34,26 +35,18 @@ def test_the_commands_of_the_page():
         )
         return done.stdout
 
-    with subprocess.Popen(
+    with fleet_run(
         shlex.split(run),
         cwd=ROOT / "examples",
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        environment=environment,
+        says="fleet of 2 hosts at http://127.0.0.1:8000",
     ) as process:
-        try:
-            for line in process.stdout:
-                if line.startswith("fleet of 2 hosts at http://127.0.0.1:8000"):
-                    break
-            started = json.loads(told(start))
-            shown = re.search(r"^(\{.+\})$", LAPTOP, re.MULTILINE).group(1)
-            assert list(started) == list(json.loads(shown))
-            assert told(say.replace("5f0c…", started["id"])) == ""
-            assert started["host"] in told(status)
-            (session,) = httpx.get("http://127.0.0.1:8000/sessions").json()
-            assert (session["id"], session["state"]) == (started["id"], "running")
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+        started = json.loads(told(start))
+        shown = re.search(r"^(\{.+\})$", LAPTOP, re.MULTILINE).group(1)
+        assert list(started) == list(json.loads(shown))
+        assert told(say.replace("5f0c…", started["id"])) == ""
+        assert started["host"] in told(status)
+        (session,) = httpx.get("http://127.0.0.1:8000/sessions").json()
+        assert (session["id"], session["state"]) == (started["id"], "running")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
